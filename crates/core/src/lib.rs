@@ -1,0 +1,14 @@
+//! Vocabulary and mathematics of provex: what can never change once a proof exists.
+//!
+//! Everything here is pure: no sockets, files, clock, threads or randomness, so the same code runs in the
+//! command line, in the server and in a browser. Time and chance come in as arguments, signatures through
+//! the traits of [`keys`].
+
+pub mod checkpoint;
+pub mod digest;
+pub mod jcs;
+pub mod json;
+pub mod merkle;
+pub mod note;
+pub mod tile;
+pub mod time;

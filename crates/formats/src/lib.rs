@@ -1,0 +1,3 @@
+//! VEX documents to observations: bytes in, claims and findings out.
+
+pub mod purl;
