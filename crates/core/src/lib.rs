@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod digest;
 pub mod jcs;
 pub mod json;
+pub mod keys;
 pub mod merkle;
 pub mod note;
 pub mod tile;
