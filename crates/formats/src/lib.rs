@@ -1,3 +1,4 @@
 //! VEX documents to observations: bytes in, claims and findings out.
 
+pub mod cpe;
 pub mod purl;
