@@ -273,7 +273,7 @@ impl<'a, R: TileReader> Hashes<'a, R> {
         self.over(begin, end)
     }
 
-    /// MTH of RFC 6962 section 2.1 over these leaves, where `begin` starts a node and `end` ends it or the tree.
+    /// MTH of RFC 6962 section 2.1 over these leaves: `begin` starts a node, `end` ends it or the tree.
     fn over(&mut self, begin: u64, end: u64) -> Result<Digest, TileProofError<R::Error>> {
         let hashes: Result<Vec<_>, _> =
             complete_subtrees(begin, end).map(|node| self.complete(node)).collect();
