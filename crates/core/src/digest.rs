@@ -85,10 +85,7 @@ impl Digest {
     pub fn from_base64(text: &str) -> Result<Self, EncodingError> {
         let bytes = from_base64(text)?;
         let found = bytes.len();
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| EncodingError::Length { expected: 32, found })
+        bytes.try_into().map(Self).map_err(|_| EncodingError::Length { expected: 32, found })
     }
 }
 
@@ -149,9 +146,6 @@ mod tests {
         assert_eq!(Digest::from_hex("00"), Err(EncodingError::Hex));
         assert_eq!(from_base64("YQ"), Err(EncodingError::Base64));
         assert_eq!(from_base64("YR=="), Err(EncodingError::Base64));
-        assert_eq!(
-            Digest::from_base64("YQ=="),
-            Err(EncodingError::Length { expected: 32, found: 1 })
-        );
+        assert_eq!(Digest::from_base64("YQ=="), Err(EncodingError::Length { expected: 32, found: 1 }));
     }
 }

@@ -1,1 +1,182 @@
-//! store
+//! What provex keeps: one contract, written natively by each backend.
+//!
+//! Each method of [`Store`] is one transaction: when it returns `Ok`, all of it is durable; when it returns an
+//! error, none of it happened (or, after [`Error::OutcomeUnknown`], repeating it is harmless). No transaction
+//! handle and no SQL type crosses the trait. Time, lease tokens and ids are arguments. Every row but those of
+//! `control` is of one tenant, and each method names it.
+
+mod error;
+mod rows;
+pub mod testing;
+
+pub use error::Error;
+pub use rows::*;
+
+use async_trait::async_trait;
+use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
+use provex_core::time::Timestamp;
+
+/// The most linkages that one call of [`Store::link`] takes: as many as one ledger event holds.
+pub const MAX_LINKAGES: usize = 1_000;
+
+/// Documents, observations, envelopes, entries and linkages of all tenants.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Creates a tenant with its ledger chain; a tenant that exists stays as it is.
+    async fn add_tenant(&self, tenant: &TenantId, chain_id: uuid::Uuid, now: Timestamp) -> Result<(), Error>;
+
+    /// The tenants, by name.
+    async fn tenants(&self) -> Result<Vec<TenantId>, Error>;
+
+    /// Which of these documents are recorded.
+    async fn known_documents(
+        &self,
+        tenant: &TenantId,
+        digests: &[DocumentDigest],
+    ) -> Result<std::collections::BTreeSet<DocumentDigest>, Error>;
+
+    /// Records documents with their bodies, observations, keys and findings, and queues each for attestation.
+    /// A document that is recorded already is left as it is.
+    ///
+    /// All that is new gets one `created_at`: the larger of `now` and the chain's last time + 1 µs, decided
+    /// under the tenant's chain row.
+    async fn record_documents(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        documents: &[NewDocument],
+    ) -> Result<Vec<RecordedDocument>, Error>;
+
+    /// Leases up to `limit` submissions of one stage that are due and not leased, oldest first.
+    async fn acquire_submissions(
+        &self,
+        tenant: &TenantId,
+        stage: Stage,
+        lease: Lease,
+        limit: usize,
+    ) -> Result<Vec<Submission>, Error>;
+
+    /// What is to be attested of these documents, in the order given; unknown ones are left out.
+    async fn attestable_documents(
+        &self,
+        tenant: &TenantId,
+        digests: &[DocumentDigest],
+    ) -> Result<Vec<AttestableDocument>, Error>;
+
+    /// Records envelopes with their members, and replaces the leased attest submissions `replaces` by one submit
+    /// submission an envelope.
+    ///
+    /// # Errors
+    /// [`Error::LostLease`] if one of `replaces` is not leased with `token`: nothing is written.
+    async fn record_envelopes(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        token: LeaseToken,
+        replaces: &[uuid::Uuid],
+        envelopes: &[NewEnvelope],
+    ) -> Result<(), Error>;
+
+    /// An envelope with its members in set order.
+    async fn envelope(
+        &self,
+        tenant: &TenantId,
+        digest: &EnvelopeDigest,
+    ) -> Result<Option<StoredEnvelope>, Error>;
+
+    /// Keeps logs' answers, unverified, and moves their submissions from submit to link, under the same lease.
+    ///
+    /// # Errors
+    /// [`Error::LostLease`] if one of them is not leased with `token`: nothing is written.
+    async fn record_answers(
+        &self,
+        tenant: &TenantId,
+        token: LeaseToken,
+        answers: &[Answer],
+    ) -> Result<(), Error>;
+
+    /// Keeps verified entries and their bundles, sets linkages, and ends the submissions that are `finished`.
+    /// In all at most [`MAX_LINKAGES`].
+    ///
+    /// Repeating it is harmless: an observation that has a linkage keeps it, and a second, different entry is
+    /// kept in `attestor.log_entries`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownObservation`] if one to link does not exist, [`Error::LostLease`] if a finished submission
+    /// is not leased with `token`: nothing is written.
+    async fn link(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        token: LeaseToken,
+        links: &[NewLink<'_>],
+    ) -> Result<LinkCounts, Error>;
+
+    /// Gives a leased submission back with the reason why it is not done: due again at a time, or dead.
+    ///
+    /// # Errors
+    /// [`Error::LostLease`] if it is not leased with `token`.
+    async fn release_submission(
+        &self,
+        tenant: &TenantId,
+        token: LeaseToken,
+        submission: uuid::Uuid,
+        release: &Release,
+    ) -> Result<(), Error>;
+
+    /// A recorded document without its bytes.
+    async fn document(
+        &self,
+        tenant: &TenantId,
+        digest: &DocumentDigest,
+    ) -> Result<Option<DocumentRow>, Error>;
+
+    /// A document's received bytes.
+    async fn document_body(
+        &self,
+        tenant: &TenantId,
+        digest: &DocumentDigest,
+    ) -> Result<Option<Vec<u8>>, Error>;
+
+    /// An observation with its linkage.
+    async fn observation(
+        &self,
+        tenant: &TenantId,
+        id: &ObservationId,
+    ) -> Result<Option<ObservationRow>, Error>;
+
+    /// Observations that fit a filter, in `(created_at, observation_id)` order, after a position.
+    async fn observations(
+        &self,
+        tenant: &TenantId,
+        filter: &ObservationFilter,
+        after: Option<ObservationPosition>,
+        limit: usize,
+    ) -> Result<Vec<ObservationRow>, Error>;
+
+    /// A kept bundle's bytes.
+    async fn bundle(&self, tenant: &TenantId, digest: &BundleDigest) -> Result<Option<Vec<u8>>, Error>;
+
+    /// The bundle made of an envelope's first verified entry.
+    async fn bundle_of_envelope(
+        &self,
+        tenant: &TenantId,
+        digest: &EnvelopeDigest,
+    ) -> Result<Option<(BundleDigest, Vec<u8>)>, Error>;
+
+    /// The envelopes that attest a document, oldest first.
+    async fn envelopes_of_document(
+        &self,
+        tenant: &TenantId,
+        digest: &DocumentDigest,
+    ) -> Result<Vec<EnvelopeDigest>, Error>;
+
+    /// The newest checkpoint that was verified, or published by our own embedded log.
+    async fn log_checkpoint(&self, log: &LogId) -> Result<Option<LogCheckpoint>, Error>;
+
+    /// Keeps a checkpoint if it is larger than the one kept; a smaller or equal one changes nothing.
+    async fn record_log_checkpoint(&self, log: &LogId, checkpoint: &LogCheckpoint) -> Result<(), Error>;
+
+    /// How much there is, and how much waits.
+    async fn counts(&self, tenant: &TenantId) -> Result<Counts, Error>;
+}

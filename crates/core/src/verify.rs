@@ -1,0 +1,334 @@
+//! Verification from bytes: the one place where a [`Linkage`] is made, for server, command line, audit and browser.
+//!
+//! Nothing that a log, a bundle or a proof says of itself is believed. The signer's key and the logs come from the
+//! caller; the entry body is built anew from envelope and key; size and root come from the verified checkpoint.
+//! Members that repeat what was computed have to agree, so that no bit of a proof can be changed unnoticed.
+
+use std::sync::Arc;
+
+use crate::bundle::Bundle;
+use crate::checkpoint::{CheckpointError, SignedCheckpoint};
+use crate::digest::Digest;
+use crate::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
+use crate::entry::{HASHEDREKORD, HASHEDREKORD_VERSION, HashedRekord, LogEntry, UnloggableKey};
+use crate::ids::{DocumentDigest, LogId, ObservationId};
+use crate::intoto::{ObservationsPredicate, Statement, StatementError};
+use crate::keys::{PublicKey, SignatureVerifier};
+use crate::linkage::{Linkage, LinkageFields, LinkedEntry};
+use crate::merkle::{self, ProofError};
+use crate::proof::Proof;
+use crate::trusted_root::{TrustedLog, TrustedRoot};
+use crate::vex::{BodyError, Observation};
+
+/// Why something is not proven.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The hint names no key that the caller trusts.
+    #[error("signed by a key that is not trusted here: the bundle names {hint}")]
+    UntrustedKey {
+        /// The bundle's hint.
+        hint: String,
+    },
+    /// No trusted key made the signature.
+    #[error("the signature does not verify under the trusted key {}", fingerprint.to_hex())]
+    Signature {
+        /// SHA-256 of the key's SPKI.
+        fingerprint: Digest,
+    },
+    /// Not an in-toto payload.
+    #[error("payload type `{0}` is not in-toto")]
+    PayloadType(String),
+    /// The payload is not the statement it has to be.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// A kind of entry that is not known.
+    #[error("log entry kind `{kind}` {version} is not known")]
+    EntryKind {
+        /// The kind.
+        kind: String,
+        /// Its version.
+        version: String,
+    },
+    /// The entry claims a time or promise that its kind does not carry.
+    #[error("a Rekor v2 entry carries no time and no promise, this one does")]
+    UnexpectedTime,
+    /// A key whose signatures the log cannot have checked.
+    #[error(transparent)]
+    UnloggableKey(#[from] UnloggableKey),
+    /// The log is not in the trusted root.
+    #[error("the trusted root does not know the log {}", .0.to_text())]
+    UnknownLog(LogId),
+    /// The body in the answer is not the one of this envelope and key.
+    #[error("the log entry's body is not that of this envelope and key")]
+    EntryBody,
+    /// The checkpoint is not one of the log.
+    #[error("the checkpoint does not verify")]
+    Checkpoint(#[from] CheckpointError),
+    /// A member that repeats something else says something different.
+    #[error("`{member}` does not agree with what was verified")]
+    Disagreement {
+        /// Which member.
+        member: &'static str,
+    },
+    /// The entry is not in the log.
+    #[error("the log's inclusion proof does not hold")]
+    Inclusion(#[source] ProofError),
+    /// The observation is not in the signed set.
+    #[error("the path into the signed set does not hold")]
+    SetPath(#[source] ProofError),
+    /// The body is no observation.
+    #[error("the proof's body is no observation")]
+    Body(#[from] BodyError),
+    /// The document is not among those signed.
+    #[error("the signed statement does not name the document {}", .0.to_text())]
+    Document(DocumentDigest),
+    /// The log's new checkpoint does not extend the one seen before.
+    #[error("the log's checkpoints of size {old_size} and {new_size} are not consistent")]
+    Consistency {
+        /// Size of the smaller tree.
+        old_size: u64,
+        /// Size of the larger tree.
+        new_size: u64,
+        /// What does not hold.
+        source: ProofError,
+    },
+    /// Two checkpoints of different logs were compared.
+    #[error("the checkpoints are of different logs, `{0}` and `{1}`")]
+    OtherLog(String, String),
+}
+
+/// What the caller trusts, and how signatures are checked.
+#[derive(Clone, Copy)]
+pub struct Verifier<'a> {
+    /// The logs.
+    pub trusted_root: &'a TrustedRoot,
+    /// The signers' keys.
+    pub keys: &'a [PublicKey],
+    /// The implementation of the signature checks.
+    pub signatures: &'a dyn SignatureVerifier,
+}
+
+/// An envelope signed by a trusted key and included in a trusted log.
+#[derive(Debug, Clone)]
+pub struct VerifiedEntry {
+    /// The envelope.
+    pub envelope: Envelope,
+    /// The key that signed it.
+    pub key: PublicKey,
+    /// The log's checkpoint that includes it.
+    pub checkpoint: SignedCheckpoint,
+    /// What a linkage says of it.
+    pub entry: Arc<LinkedEntry>,
+}
+
+/// A checkpoint of a log that is the one seen before, or consistent with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppendOnly {
+    /// Consistent with the newest checkpoint seen, whose size this is.
+    Since(u64),
+    /// No checkpoint of this log had been seen.
+    FirstSeen,
+}
+
+/// What a proof proves.
+#[derive(Debug, Clone)]
+pub struct VerifiedProof {
+    /// The log entry.
+    pub entry: VerifiedEntry,
+    /// The observation.
+    pub observation: Observation,
+    /// Its identity.
+    pub observation_id: ObservationId,
+    /// Its index in the signed set.
+    pub set_index: u64,
+    /// The set's size.
+    pub set_size: u64,
+}
+
+impl Verifier<'_> {
+    /// Verifies a bundle: signature, entry body, inclusion and checkpoint.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for the first condition that does not hold.
+    pub fn bundle(&self, bundle: &Bundle) -> Result<VerifiedEntry, VerifyError> {
+        let key = self.signer(&bundle.envelope, &bundle.hint)?;
+        Statement::parse(bundle.envelope.payload())?;
+        self.entry(&bundle.envelope, key, &bundle.entry)
+    }
+
+    /// Verifies a log's answer about an envelope that `key` signed.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for the first condition that does not hold.
+    pub fn entry(
+        &self,
+        envelope: &Envelope,
+        key: &PublicKey,
+        entry: &LogEntry,
+    ) -> Result<VerifiedEntry, VerifyError> {
+        self.check_signature(envelope, key)?;
+        let log = self.trusted_root.log(&entry.log_id).ok_or(VerifyError::UnknownLog(entry.log_id))?;
+        let body = expected_body(envelope, key, entry)?;
+        let checkpoint = self.checkpoint(log, entry.inclusion.checkpoint.as_bytes())?;
+        let leaf_hash = merkle::leaf_hash(&body);
+        check_inclusion(entry, &checkpoint, &leaf_hash)?;
+        let linked = LinkedEntry {
+            rekor_uuid: leaf_hash,
+            log_id: entry.log_id,
+            log_index: entry.log_index,
+            log_url: log.base_url.clone(),
+            tree_size: checkpoint.checkpoint().size,
+            tree_root: checkpoint.checkpoint().root,
+            integrated_time: None,
+            timestamp_time: None,
+            entry_kind: entry.kind.clone(),
+            entry_version: entry.version.clone(),
+            entry_body_hash: Digest::of(&body),
+            tree_index: entry.inclusion.log_index,
+            inclusion_path: entry.inclusion.hashes.clone(),
+            envelope_digest: envelope.digest(),
+        };
+        Ok(VerifiedEntry {
+            envelope: envelope.clone(),
+            key: key.clone(),
+            checkpoint,
+            entry: Arc::new(linked),
+        })
+    }
+
+    /// Verifies a checkpoint of `log`.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn checkpoint(&self, log: &TrustedLog, note: &[u8]) -> Result<SignedCheckpoint, CheckpointError> {
+        SignedCheckpoint::verify(note, log.origin(), &[&log.key], self.signatures)
+    }
+
+    /// Verifies a proof whole: bundle, statement, path and body.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for the first condition that does not hold.
+    pub fn proof(&self, proof: &Proof) -> Result<VerifiedProof, VerifyError> {
+        let entry = self.bundle(&proof.bundle)?;
+        let predicate = ObservationsPredicate::from_payload(entry.envelope.payload())?;
+        let observation = Observation::from_body(&proof.body)?;
+        let observation_id = ObservationId::new(Digest::of(&proof.body));
+        agree("documentDigest", observation.document.digest == proof.document_digest)?;
+        agree("setRoot", predicate.set.root == proof.set_root)?;
+        agree("setSize", predicate.set.size == proof.set_size)?;
+        check_member(&predicate, &observation_id, proof.set_index, &proof.set_path)?;
+        if !predicate.documents.iter().any(|document| document.digest == proof.document_digest) {
+            return Err(VerifyError::Document(proof.document_digest));
+        }
+        let (set_index, set_size) = (proof.set_index, proof.set_size);
+        Ok(VerifiedProof { entry, observation, observation_id, set_index, set_size })
+    }
+
+    /// The trusted key that made the envelope's signature. A hint, where there is one, has to name it.
+    fn signer(&self, envelope: &Envelope, hint: &str) -> Result<&PublicKey, VerifyError> {
+        let untrusted = || VerifyError::UntrustedKey { hint: hint.to_owned() };
+        if !hint.is_empty() {
+            return self.keys.iter().find(|key| key.fingerprint().to_base64() == hint).ok_or_else(untrusted);
+        }
+        self.keys.iter().find(|key| self.check_signature(envelope, key).is_ok()).ok_or_else(untrusted)
+    }
+
+    fn check_signature(&self, envelope: &Envelope, key: &PublicKey) -> Result<(), VerifyError> {
+        if envelope.payload_type() != IN_TOTO_PAYLOAD_TYPE {
+            return Err(VerifyError::PayloadType(envelope.payload_type().to_owned()));
+        }
+        self.signatures
+            .verify(key, &envelope.pae(), envelope.signature())
+            .map_err(|_| VerifyError::Signature { fingerprint: key.fingerprint() })
+    }
+}
+
+/// Links members of a verified envelope, its set known whole: the root is computed from the members themselves, so
+/// each one's path holds by construction.
+///
+/// # Errors
+/// [`VerifyError`] if the signed set is not the one of `members`.
+pub fn link_set(
+    entry: &VerifiedEntry,
+    _append_only: AppendOnly,
+    set: &crate::intoto::ObservationSet,
+) -> Result<Vec<Linkage>, VerifyError> {
+    let predicate = ObservationsPredicate::from_payload(entry.envelope.payload())?;
+    agree("set", set.commitment() == predicate.set)?;
+    let members = (0_u64..).zip(set.members());
+    members
+        .map(|(index, member)| {
+            let set_path = set.path(index).ok_or(VerifyError::Disagreement { member: "set" })?;
+            Ok(Linkage::verified(LinkageFields {
+                observation: ObservationId::new(*member),
+                entry: Arc::clone(&entry.entry),
+                set_index: index,
+                set_path,
+            }))
+        })
+        .collect()
+}
+
+/// Checks that a log only grew between the newest checkpoint seen and this one, whichever is larger.
+///
+/// # Errors
+/// [`VerifyError::Consistency`] if `proof` does not hold, [`VerifyError::OtherLog`] for checkpoints of two logs.
+pub fn append_only(
+    known: Option<&SignedCheckpoint>,
+    now: &SignedCheckpoint,
+    proof: &[Digest],
+) -> Result<AppendOnly, VerifyError> {
+    let Some(known) = known else { return Ok(AppendOnly::FirstSeen) };
+    let (known, now) = (known.checkpoint(), now.checkpoint());
+    if known.origin != now.origin {
+        return Err(VerifyError::OtherLog(known.origin.clone(), now.origin.clone()));
+    }
+    let (old, new) = if known.size <= now.size { (known, now) } else { (now, known) };
+    // A tree of nothing is the beginning of every tree.
+    if old.size == 0 && old.root == merkle::EMPTY_ROOT {
+        return Ok(AppendOnly::Since(0));
+    }
+    merkle::verify_consistency(old.size, &old.root, new.size, &new.root, proof)
+        .map_err(|source| VerifyError::Consistency { old_size: old.size, new_size: new.size, source })?;
+    Ok(AppendOnly::Since(known.size))
+}
+
+fn check_member(
+    predicate: &ObservationsPredicate,
+    observation: &ObservationId,
+    index: u64,
+    path: &[Digest],
+) -> Result<(), VerifyError> {
+    let leaf = merkle::leaf_hash(observation.digest().as_bytes());
+    merkle::verify_inclusion(index, predicate.set.size, &leaf, path, &predicate.set.root)
+        .map_err(VerifyError::SetPath)
+}
+
+/// The body built anew from envelope and key, which the answer's has to equal.
+fn expected_body(envelope: &Envelope, key: &PublicKey, entry: &LogEntry) -> Result<Vec<u8>, VerifyError> {
+    if entry.kind != HASHEDREKORD || entry.version != HASHEDREKORD_VERSION {
+        return Err(VerifyError::EntryKind { kind: entry.kind.clone(), version: entry.version.clone() });
+    }
+    if entry.integrated_time.is_some() || entry.signed_entry_timestamp.is_some() {
+        return Err(VerifyError::UnexpectedTime);
+    }
+    let body = HashedRekord::of_envelope(envelope, key)?.body();
+    if body == entry.canonicalized_body { Ok(body) } else { Err(VerifyError::EntryBody) }
+}
+
+fn check_inclusion(
+    entry: &LogEntry,
+    signed: &SignedCheckpoint,
+    leaf_hash: &Digest,
+) -> Result<(), VerifyError> {
+    let (checkpoint, inclusion) = (signed.checkpoint(), &entry.inclusion);
+    agree("inclusionProof.logIndex", inclusion.log_index == entry.log_index)?;
+    agree("inclusionProof.rootHash", inclusion.root == checkpoint.root)?;
+    agree("inclusionProof.treeSize", inclusion.tree_size == checkpoint.size)?;
+    merkle::verify_inclusion(entry.log_index, checkpoint.size, leaf_hash, &inclusion.hashes, &checkpoint.root)
+        .map_err(VerifyError::Inclusion)
+}
+
+fn agree(member: &'static str, agrees: bool) -> Result<(), VerifyError> {
+    if agrees { Ok(()) } else { Err(VerifyError::Disagreement { member }) }
+}

@@ -1,0 +1,75 @@
+//! What can go wrong in a store.
+
+use provex_core::ids::{ObservationId, TenantId};
+
+/// A store's refusal or failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tenant was never added.
+    #[error("there is no tenant `{0}`; add it with `provex tenant add {0}`")]
+    UnknownTenant(TenantId),
+    /// An observation to be linked does not exist.
+    #[error("there is no observation {}", .0.to_text())]
+    UnknownObservation(ObservationId),
+    /// The lease ended, or another worker holds it: its work stands, ours was not written.
+    #[error("the lease on this submission is no longer held")]
+    LostLease,
+    /// A call with more than it may hold.
+    #[error("{found} linkages in one call; at most {limit}")]
+    TooMany {
+        /// The most there may be.
+        limit: usize,
+        /// How many there were.
+        found: usize,
+    },
+    /// A stored row that cannot be read back.
+    #[error("{table}.{column} of row {row} cannot be read: {reason}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        row: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database was made by a newer release.
+    #[error("the database has schema version {found}, this release knows up to {known}: use a newer provex")]
+    NewerSchema {
+        /// The newest migration applied.
+        found: u32,
+        /// The newest that this release has.
+        known: u32,
+    },
+    /// The database lacks something, or has it differently.
+    #[error("the database schema is not the expected one: {0}")]
+    Schema(String),
+    /// The database is in use by another program and stayed so.
+    #[error("the database is locked by another program; try again when it has finished")]
+    Busy,
+    /// The disk is full.
+    #[error("the disk is full: free some space and run the command again; nothing is half-written")]
+    DiskFull,
+    /// The database cannot be written.
+    #[error("the database cannot be written: {0}")]
+    ReadOnly(String),
+    /// The connection was lost at COMMIT: it may have happened. Repeating the call is harmless.
+    #[error("the connection was lost while committing")]
+    OutcomeUnknown,
+    /// Anything else the database says.
+    #[error("{operation}: {source}")]
+    Database {
+        /// What was being done.
+        operation: &'static str,
+        /// What the database said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// Whether the same call can succeed later without anything being changed by hand.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy | Self::OutcomeUnknown | Self::LostLease)
+    }
+}

@@ -1,0 +1,429 @@
+//! The values that go into a store and come out of it.
+
+use provex_core::digest::Digest;
+use provex_core::ids::{BundleDigest, ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId};
+use provex_core::intoto::SetCommitment;
+use provex_core::linkage::{Linkage, LinkageFields};
+use provex_core::time::Timestamp;
+use provex_core::vex::{Format, Status};
+
+/// Who vouches for a document's arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Authentication {
+    /// Fetched from somewhere unsigned.
+    None,
+    /// Brought by hand or by an authenticated upload.
+    Operator,
+}
+
+impl Authentication {
+    /// The label in the database.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// The value of exactly this label.
+    pub fn from_label(label: &str) -> Option<Self> {
+        [Self::None, Self::Operator].into_iter().find(|value| value.label() == label)
+    }
+}
+
+/// A parsed document, to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewDocument {
+    /// Its facts.
+    pub facts: DocumentFacts,
+    /// The received bytes.
+    pub body: Vec<u8>,
+    /// Its observations, in any order, without doubles.
+    pub observations: Vec<NewObservation>,
+    /// What parsing found.
+    pub findings: Vec<FindingRow>,
+    /// Why the document starts quarantined, if it does.
+    pub quarantine: Option<String>,
+}
+
+/// What is kept of a document beside its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentFacts {
+    /// SHA-256 of the received bytes.
+    pub digest: DocumentDigest,
+    /// SHA-256 of the VEX document inside a wrapper.
+    pub payload_digest: Option<Digest>,
+    /// Its format.
+    pub format: Format,
+    /// The version of the format's specification.
+    pub spec_version: Option<String>,
+    /// Its own id.
+    pub document_id: Option<String>,
+    /// Its own revision.
+    pub revision: Option<String>,
+    /// Its issuer: scheme and id.
+    pub issuer: Option<(String, String)>,
+    /// The document's own time: UTC, nine digits.
+    pub stated_at: Option<String>,
+    /// `withdrawn`, `superseded` or `deleted`, for a document that retires its lineage.
+    pub retires: Option<String>,
+    /// Where it came from: a path or URL.
+    pub source: String,
+    /// Who vouches for it.
+    pub authentication: Authentication,
+}
+
+/// An observation to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewObservation {
+    /// SHA-256 of its body.
+    pub id: ObservationId,
+    /// SHA-256 of its claim.
+    pub claim_digest: ClaimDigest,
+    /// The JCS bytes of its body.
+    pub body: Vec<u8>,
+    /// Its status.
+    pub status: Status,
+    /// The vulnerability's id.
+    pub vulnerability_id: String,
+    /// The product's key.
+    pub product_key: String,
+    /// The subcomponent's key.
+    pub subcomponent_key: Option<String>,
+    /// What it can be found by: kind and key, without doubles.
+    pub keys: Vec<(KeyKind, String)>,
+}
+
+/// What kind of key an observation is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyKind {
+    /// Another name of the vulnerability.
+    Alias,
+    /// An identifier of product or subcomponent, as written or in canonical form.
+    Identifier,
+    /// The product's key.
+    Product,
+    /// The subcomponent's key.
+    Subcomponent,
+    /// The vulnerability's id.
+    Vulnerability,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Alias, Self::Identifier, Self::Product, Self::Subcomponent, Self::Vulnerability];
+
+    /// The label in the database.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Alias => "alias",
+            Self::Identifier => "identifier",
+            Self::Product => "product",
+            Self::Subcomponent => "subcomponent",
+            Self::Vulnerability => "vulnerability",
+        }
+    }
+}
+
+/// One finding of a document's parse report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingRow {
+    /// Its stable code.
+    pub code: String,
+    /// JSON pointer into the VEX document.
+    pub pointer: String,
+    /// Line, from 1.
+    pub line: Option<u64>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// What became of a document that was to be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordedDocument {
+    /// Recorded now, at this time.
+    New(Timestamp),
+    /// It was there already.
+    Unchanged,
+}
+
+/// What is done next for a document or an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Make and sign a statement of a document.
+    Attest,
+    /// Send an envelope to a log.
+    Submit,
+    /// Verify a log's answer and link.
+    Link,
+}
+
+impl Stage {
+    /// The label in the database.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Attest => "attest",
+            Self::Submit => "submit",
+            Self::Link => "link",
+        }
+    }
+}
+
+/// Proof of holding a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseToken(pub uuid::Uuid);
+
+/// A lease to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease {
+    /// Proves it later.
+    pub token: LeaseToken,
+    /// Submissions due by then are taken.
+    pub now: Timestamp,
+    /// When others may take them.
+    pub until: Timestamp,
+}
+
+/// A leased submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// Its id.
+    pub id: uuid::Uuid,
+    /// What it is about.
+    pub subject: SubmissionSubject,
+    /// How often it was leased, this time included.
+    pub attempts: u32,
+}
+
+/// What a submission is about, by stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmissionSubject {
+    /// Stage attest.
+    Document(DocumentDigest),
+    /// Stage submit.
+    Envelope(EnvelopeDigest),
+    /// Stage link: the envelope, and the log's answer, unverified.
+    Answer {
+        /// The envelope.
+        envelope: EnvelopeDigest,
+        /// The log that answered.
+        log: LogId,
+        /// JCS bytes of the entry.
+        entry: Vec<u8>,
+    },
+}
+
+/// A document to be attested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttestableDocument {
+    /// Its digest.
+    pub digest: DocumentDigest,
+    /// Its format.
+    pub format: Format,
+    /// Its observations, ascending.
+    pub observations: Vec<ObservationId>,
+}
+
+/// A signed envelope, to be recorded before it is sent anywhere.
+#[derive(Debug, Clone)]
+pub struct NewEnvelope {
+    /// Its identity.
+    pub digest: EnvelopeDigest,
+    /// The JCS bytes.
+    pub bytes: Vec<u8>,
+    /// Its predicate's type.
+    pub predicate_type: String,
+    /// SHA-256 of the signer's SPKI.
+    pub key_fingerprint: Digest,
+    /// The signed set.
+    pub set: SetCommitment,
+    /// The id of its submission.
+    pub submission: uuid::Uuid,
+    /// The documents it attests.
+    pub documents: Vec<DocumentDigest>,
+    /// The observations, in set order.
+    pub observations: Vec<ObservationId>,
+}
+
+/// A recorded envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEnvelope {
+    /// The JCS bytes.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the signer's SPKI.
+    pub key_fingerprint: Digest,
+    /// The documents it attests.
+    pub documents: Vec<DocumentDigest>,
+    /// The observations, in set order.
+    pub observations: Vec<ObservationId>,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+}
+
+/// A log's answer to a submission.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The submission.
+    pub submission: uuid::Uuid,
+    /// The log that answered.
+    pub log: LogId,
+    /// JCS bytes of the entry.
+    pub entry: Vec<u8>,
+}
+
+/// A verified entry, and linkages that it makes.
+#[derive(Debug, Clone)]
+pub struct NewLink<'a> {
+    /// The entry.
+    pub entry: &'a NewLogEntry,
+    /// Linkages of the envelope's members, all of them or a part, in set order.
+    pub linkages: &'a [Linkage],
+    /// The submission that this ends.
+    pub finished: Option<uuid::Uuid>,
+}
+
+/// A verified log entry as it is kept.
+#[derive(Debug, Clone)]
+pub struct NewLogEntry {
+    /// What a linkage says of it.
+    pub linked: std::sync::Arc<provex_core::linkage::LinkedEntry>,
+    /// JCS bytes of the whole answer.
+    pub entry: Vec<u8>,
+    /// The bundle's identity.
+    pub bundle_digest: BundleDigest,
+    /// The bundle's JCS bytes.
+    pub bundle: Vec<u8>,
+    /// The verifying release.
+    pub verifier_version: String,
+}
+
+/// What linking did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkCounts {
+    /// Observations linked now.
+    pub linked: u64,
+    /// Observations that had a linkage and kept it.
+    pub kept: u64,
+}
+
+/// How a leased submission is given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Release {
+    /// Try again at a time.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// Why it is not done.
+        reason: String,
+    },
+    /// Never again by itself.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A recorded document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// Its facts.
+    pub facts: DocumentFacts,
+    /// How many observations it gave.
+    pub observations: u64,
+    /// What parsing found.
+    pub findings: Vec<FindingRow>,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+}
+
+/// A recorded observation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservationRow {
+    /// Its identity.
+    pub id: ObservationId,
+    /// The document it stands in.
+    pub document_digest: DocumentDigest,
+    /// The JCS bytes of its body.
+    pub body: Vec<u8>,
+    /// SHA-256 of its claim.
+    pub claim_digest: ClaimDigest,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// Its linkage, once it has one.
+    pub linkage: Option<LinkageRow>,
+}
+
+impl ObservationRow {
+    /// Where it stands in the order of all observations.
+    pub fn position(&self) -> ObservationPosition {
+        ObservationPosition { created_at: self.created_at, id: self.id }
+    }
+}
+
+/// A stored linkage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkageRow {
+    /// Its fields.
+    pub fields: LinkageFields,
+    /// When it was stored.
+    pub linked_at: Timestamp,
+}
+
+/// A place in the order `(created_at, observation_id)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObservationPosition {
+    /// When the observation was recorded.
+    pub created_at: Timestamp,
+    /// Its identity.
+    pub id: ObservationId,
+}
+
+/// Which observations to read: all conditions have to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObservationFilter {
+    /// Of this document.
+    pub document: Option<DocumentDigest>,
+    /// Against this vulnerability, by its id or an alias.
+    pub vulnerability: Option<String>,
+    /// About this product or subcomponent, by key or identifier.
+    pub product: Option<String>,
+    /// With this status.
+    pub status: Option<Status>,
+    /// Linked to this leaf hash.
+    pub rekor_uuid: Option<Digest>,
+    /// Linked at this index, of any log.
+    pub log_index: Option<u64>,
+    /// Not linked.
+    pub pending: bool,
+}
+
+/// A log's newest checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogCheckpoint {
+    /// The log's origin.
+    pub origin: String,
+    /// Its tree size.
+    pub size: u64,
+    /// Its root.
+    pub root: Digest,
+    /// The signed note, verbatim.
+    pub note: Vec<u8>,
+    /// When it was verified or published.
+    pub seen_at: Timestamp,
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Documents.
+    pub documents: u64,
+    /// Observations.
+    pub observations: u64,
+    /// Observations with a linkage.
+    pub linked: u64,
+    /// Observations without one whose submission is dead.
+    pub failed: u64,
+    /// When the oldest observation without a linkage was recorded.
+    pub oldest_pending: Option<Timestamp>,
+}
