@@ -164,18 +164,17 @@ impl TrustedLog {
         if wire.public_key.key_details != key.algorithm().key_details() {
             return Err(bad(format!("`{}` is not the kind of its key", wire.public_key.key_details)));
         }
-        let fingerprint = key.fingerprint();
-        let key = NoteKey::new(host, key);
         let stated = digest::from_base64(&wire.log_id.key_id).map_err(|e| bad(e.to_string()))?;
-        // Rekor v1 names an Ed25519 log by its SPKI; v2 and C2SP by name and key. Four bytes are a v2 short form.
-        let id = [key.id, fingerprint]
+        // Rekor v1 names a log by its SPKI, v2 and C2SP by name and key: for ECDSA both are the same. Four bytes are
+        // a short form that v2 allows.
+        let key = [NoteKey::new(host, key.clone()), NoteKey::rekor_v1(host, key)]
             .into_iter()
-            .find(|id| id.as_bytes().as_slice() == stated || id.as_bytes()[..4] == *stated)
+            .find(|key| key.id.as_bytes().as_slice() == stated || key.key_id() == *stated)
             .ok_or_else(|| bad("the log id is not that of its key and host".to_owned()))?;
         let time = |text: &str| Timestamp::parse(text).map_err(|e: TimeError| bad(e.to_string()));
         Ok(Some(Self {
             base_url: wire.base_url.clone(),
-            id: LogId::new(id),
+            id: LogId::new(key.id),
             key,
             valid_from: time(&wire.public_key.valid_for.start)?,
             valid_until: wire.public_key.valid_for.end.as_deref().map(time).transpose()?,

@@ -1,1 +1,50 @@
-//! tlog
+//! Transparency logs: what provex wants of one, and a log of its own in a folder.
+//!
+//! Whatever a log answers is unverified here; `provex_core::verify` decides what it proves.
+
+pub mod embedded;
+
+use async_trait::async_trait;
+use provex_core::digest::Digest;
+use provex_core::entry::{HashedRekord, LogEntry};
+use provex_core::trusted_root::TrustedLog;
+
+/// A log that takes `hashedrekord` 0.0.2 entries.
+#[async_trait]
+pub trait TransparencyLog: Send + Sync {
+    /// The log as the trusted root names it.
+    fn identity(&self) -> &TrustedLog;
+
+    /// Submits an entry and waits until a checkpoint includes it. Submitting the same entry again gives the entry
+    /// that is there.
+    ///
+    /// # Errors
+    /// [`LogError`], which says whether trying again can help.
+    async fn submit(&self, entry: &HashedRekord) -> Result<LogEntry, LogError>;
+
+    /// The newest checkpoint's note.
+    ///
+    /// # Errors
+    /// [`LogError`] if it cannot be had now.
+    async fn checkpoint(&self) -> Result<Vec<u8>, LogError>;
+
+    /// The consistency proof between two sizes, both at most the newest checkpoint's.
+    ///
+    /// # Errors
+    /// [`LogError`] if it cannot be had now.
+    async fn consistency_proof(&self, old_size: u64, new_size: u64) -> Result<Vec<Digest>, LogError>;
+}
+
+/// Why a log did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LogError {
+    /// The log will never take this entry.
+    #[error("the log refuses the entry: {0}")]
+    Refused(String),
+    /// The log cannot be used before somebody has looked at it.
+    #[error("{0}")]
+    Unusable(std::sync::Arc<embedded::FolderError>),
+    /// Trying again later can help; nothing is lost until then.
+    #[error("the log is not available: {0}")]
+    Unavailable(String),
+}
