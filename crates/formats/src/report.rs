@@ -1,0 +1,352 @@
+//! What parsing said of a document: codes, findings and rejections.
+//!
+//! There are three outcomes: a [`Rejection`], observations with [`Finding`]s, or observations alone. Findings are
+//! part of the parse report and never of an observation, so a better message does not change an identity.
+
+use provex_core::json::{self, JsonError, JsonErrorKind};
+use provex_core::vex::Format;
+
+/// Declares the codes: the enum and its labels.
+macro_rules! codes {
+    ($($(#[$doc:meta])+ $variant:ident = $label:literal,)+) => {
+        /// What is wrong, for machines: a label never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $($(#[$doc])+ $variant,)+ }
+
+        impl Code {
+            /// Every code, in declaration order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The label in JSON and output.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Rejected: more bytes than the limit.
+    TooLarge = "too_large",
+    /// Rejected: not UTF-8.
+    NotUtf8 = "not_utf8",
+    /// Rejected: a byte order mark where none may stand.
+    ByteOrderMark = "byte_order_mark",
+    /// Rejected: nothing but white space.
+    Empty = "empty",
+    /// Rejected: a byte that JSON does not permit there.
+    UnexpectedByte = "unexpected_byte",
+    /// Rejected: the JSON ends inside a string or container.
+    Unterminated = "unterminated",
+    /// Rejected: an escape that JSON does not have.
+    BadEscape = "bad_escape",
+    /// Rejected: an unescaped control character in a string.
+    ControlCharacter = "control_character",
+    /// Rejected: a word other than `true`, `false` and `null`.
+    BadLiteral = "bad_literal",
+    /// Rejected: a number that JSON does not permit.
+    BadNumber = "bad_number",
+    /// Rejected: something follows the JSON value.
+    TrailingData = "trailing_data",
+    /// Rejected: containers nested deeper than the limit.
+    TooDeep = "too_deep",
+    /// Rejected: a key that its object already has; JSON readers differ on which value counts.
+    DuplicateKey = "duplicate_key",
+    /// Rejected: a number that no double can hold.
+    NumberOutOfRange = "number_out_of_range",
+    /// Rejected: a number that is no plain integer, where only those may stand.
+    NumberNotInteger = "number_not_integer",
+    /// Rejected: half of a surrogate pair.
+    LoneSurrogate = "lone_surrogate",
+    /// Rejected: U+0000 in a string.
+    NulCharacter = "nul_character",
+
+    /// Rejected: none of the formats that are read.
+    UnknownFormat = "unknown_format",
+    /// Rejected: a format that is known but not read.
+    UnsupportedFormat = "unsupported_format",
+    /// Rejected: the marks of several formats; which of them is read would depend on the reader.
+    AmbiguousFormat = "ambiguous_format",
+    /// Rejected: no statement is left that makes a claim.
+    NoUsableStatement = "no_usable_statement",
+    /// Rejected: so many claims, or claims so long, that they would take more memory than is allowed.
+    TooManyClaims = "too_many_claims",
+
+    /// Statement dropped: it is no JSON object.
+    BadStatement = "bad_statement",
+    /// Statement dropped: it names no vulnerability.
+    MissingVulnerability = "missing_vulnerability",
+    /// Statement, product or subcomponent dropped: nothing says what it is.
+    MissingProduct = "missing_product",
+    /// Subcomponent dropped: it has subcomponents of its own, and the claim is about those.
+    NestedSubcomponents = "nested_subcomponents",
+    /// Statement dropped: it has no status.
+    MissingStatus = "missing_status",
+    /// Statement dropped: a status that its format does not have.
+    UnknownStatus = "unknown_status",
+    /// Statement dropped: an identifier, a vulnerability name or a key made of them is over 1,024 bytes.
+    KeyTooLong = "key_too_long",
+
+    /// Kept, but the document stands alone: it has no id.
+    MissingId = "missing_id",
+    /// Kept without an issuer.
+    MissingIssuer = "missing_issuer",
+    /// Kept, but the document stands alone: it has no version.
+    MissingVersion = "missing_version",
+    /// Kept: a version of another type or form than the format wants.
+    BadVersion = "bad_version",
+    /// Kept: the document has no time.
+    MissingTimestamp = "missing_timestamp",
+    /// Kept without this time: it is no RFC 3339 time.
+    BadTimestamp = "bad_timestamp",
+    /// Kept: a time without a zone, read as UTC.
+    AssumedUtc = "assumed_utc",
+    /// Kept: the document names another version of its format than the one it is written in.
+    SpecVersionMismatch = "spec_version_mismatch",
+    /// Kept, read by the newest rules known: a version of the format that is not known.
+    UnknownSpecVersion = "unknown_spec_version",
+    /// Kept: a part in the form of another version of the format than the rest.
+    MixedSpecVersions = "mixed_spec_versions",
+    /// Kept without it: a member that the format's closed schema does not have.
+    UnknownMember = "unknown_member",
+    /// Kept without it: a member of another JSON type than the format wants.
+    WrongType = "wrong_type",
+    /// Kept, keyed by its text: a purl that the purl specification refuses.
+    BadPurl = "bad_purl",
+    /// Kept, keyed by its text: a CPE name that its specification refuses.
+    BadCpe = "bad_cpe",
+    /// Kept as an identifier, but not used as a key: no digest of its algorithm.
+    BadHash = "bad_hash",
+    /// Kept: a product that identifiers of one kind name differently.
+    AmbiguousProduct = "ambiguous_product",
+    /// Kept: not affected, and nothing says why.
+    Unjustified = "unjustified",
+    /// Kept without it: a justification that its format does not have.
+    UnknownJustification = "unknown_justification",
+    /// Kept with it: a justification under a status that needs none.
+    MisplacedJustification = "misplaced_justification",
+    /// Kept: affected, and nothing says what to do.
+    MissingAction = "missing_action",
+    /// Kept, all of them: two statements of one document give one subject different statuses at the same time.
+    IntraDocumentConflict = "intra_document_conflict",
+    /// Some findings are left out: there are too many of one code.
+    FindingsOmitted = "findings_omitted",
+}
+
+impl From<JsonErrorKind> for Code {
+    fn from(kind: JsonErrorKind) -> Self {
+        match kind {
+            JsonErrorKind::TooLarge { .. } => Self::TooLarge,
+            JsonErrorKind::NotUtf8 => Self::NotUtf8,
+            JsonErrorKind::ByteOrderMark => Self::ByteOrderMark,
+            JsonErrorKind::Empty => Self::Empty,
+            JsonErrorKind::UnexpectedByte { .. } => Self::UnexpectedByte,
+            JsonErrorKind::Unterminated => Self::Unterminated,
+            JsonErrorKind::BadEscape => Self::BadEscape,
+            JsonErrorKind::ControlCharacter => Self::ControlCharacter,
+            JsonErrorKind::BadLiteral => Self::BadLiteral,
+            JsonErrorKind::BadNumber => Self::BadNumber,
+            JsonErrorKind::TrailingData => Self::TrailingData,
+            JsonErrorKind::TooDeep { .. } => Self::TooDeep,
+            JsonErrorKind::DuplicateKey => Self::DuplicateKey,
+            JsonErrorKind::NumberOutOfRange => Self::NumberOutOfRange,
+            JsonErrorKind::NumberNotInteger => Self::NumberNotInteger,
+            JsonErrorKind::LoneSurrogate => Self::LoneSurrogate,
+            JsonErrorKind::NulCharacter => Self::NulCharacter,
+        }
+    }
+}
+
+/// Something that a document should not have done, which did not stop it from being read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of fault this is.
+    pub code: Code,
+    /// JSON pointer of the faulty value, or of where a missing one belongs, from the root of the VEX document.
+    pub pointer: String,
+    /// The line it is on, from 1; a missing value has its parent's.
+    pub line: Option<u64>,
+    /// What is wrong and what the document's author should do.
+    pub message: String,
+}
+
+/// Why a document gave no observation at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Rejection {
+    /// What kind of fault this is.
+    pub code: Code,
+    /// The format, as far as it was recognised.
+    pub format: Option<Format>,
+    /// JSON pointer of the fault.
+    pub pointer: String,
+    /// The line it is on, from 1.
+    pub line: Option<u64>,
+    /// The column it is at, in characters from 1.
+    pub column: Option<u64>,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Rejection {
+    /// A rejection whose line and column are still to be found.
+    pub(crate) fn new(
+        code: Code,
+        format: Option<Format>,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { code, format, pointer: pointer.into(), line: None, column: None, message: message.into() }
+    }
+
+    /// Fills in line and column from the text that `pointer` points into.
+    pub(crate) fn located(mut self, text: &str) -> Self {
+        let place = json::locate(text, &[&self.pointer]).into_iter().next().flatten();
+        self.line = place.map(|place| place.line as u64);
+        self.column = place.map(|place| place.column as u64);
+        self
+    }
+}
+
+impl From<JsonError> for Rejection {
+    fn from(error: JsonError) -> Self {
+        Self {
+            code: error.kind.into(),
+            format: None,
+            pointer: error.pointer,
+            line: Some(error.line as u64),
+            column: Some(error.column as u64),
+            message: format!("The document is not strict JSON: {}.", error.kind),
+        }
+    }
+}
+
+/// Most findings of one code that a report lists: a hostile document could have a hundred million.
+const MAX_FINDINGS_PER_CODE: u32 = 1_000;
+/// Longest pointer that a finding has; a longer one gives way to an ancestor's.
+const MAX_POINTER: usize = 1_024;
+
+/// Collects the findings of a document.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    list: Vec<Finding>,
+    counts: std::collections::BTreeMap<Code, u64>,
+}
+
+impl Findings {
+    /// Adds a finding. `pointer` and `message` are made only if the finding is listed.
+    pub(crate) fn add(
+        &mut self,
+        code: Code,
+        pointer: impl FnOnce() -> String,
+        message: impl FnOnce() -> String,
+    ) {
+        let count = self.counts.entry(code).or_default();
+        *count += 1;
+        if *count <= u64::from(MAX_FINDINGS_PER_CODE) {
+            let finding = Finding { code, pointer: shortened(pointer()), line: None, message: message() };
+            self.list.push(finding);
+        }
+    }
+
+    /// The first finding, which for a document without claims says why.
+    pub(crate) fn first_of(&self, codes: &[Code]) -> Option<&Finding> {
+        self.list.iter().find(|finding| codes.contains(&finding.code))
+    }
+
+    /// The findings with their lines, found in one pass over the document's text.
+    pub(crate) fn located(mut self, text: &str) -> Vec<Finding> {
+        if self.list.is_empty() {
+            return self.list;
+        }
+        let omitted = self.counts.iter().filter(|(_, count)| **count > u64::from(MAX_FINDINGS_PER_CODE));
+        for (code, count) in omitted {
+            let more = count - u64::from(MAX_FINDINGS_PER_CODE);
+            self.list.push(Finding {
+                code: Code::FindingsOmitted,
+                pointer: String::new(),
+                line: None,
+                message: format!(
+                    "{more} more findings `{}` are not listed; mend those that are and check again.",
+                    code.label()
+                ),
+            });
+        }
+        let pointers: Vec<&str> = self.list.iter().map(|finding| finding.pointer.as_str()).collect();
+        let places = json::locate(text, &pointers);
+        for (finding, place) in self.list.iter_mut().zip(places) {
+            finding.line = place.map(|place| place.line as u64);
+        }
+        self.list
+    }
+}
+
+/// Appends an object's key to a JSON pointer (RFC 6901 section 3).
+pub(crate) fn child(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// A value for a message: quoted, on one line, and not too long to read.
+pub(crate) fn quoted(value: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut chars = value.chars();
+    let mut text: String = chars.by_ref().take(LONGEST).flat_map(char::escape_debug).collect();
+    if chars.next().is_some() {
+        text.push('…');
+    }
+    format!("`{text}`")
+}
+
+fn shortened(mut pointer: String) -> String {
+    while pointer.len() > MAX_POINTER {
+        let end = pointer.rfind('/').unwrap_or(0);
+        pointer.truncate(end);
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_distinct_snake_case() {
+        let labels: std::collections::BTreeSet<_> = Code::ALL.iter().map(|code| code.label()).collect();
+        assert_eq!(labels.len(), Code::ALL.len());
+        assert!(labels.iter().all(|label| label.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())));
+    }
+
+    #[test]
+    fn codes_of_the_strict_pass_keep_their_words() {
+        for kind in [
+            JsonErrorKind::TooLarge { limit: 1, found: 2 },
+            JsonErrorKind::UnexpectedByte { byte: 0 },
+            JsonErrorKind::DuplicateKey,
+            JsonErrorKind::NulCharacter,
+        ] {
+            assert_eq!(Code::from(kind).label(), kind.code());
+        }
+    }
+
+    #[test]
+    fn a_report_lists_a_thousand_findings_of_a_code() {
+        let mut findings = Findings::default();
+        for _ in 0..1_003 {
+            findings.add(Code::Unjustified, || "/a/b".to_owned(), String::new);
+        }
+        findings.add(Code::BadPurl, || child("", "a~/"), || quoted(&"\n".repeat(100)));
+        let findings = findings.located("{\n\"a\": 1}");
+        assert_eq!(findings.len(), 1_002);
+        assert_eq!(findings[0].line, Some(2));
+        assert_eq!(findings[1_000].pointer, "/a~0~1");
+        assert_eq!(findings[1_000].message.len(), 2 + 160 + '…'.len_utf8());
+        assert!(findings[1_001].message.starts_with("3 more findings `unjustified`"));
+    }
+
+    #[test]
+    fn a_pointer_too_long_gives_way_to_its_parent() {
+        let mut findings = Findings::default();
+        findings.add(Code::UnknownMember, || child("/statements/0", &"x".repeat(2_000)), String::new);
+        assert_eq!(findings.located("{}")[0].pointer, "/statements/0");
+    }
+}
