@@ -1,0 +1,283 @@
+//! Products and subcomponents: what identifies them, and the key they are grouped by.
+//!
+//! The key is made by the first rule that applies, in the order of [`ComponentKind`]: the artifact's SHA-256 (a
+//! hash, or the version of an `oci` purl), a canonical purl, a CPE 2.3 bound form, a SWID tag, a stock keeping
+//! unit, a model, a BOM-Link, any other identifier, and last what the format itself offers. All identifiers stay
+//! as written; the key only groups. A purl or CPE name that its specification refuses is keyed by its text, and so
+//! is a component that has no identifier but hashes by other algorithms.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use provex_core::vex::{self, Component, ComponentKind, Identifier};
+
+use crate::cpe::Cpe;
+use crate::document::MAX_KEY_BYTES;
+use crate::purl::Purl;
+use crate::report::{Code, Findings, quoted};
+
+/// What kind of identifier a value is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IdentifierType<'a> {
+    /// A package URL.
+    Purl,
+    /// A CPE 2.2 URI.
+    Cpe22,
+    /// A CPE 2.3 formatted string.
+    Cpe23,
+    /// A hash by the algorithm of this name, as written.
+    Hash(Cow<'a, str>),
+    /// A SWID tag id.
+    Swid,
+    /// A stock keeping unit.
+    Sku,
+    /// A model number.
+    Model,
+    /// Any other name: an IRI, a BOM-Link, a name that means something to its author.
+    Iri,
+    /// One that is kept but gives no key, such as a serial number; by its label.
+    Other(&'static str),
+}
+
+impl IdentifierType<'_> {
+    /// What the name of a component is: also a purl or CPE name where one is written as an IRI.
+    pub fn of_iri(value: &str) -> Self {
+        let begins = |prefix: &str| value.get(..prefix.len()).is_some_and(|v| v.eq_ignore_ascii_case(prefix));
+        if begins("pkg:") {
+            Self::Purl
+        } else if begins("cpe:2.3:") {
+            Self::Cpe23
+        } else if begins("cpe:/") {
+            Self::Cpe22
+        } else {
+            Self::Iri
+        }
+    }
+
+    fn label(&self) -> String {
+        match self {
+            Self::Purl => "purl".to_owned(),
+            Self::Cpe22 => "cpe22".to_owned(),
+            Self::Cpe23 => "cpe23".to_owned(),
+            Self::Hash(algorithm) => format!("hash:{}", algorithm.to_ascii_lowercase()),
+            Self::Swid => "swid".to_owned(),
+            Self::Sku => "sku".to_owned(),
+            Self::Model => "model".to_owned(),
+            Self::Iri => "iri".to_owned(),
+            Self::Other(label) => (*label).to_owned(),
+        }
+    }
+}
+
+/// How a document describes a component.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Described<'a> {
+    /// Its identifiers; of several that a rule applies to, the first gives the key. Their order must not come
+    /// from the order of keys in a JSON object.
+    pub identifiers: Vec<(IdentifierType<'a>, Cow<'a, str>)>,
+    /// Whose model numbers and stock keeping units these are.
+    pub vendor: Option<Cow<'a, str>>,
+    /// A name for people.
+    pub name: Option<Cow<'a, str>>,
+    /// The key where no identifier gives one.
+    pub fallback: Option<(ComponentKind, String)>,
+}
+
+impl<'a> Described<'a> {
+    /// Adds an identifier, if there is one and it is not blank.
+    pub(crate) fn add(&mut self, kind: Option<IdentifierType<'a>>, value: Option<Cow<'a, str>>) {
+        let value = value.filter(|value| !value.trim().is_empty());
+        self.identifiers.extend(kind.zip(value));
+    }
+}
+
+/// A component and all that can find it.
+#[derive(Debug)]
+pub struct Keyed {
+    /// The component, as observations have it.
+    pub component: Arc<Component>,
+    /// Its identifiers as written and in every canonical form; sorted, without doubles.
+    pub forms: Vec<String>,
+    /// Whether one of them, or the key, is longer than [`MAX_KEY_BYTES`].
+    pub too_long: bool,
+}
+
+/// The components of one document: equal descriptions are resolved once and share memory.
+#[derive(Debug, Default)]
+pub struct Components<'a> {
+    known: BTreeMap<Described<'a>, Option<Arc<Keyed>>>,
+}
+
+impl<'a> Components<'a> {
+    /// The component so described, or nothing if no rule gives a key. What is wrong with its identifiers is a
+    /// finding where it occurs first.
+    pub(crate) fn resolve(
+        &mut self,
+        described: Described<'a>,
+        findings: &mut Findings,
+        pointer: impl Fn() -> String,
+    ) -> Option<Arc<Keyed>> {
+        if let Some(known) = self.known.get(&described) {
+            return known.clone();
+        }
+        let mut resolution = Resolution::default();
+        for (kind, value) in &described.identifiers {
+            resolution.identifier(kind, value, described.vendor.as_deref());
+        }
+        for (code, message) in std::mem::take(&mut resolution.faults) {
+            findings.add(code, &pointer, || message);
+        }
+        if let Some([used, other]) = resolution.ambiguity() {
+            findings.add(Code::AmbiguousProduct, &pointer, || {
+                let (used, other) = (quoted(used), quoted(other));
+                format!("Identifiers of this component disagree, and it is keyed as {used}, not {other}; give one.")
+            });
+        }
+        let keyed = resolution.finish(&described).map(Arc::new);
+        self.known.insert(described, keyed.clone());
+        keyed
+    }
+}
+
+/// A key that some identifier gives.
+struct Candidate {
+    kind: ComponentKind,
+    /// Whether it gives way to others of its kind: a digest inside a purl to a hash of the component, a hash by
+    /// another algorithm to a name.
+    yields: bool,
+    key: String,
+}
+
+#[derive(Default)]
+struct Resolution {
+    identifiers: Vec<Identifier>,
+    forms: Vec<String>,
+    candidates: Vec<Candidate>,
+    faults: Vec<(Code, String)>,
+}
+
+impl Resolution {
+    fn identifier(&mut self, kind: &IdentifierType<'_>, value: &str, vendor: Option<&str>) {
+        self.identifiers.push(Identifier { kind: kind.label(), value: value.to_owned() });
+        self.forms.push(value.to_owned());
+        let of_vendor = |prefix: &str| format!("{prefix}:{}/{value}", vendor.unwrap_or_default());
+        match kind {
+            IdentifierType::Purl => self.purl(value),
+            IdentifierType::Cpe22 | IdentifierType::Cpe23 => self.cpe(value),
+            IdentifierType::Hash(algorithm) => self.hash(algorithm, value),
+            IdentifierType::Swid => self.candidate(ComponentKind::Swid, format!("swid:{value}")),
+            IdentifierType::Sku => self.candidate(ComponentKind::Sku, of_vendor("sku")),
+            IdentifierType::Model => self.candidate(ComponentKind::Model, of_vendor("model")),
+            IdentifierType::Iri if value.starts_with("urn:cdx:") => {
+                self.candidate(ComponentKind::BomLink, format!("bomlink:{value}"));
+            }
+            IdentifierType::Iri => self.candidate(ComponentKind::Iri, format!("iri:{value}")),
+            IdentifierType::Other(_) => {}
+        }
+    }
+
+    fn purl(&mut self, value: &str) {
+        let purl = match Purl::parse(value) {
+            Ok(purl) => purl,
+            Err(error) => {
+                let shown = quoted(value);
+                let message =
+                    format!("{shown} is no purl: {error}. It is matched by its text only; correct it.");
+                self.faults.push((Code::BadPurl, message));
+                return self.candidate(ComponentKind::Iri, format!("iri:{value}"));
+            }
+        };
+        let canonical = purl.canonical();
+        let unversioned = purl.without_version();
+        self.forms.extend([purl.folded(), unversioned.canonical(), unversioned.folded()]);
+        if let Some(hex) = purl.version().filter(|_| purl.type_() == "oci").and_then(oci_digest) {
+            let key = format!("digest:sha256:{hex}");
+            self.forms.push(key.clone());
+            self.candidates.push(Candidate { kind: ComponentKind::Digest, yields: true, key });
+        }
+        self.candidate(ComponentKind::Purl, format!("purl:{canonical}"));
+        self.forms.push(canonical);
+    }
+
+    fn cpe(&mut self, value: &str) {
+        match Cpe::parse(value) {
+            Ok(cpe) => {
+                self.forms.push(cpe.bound().to_owned());
+                self.candidate(ComponentKind::Cpe23, format!("cpe23:{}", cpe.bound()));
+            }
+            Err(error) => {
+                let shown = quoted(value);
+                let message =
+                    format!("{shown} is no CPE name: {error}. It is matched by its text only; correct it.");
+                self.faults.push((Code::BadCpe, message));
+                self.candidate(ComponentKind::Iri, format!("iri:{value}"));
+            }
+        }
+    }
+
+    fn hash(&mut self, algorithm: &str, value: &str) {
+        let letters = algorithm.bytes().filter(|b| !matches!(b, b'-' | b'_')).map(|b| b.to_ascii_lowercase());
+        let text = format!("iri:hash:{}:{value}", algorithm.to_ascii_lowercase());
+        self.candidates.push(Candidate { kind: ComponentKind::Iri, yields: true, key: text });
+        if !letters.eq(*b"sha256") {
+            return;
+        }
+        match sha256(value) {
+            Some(hex) => {
+                let key = format!("digest:sha256:{hex}");
+                self.forms.push(key.clone());
+                self.candidate(ComponentKind::Digest, key);
+            }
+            None => {
+                let message = format!(
+                    "{} is no SHA-256 digest and does not identify the component; write 64 hexadecimal digits.",
+                    quoted(value)
+                );
+                self.faults.push((Code::BadHash, message));
+            }
+        }
+    }
+
+    fn candidate(&mut self, kind: ComponentKind, key: String) {
+        self.candidates.push(Candidate { kind, yields: false, key });
+    }
+
+    fn best(&self) -> Option<&Candidate> {
+        // Of equal ones, `min_by_key` takes the first.
+        self.candidates.iter().min_by_key(|candidate| (candidate.kind, candidate.yields))
+    }
+
+    /// The key used and another one of its kind, where identifiers of that kind must name one thing.
+    fn ambiguity(&self) -> Option<[&str; 2]> {
+        let best = self.best()?;
+        let exact = matches!(best.kind, ComponentKind::Digest | ComponentKind::Purl | ComponentKind::Cpe23);
+        let mut others =
+            self.candidates.iter().filter(|other| other.kind == best.kind && other.key != best.key);
+        others.next().filter(|_| exact).map(|other| [best.key.as_str(), other.key.as_str()])
+    }
+
+    fn finish(mut self, described: &Described<'_>) -> Option<Keyed> {
+        let (kind, key) = match self.best() {
+            Some(best) => (best.kind, best.key.clone()),
+            None => described.fallback.clone()?,
+        };
+        self.forms.sort_unstable();
+        self.forms.dedup();
+        vex::sort_identifiers(&mut self.identifiers);
+        let too_long = self.forms.iter().chain([&key]).any(|text| text.len() > MAX_KEY_BYTES);
+        let name = described.name.as_deref().map(str::to_owned);
+        let component = Arc::new(Component { key, kind, identifiers: self.identifiers, name });
+        Some(Keyed { component, forms: self.forms, too_long })
+    }
+}
+
+/// The hex digits of an OCI version, which is `sha256:` and a digest.
+fn oci_digest(version: &str) -> Option<String> {
+    sha256(version.strip_prefix("sha256:")?)
+}
+
+/// 64 hexadecimal digits in lower case.
+fn sha256(hex: &str) -> Option<String> {
+    (hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())).then(|| hex.to_ascii_lowercase())
+}
