@@ -1,4 +1,71 @@
 //! VEX documents to observations: bytes in, claims and findings out.
+//!
+//! [`parse`] takes the bytes of a document in any format that is read and gives back its claims, each named by
+//! its content, or a [`Rejection`] that says why there are none. First one strict pass over the bytes refuses
+//! what JSON readers understand differently, then the format is detected by content, then its reader takes the
+//! members it knows and reports the rest.
+//!
+//! A reader is a module with one entry point, `read(text, context)`; it leans on `typed` (members of any JSON
+//! type without losing the document), `component` and `vulnerability` (keys), `terms` (the mapping tables) and
+//! `document` (claims and their digests). To add one, name its marks in `detect` and call it in [`parse`].
+//!
+//! Everything here is pure: no files, sockets, clock, threads or randomness. Merging is not done here.
 
+pub mod component;
 pub mod cpe;
+mod detect;
+mod document;
+mod openvex;
 pub mod purl;
+mod report;
+pub mod terms;
+mod typed;
+mod vulnerability;
+
+use provex_core::digest::Digest;
+use provex_core::ids::DocumentDigest;
+use provex_core::json::{self, Limits};
+
+use crate::detect::Carrier;
+pub use crate::document::{
+    DocumentFacts, KeyKind, LookupKey, MAX_KEY_BYTES, Parsed, ParsedObservation, Retirement,
+};
+pub use crate::report::{Code, Finding, Rejection};
+
+/// What [`parse`] takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParseLimits {
+    /// Most bytes of a document.
+    pub max_bytes: usize,
+}
+
+impl Default for ParseLimits {
+    /// 150 MiB, from the size appendix of CSAF 2.1.
+    fn default() -> Self {
+        Self { max_bytes: Limits::document().max_bytes }
+    }
+}
+
+/// What a reader is told besides the text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context {
+    /// SHA-256 of the received bytes.
+    pub(crate) digest: DocumentDigest,
+}
+
+/// Reads a document of any format.
+///
+/// # Errors
+/// [`Rejection`] if the document gives no observation: it is not strict JSON, its format is not read, or no
+/// statement in it makes a claim.
+pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
+    detect::refuse_xml(bytes)?;
+    let text = json::check(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
+    let carrier = detect::detect(text).map_err(|rejection| rejection.located(text))?;
+    let context = Context { digest: DocumentDigest::new(Digest::of(bytes)) };
+    let parsed = match carrier {
+        Carrier::OpenVex => openvex::read(text, &context),
+        other => Err(detect::unsupported(other)),
+    };
+    parsed.map_err(|rejection| rejection.located(text))
+}

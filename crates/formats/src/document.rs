@@ -1,0 +1,203 @@
+//! What a parsed document is: facts about it, its claims, and what was found.
+
+use provex_core::digest::Digest;
+use provex_core::ids::{ClaimDigest, DocumentDigest, ObservationId};
+use provex_core::vex::{DocumentRef, Format, Issuer, Observation};
+
+use crate::component::Keyed;
+use crate::report::{Code, Finding, Findings, Rejection};
+
+/// A document that was read.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// What the document says of itself.
+    pub document: DocumentFacts,
+    /// Its claims, in the order of the document.
+    pub observations: Vec<ParsedObservation>,
+    /// What is wrong with it; empty for a document without fault.
+    pub findings: Vec<Finding>,
+}
+
+/// What a document says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentFacts {
+    /// SHA-256 of the received bytes, a byte order mark included.
+    pub digest: DocumentDigest,
+    /// SHA-256 of the VEX document's own bytes, where it came inside a wrapper.
+    pub payload_digest: Option<Digest>,
+    /// Its format.
+    pub format: Format,
+    /// The version of the format's specification.
+    pub spec_version: Option<String>,
+    /// Its own id: a grouping key, not an identity.
+    pub id: Option<String>,
+    /// Its own revision.
+    pub revision: Option<String>,
+    /// Who states it.
+    pub issuer: Option<Issuer>,
+    /// When it was stated: UTC, nine digits.
+    pub stated_at: Option<String>,
+    /// Whether it takes claims back instead of making them.
+    pub retires: Option<Retirement>,
+}
+
+impl DocumentFacts {
+    /// The document as its claims name it.
+    pub(crate) fn reference(&self) -> DocumentRef {
+        DocumentRef {
+            format: self.format,
+            spec_version: self.spec_version.clone(),
+            id: self.id.clone(),
+            revision: self.revision.clone(),
+            digest: self.digest,
+        }
+    }
+}
+
+/// How a document takes back the claims of its earlier versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Retirement {
+    /// A tombstone: CSAF `tracking.status` `deleted`.
+    Deleted,
+    /// Another document takes its place: CSAF profile `csaf_superseded`.
+    Superseded,
+    /// Its issuer no longer stands by it: CSAF profile `csaf_withdrawn`.
+    Withdrawn,
+}
+
+impl Retirement {
+    /// The label in JSON and output.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Superseded => "superseded",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// One claim with its identities.
+#[derive(Debug, Clone)]
+pub struct ParsedObservation {
+    /// The claim.
+    pub observation: Observation,
+    /// SHA-256 of `body`.
+    pub id: ObservationId,
+    /// What stays equal when the document is issued again.
+    pub claim_digest: ClaimDigest,
+    /// The JCS bytes of the observation.
+    pub body: Vec<u8>,
+    /// Under which keys it is to be found; sorted, without doubles.
+    pub keys: Vec<LookupKey>,
+}
+
+/// A key that an observation is found under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LookupKey {
+    /// What kind of key it is.
+    pub kind: KeyKind,
+    /// The key: at most [`MAX_KEY_BYTES`] bytes.
+    pub key: String,
+}
+
+/// The kinds of lookup keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyKind {
+    /// The vulnerability's id.
+    Vulnerability,
+    /// Another name of the vulnerability.
+    Alias,
+    /// The product's key.
+    Product,
+    /// The subcomponent's key.
+    Subcomponent,
+    /// An identifier of product or subcomponent, as written or in one of its canonical forms.
+    Identifier,
+}
+
+impl KeyKind {
+    /// The label in SQL and output.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Vulnerability => "vulnerability",
+            Self::Alias => "alias",
+            Self::Product => "product",
+            Self::Subcomponent => "subcomponent",
+            Self::Identifier => "identifier",
+        }
+    }
+}
+
+/// Longest identifier, vulnerability name or derived key, in bytes of UTF-8: a database index holds no longer ones.
+pub const MAX_KEY_BYTES: usize = 1_024;
+
+/// Most bytes that the bodies of one document's claims may have together.
+///
+/// A body repeats what its claims share, so a few kilobytes of document can ask for terabytes of bodies: one long
+/// text over many products, or in OpenVEX 0.0.1 many products times many subcomponents. Real documents need some
+/// 1.5 kB a claim.
+const MAX_BODY_BYTES: usize = 1 << 30;
+
+/// Turns observations into [`ParsedObservation`]s, one by one.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    list: Vec<ParsedObservation>,
+    body_bytes: usize,
+    /// Reused for each claim.
+    buffer: Vec<u8>,
+}
+
+impl Claims {
+    /// Adds a claim about `product` and `subcomponent`, which are the observation's own.
+    pub(crate) fn add(
+        &mut self,
+        observation: Observation,
+        product: &Keyed,
+        subcomponent: Option<&Keyed>,
+    ) -> Result<(), Rejection> {
+        self.buffer.clear();
+        observation.write_claim(&mut self.buffer);
+        let claim_digest = ClaimDigest::new(Digest::of(&self.buffer));
+        self.buffer.clear();
+        observation.write_body(&mut self.buffer);
+        let body = self.buffer.clone();
+        self.body_bytes += body.len();
+        if self.body_bytes > MAX_BODY_BYTES {
+            let message =
+                "The claims of this document take more than 1 GiB; split it into several documents.";
+            let (format, pointer) = (observation.document.format, observation.locator.pointer);
+            return Err(Rejection::new(Code::TooManyClaims, Some(format), pointer, message));
+        }
+        let id = ObservationId::new(Digest::of(&body));
+        let keys = lookup_keys(&observation, product, subcomponent);
+        self.list.push(ParsedObservation { observation, id, claim_digest, body, keys });
+        Ok(())
+    }
+
+    /// The claims so far.
+    pub(crate) fn list(&self) -> &[ParsedObservation] {
+        &self.list
+    }
+
+    /// The document, once all is added.
+    pub(crate) fn finish(self, document: DocumentFacts, findings: Findings, text: &str) -> Parsed {
+        Parsed { document, observations: self.list, findings: findings.located(text) }
+    }
+}
+
+fn lookup_keys(observation: &Observation, product: &Keyed, subcomponent: Option<&Keyed>) -> Vec<LookupKey> {
+    let key = |kind, key: &String| LookupKey { kind, key: key.clone() };
+    let Observation { vulnerability, .. } = observation;
+    let forms = subcomponent.map_or(0, |component| component.forms.len()) + product.forms.len();
+    let mut keys = Vec::with_capacity(3 + vulnerability.aliases.len() + forms);
+    keys.push(key(KeyKind::Vulnerability, &vulnerability.id));
+    keys.extend(vulnerability.aliases.iter().map(|alias| key(KeyKind::Alias, alias)));
+    keys.push(key(KeyKind::Product, &product.component.key));
+    keys.extend(subcomponent.map(|component| key(KeyKind::Subcomponent, &component.component.key)));
+    for component in [Some(product), subcomponent].into_iter().flatten() {
+        keys.extend(component.forms.iter().map(|form| key(KeyKind::Identifier, form)));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}

@@ -1,0 +1,876 @@
+//! The OpenVEX reader: versions 0.0.1 and 0.2.0.
+//!
+//! Specification: `openvex/spec`, OPENVEX-SPEC.md and openvex_json_schema.json. Documents name the wrong version
+//! in practice (a bare `https://openvex.dev/ns` means 0.0.1, but tools write 0.2.0 under it), so the form of each
+//! statement is told by the JSON type of its `vulnerability`: a string in 0.0.1, an object in 0.2.0. Where the
+//! parts of one statement differ in form, each is read in its own.
+//!
+//! A statement inherits the document's `timestamp`, and nothing else: `last_updated` is its own, although go-vex
+//! lets it cascade. Subcomponents narrow a claim, so where they cannot be read the claim is dropped rather than
+//! widened to the whole product.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use provex_core::time::{StatedTime, Zone};
+use provex_core::vex::{
+    Action, AssertedAtSource, DocumentRef, Format, Issuer, Justification, Locator, Observation, Schema,
+    Status, Vulnerability,
+};
+
+use crate::Context;
+use crate::component::{Components, Described, IdentifierType, Keyed};
+use crate::detect::OPENVEX_CONTEXT;
+use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES, Parsed, ParsedObservation};
+use crate::purl;
+use crate::report::{Code, Findings, Rejection, child, quoted};
+use crate::terms;
+use crate::typed::{Entries, Member, Number, Shape, object};
+use crate::vulnerability::vulnerability;
+
+/// `scheme` of the issuer, whose id is the `author`.
+const ISSUER_SCHEME: &str = "openvex";
+
+/// Reads a document whose `@context` is OpenVEX's.
+pub(crate) fn read(text: &str, context: &Context) -> Result<Parsed, Rejection> {
+    let document = match serde_json::from_str::<Member<Document<'_>>>(text) {
+        Ok(Member::Value(document)) => document,
+        Ok(_) => {
+            return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
+        }
+        // After the strict pass nothing else can go wrong: serde_json counts the depth of what has types.
+        Err(_) => {
+            let message =
+                "The document nests its products too deep; OpenVEX subcomponents have none of their own.";
+            return Err(rejection(Code::TooDeep, "/statements", message));
+        }
+    };
+    let mut findings = Findings::default();
+    let (facts, form, statements) = facts(document, context, &mut findings)?;
+    let mut reader = Reader::new(&facts, form, findings);
+    for (n, statement) in statements.into_iter().enumerate() {
+        reader.statement(&format!("/statements/{n}"), statement)?;
+    }
+    let Reader { claims, mut findings, .. } = reader;
+    if claims.list().is_empty() {
+        return Err(no_claims(&findings));
+    }
+    report_conflicts(claims.list(), &mut findings);
+    Ok(claims.finish(facts, findings, text))
+}
+
+object! {
+    Document<'a> {
+        context: Cow<'a, str> = "@context",
+        id: Cow<'a, str> = "@id",
+        author: Cow<'a, str> = "author",
+        timestamp: Cow<'a, str> = "timestamp",
+        version: Revision<'a> = "version",
+        statements: Vec<Member<Statement<'a>>> = "statements",
+    }
+    unread "role", "last_updated", "tooling"
+}
+
+object! {
+    Statement<'a> {
+        vulnerability: Named<'a> = "vulnerability",
+        products: Vec<Member<Product<'a>>> = "products",
+        /// Only in 0.0.1: the subcomponents of every product.
+        subcomponents: Vec<Member<Product<'a>>> = "subcomponents",
+        status: Cow<'a, str> = "status",
+        justification: Cow<'a, str> = "justification",
+        impact_statement: Cow<'a, str> = "impact_statement",
+        action_statement: Cow<'a, str> = "action_statement",
+        status_notes: Cow<'a, str> = "status_notes",
+        timestamp: Cow<'a, str> = "timestamp",
+        last_updated: Cow<'a, str> = "last_updated",
+    }
+    unread "@id", "version", "supplier", "action_statement_timestamp"
+}
+
+object! {
+    NamedObject<'a> {
+        id: Cow<'a, str> = "@id",
+        name: Cow<'a, str> = "name",
+        aliases: Vec<Member<Cow<'a, str>>> = "aliases",
+    }
+    unread "description"
+}
+
+object! {
+    /// A product, or a subcomponent, which has no `subcomponents`.
+    ProductObject<'a> {
+        id: Cow<'a, str> = "@id",
+        identifiers: Identifiers<'a> = "identifiers",
+        hashes: Entries<'a> = "hashes",
+        subcomponents: Vec<Member<Product<'a>>> = "subcomponents",
+    }
+}
+
+object! {
+    /// The published schema writes the CPE keys with `@`, the prose and go-vex without.
+    Identifiers<'a> {
+        purl: Cow<'a, str> = "purl",
+        cpe22: Cow<'a, str> = "cpe22",
+        cpe23: Cow<'a, str> = "cpe23",
+        at_cpe22: Cow<'a, str> = "@cpe22",
+        at_cpe23: Cow<'a, str> = "@cpe23",
+    }
+}
+
+/// The hash names of the 0.2.0 schema.
+const HASHES: [&str; 12] = [
+    "md5",
+    "sha1",
+    "sha-256",
+    "sha-384",
+    "sha-512",
+    "sha3-224",
+    "sha3-256",
+    "sha3-384",
+    "sha3-512",
+    "blake2s-256",
+    "blake2b-256",
+    "blake2b-512",
+];
+
+/// A vulnerability: its name in 0.0.1, an object in 0.2.0.
+#[derive(Debug)]
+enum Named<'a> {
+    Name(Cow<'a, str>),
+    Object(NamedObject<'a>),
+}
+
+impl<'de> Shape<'de> for Named<'de> {
+    fn text(text: Cow<'de, str>) -> Option<Self> {
+        Some(Self::Name(text))
+    }
+
+    fn object<A: serde::de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        Ok(NamedObject::object(object)?.map(Self::Object))
+    }
+}
+
+/// A product or subcomponent: its id in 0.0.1, an object in 0.2.0.
+#[derive(Debug)]
+enum Product<'a> {
+    Id(Cow<'a, str>),
+    Object(Box<ProductObject<'a>>),
+}
+
+impl<'de> Shape<'de> for Product<'de> {
+    fn text(text: Cow<'de, str>) -> Option<Self> {
+        Some(Self::Id(text))
+    }
+
+    fn object<A: serde::de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        Ok(ProductObject::object(object)?.map(Box::new).map(Self::Object))
+    }
+}
+
+/// A document's version: a string in 0.0.1, an integer from 1 in 0.2.0.
+#[derive(Debug)]
+enum Revision<'a> {
+    Text(Cow<'a, str>),
+    Number(Number),
+}
+
+impl<'de> Shape<'de> for Revision<'de> {
+    fn text(text: Cow<'de, str>) -> Option<Self> {
+        Some(Self::Text(text))
+    }
+
+    fn number(number: Number) -> Option<Self> {
+        Some(Self::Number(number))
+    }
+}
+
+/// The two forms of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    V001,
+    V020,
+}
+
+impl Form {
+    const fn version(self) -> &'static str {
+        match self {
+            Self::V001 => "0.0.1",
+            Self::V020 => "0.2.0",
+        }
+    }
+}
+
+impl Statement<'_> {
+    fn form(&self) -> Option<Form> {
+        self.vulnerability.value().map(|vulnerability| match vulnerability {
+            Named::Name(_) => Form::V001,
+            Named::Object(_) => Form::V020,
+        })
+    }
+}
+
+/// A time that a document may state.
+enum Time {
+    Absent,
+    Unreadable,
+    At(String),
+}
+
+impl Time {
+    fn read(member: Member<Cow<'_, str>>, findings: &mut Findings, pointer: impl Fn() -> String) -> Self {
+        let stated = member.is_stated();
+        match member.take(findings, &pointer, "an RFC 3339 time") {
+            None if stated => Self::Unreadable,
+            None => Self::Absent,
+            Some(text) => match StatedTime::parse(&text) {
+                Ok((time, zone)) => {
+                    if zone == Zone::AssumedUtc {
+                        findings.add(Code::AssumedUtc, pointer, || {
+                            format!(
+                                "{} has no time zone and was read as UTC; append `Z` or an offset.",
+                                quoted(&text)
+                            )
+                        });
+                    }
+                    Self::At(time.to_rfc3339())
+                }
+                Err(error) => {
+                    findings.add(Code::BadTimestamp, pointer, || {
+                        let text = quoted(&text);
+                        format!("{text} was not read as a time: {error}; write it as `2026-11-23T06:13:23Z`.")
+                    });
+                    Self::Unreadable
+                }
+            },
+        }
+    }
+
+    fn text(self) -> Option<String> {
+        match self {
+            Self::At(text) => Some(text),
+            Self::Absent | Self::Unreadable => None,
+        }
+    }
+}
+
+/// What the document says of itself, and its statements.
+fn facts<'a>(
+    document: Document<'a>,
+    context: &Context,
+    findings: &mut Findings,
+) -> Result<(DocumentFacts, Form, Vec<Member<Statement<'a>>>), Rejection> {
+    let Member::Value(statements) = document.statements else {
+        let message = "The document has no list of statements; add at least one statement.";
+        return Err(rejection(Code::NoUsableStatement, "/statements", message));
+    };
+    let declared = document.context.take(findings, || "/@context".to_owned(), "a string");
+    let form = statements.iter().find_map(|statement| statement.value()?.form());
+    let (form, spec_version) = spec_version(declared.as_deref(), form, findings);
+    if form == Form::V020 {
+        report_unknown(&document.unknown, "", findings);
+    }
+    let id = required(document.id, "@id", Code::MissingId, findings);
+    let author = required(document.author, "author", Code::MissingIssuer, findings);
+    if matches!(document.timestamp, Member::Absent) {
+        let message = "The document has no `timestamp`; add the time at which it was issued.";
+        findings.add(Code::MissingTimestamp, || "/timestamp".to_owned(), || message.to_owned());
+    }
+    let facts = DocumentFacts {
+        digest: context.digest,
+        payload_digest: None,
+        format: Format::OpenVex,
+        spec_version: Some(spec_version),
+        id: id.map(Cow::into_owned),
+        revision: revision(document.version, form, findings),
+        issuer: author.map(|author| Issuer { scheme: ISSUER_SCHEME.to_owned(), id: author.into_owned() }),
+        stated_at: Time::read(document.timestamp, findings, || "/timestamp".to_owned()).text(),
+        retires: None,
+    };
+    Ok((facts, form, statements))
+}
+
+/// The form the document is read in and the version it is given, from the version that its `@context` declares
+/// and the form of its first statement.
+fn spec_version(declared: Option<&str>, form: Option<Form>, findings: &mut Findings) -> (Form, String) {
+    let suffix = declared.and_then(|url| url.strip_prefix(OPENVEX_CONTEXT)).unwrap_or_default();
+    let known = match suffix.trim_start_matches('/') {
+        "" | "v0.0.1" => Form::V001,
+        "v0.2.0" => Form::V020,
+        other => {
+            let form = form.unwrap_or(Form::V020);
+            findings.add(Code::UnknownSpecVersion, || "/@context".to_owned(), || {
+                let (version, read) = (quoted(other), form.version());
+                format!("OpenVEX {version} is not known and was read as {read}; use `{OPENVEX_CONTEXT}/v0.2.0`.")
+            });
+            return (form, other.strip_prefix('v').unwrap_or(other).to_owned());
+        }
+    };
+    let form = form.unwrap_or(known);
+    if declared.is_some() && form != known {
+        findings.add(Code::SpecVersionMismatch, || "/@context".to_owned(), || {
+            let (says, is) = (known.version(), form.version());
+            format!(
+                "The `@context` means OpenVEX {says}, but the statements are in the form of {is}, and were read so; \
+                 write `{OPENVEX_CONTEXT}/v{is}`."
+            )
+        });
+    }
+    (form, form.version().to_owned())
+}
+
+/// A text member that a document must have.
+fn required<'a>(
+    member: Member<Cow<'a, str>>,
+    key: &str,
+    missing: Code,
+    findings: &mut Findings,
+) -> Option<Cow<'a, str>> {
+    let pointer = || format!("/{key}");
+    let other_type = matches!(member, Member::Wrong(_));
+    let text = member.take(findings, pointer, "a string").filter(|text| !text.trim().is_empty());
+    if text.is_none() && !other_type {
+        findings.add(missing, pointer, || format!("The document has no `{key}`; add one."));
+    }
+    text
+}
+
+/// The revision as text. A number that is no integer has no one spelling and is dropped.
+fn revision(member: Member<Revision<'_>>, form: Form, findings: &mut Findings) -> Option<String> {
+    let pointer = || "/version".to_owned();
+    let other_type = matches!(member, Member::Wrong(_));
+    let wanted = match form {
+        Form::V001 => "a string",
+        Form::V020 => "an integer from 1",
+    };
+    let (text, good) = match member.take(findings, pointer, wanted) {
+        Some(Revision::Text(text)) if !text.trim().is_empty() => (text.into_owned(), form == Form::V001),
+        Some(Revision::Number(number)) => match integer(number) {
+            Some(text) => {
+                let positive = text != "0" && !text.starts_with('-');
+                (text, form == Form::V020 && positive)
+            }
+            None => {
+                let message = || format!("The version is no integer and was not read; make it {wanted}.");
+                findings.add(Code::BadVersion, pointer, message);
+                return None;
+            }
+        },
+        _ => {
+            if !other_type {
+                let message = || format!("The document has no `version`; add {wanted}.");
+                findings.add(Code::MissingVersion, pointer, message);
+            }
+            return None;
+        }
+    };
+    if !good {
+        let message =
+            || format!("The version of an OpenVEX {} document is {wanted}; make it one.", form.version());
+        findings.add(Code::BadVersion, pointer, message);
+    }
+    Some(text)
+}
+
+/// An integer's text. `1.0` is 1, as in JSON Schema; from 2^53 on, floats are no longer exact.
+fn integer(number: Number) -> Option<String> {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    match number {
+        Number::Unsigned(value) => Some(value.to_string()),
+        Number::Negative(value) => Some(value.to_string()),
+        Number::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT => {
+            Some((value as i64).to_string())
+        }
+        Number::Float(_) => None,
+    }
+}
+
+/// What one statement says of each of its products.
+struct Said<'a> {
+    vulnerability: Arc<Vulnerability>,
+    status: Status,
+    native_status: Cow<'a, str>,
+    justification: Option<Justification>,
+    impact: Option<Cow<'a, str>>,
+    action: Option<Cow<'a, str>>,
+    notes: Option<Cow<'a, str>>,
+    asserted_at: Option<String>,
+    asserted_at_source: AssertedAtSource,
+    last_updated: Option<String>,
+}
+
+/// A component and the place it stands in.
+struct Placed {
+    pointer: String,
+    component: Arc<Keyed>,
+}
+
+/// What a statement is about.
+struct Targets {
+    /// Each product, with the subcomponents it lists, if it does.
+    products: Vec<(Placed, Option<Vec<Placed>>)>,
+    /// The subcomponents that the statement lists for the products that list none.
+    shared: Option<Vec<Placed>>,
+}
+
+impl Targets {
+    fn components(&self) -> impl Iterator<Item = &Placed> {
+        let own =
+            self.products.iter().flat_map(|(product, own)| [product].into_iter().chain(own.iter().flatten()));
+        own.chain(self.shared.iter().flatten())
+    }
+}
+
+struct Reader<'a> {
+    form: Form,
+    issuer: Option<Arc<Issuer>>,
+    document: Arc<DocumentRef>,
+    stated_at: Option<String>,
+    components: Components<'a>,
+    claims: Claims,
+    findings: Findings,
+}
+
+impl<'a> Reader<'a> {
+    fn new(facts: &DocumentFacts, form: Form, findings: Findings) -> Self {
+        Self {
+            form,
+            issuer: facts.issuer.clone().map(Arc::new),
+            document: Arc::new(facts.reference()),
+            stated_at: facts.stated_at.clone(),
+            components: Components::default(),
+            claims: Claims::default(),
+            findings,
+        }
+    }
+
+    /// Adds the claims of one statement, or says why it has none.
+    fn statement(&mut self, at: &str, statement: Member<Statement<'a>>) -> Result<(), Rejection> {
+        let Member::Value(statement) = statement else {
+            let message = "The statement is no JSON object and was dropped; make it one.";
+            self.findings.add(Code::BadStatement, || at.to_owned(), || message.to_owned());
+            return Ok(());
+        };
+        let form = statement.form().unwrap_or(self.form);
+        if form == Form::V020 {
+            report_unknown(&statement.unknown, at, &mut self.findings);
+        }
+        self.expect_form(self.form, form, || format!("{at}/vulnerability"));
+        let Some(vulnerability) = self.vulnerability(at, statement.vulnerability) else { return Ok(()) };
+        let Some((status, native_status)) = self.status(at, statement.status) else { return Ok(()) };
+        let Some(targets) = self.targets(at, form, statement.products, statement.subcomponents) else {
+            return Ok(());
+        };
+        if self.is_too_long(at, &vulnerability, &targets) {
+            return Ok(());
+        }
+        let mut text = |member: Member<Cow<'a, str>>, key: &str| {
+            member.take(&mut self.findings, || format!("{at}/{key}"), "a string")
+        };
+        let (impact, action, notes, justification) = (
+            text(statement.impact_statement, "impact_statement"),
+            text(statement.action_statement, "action_statement"),
+            text(statement.status_notes, "status_notes"),
+            text(statement.justification, "justification"),
+        );
+        let justification = self.justification(at, status, justification, impact.as_deref());
+        if status == Status::Affected && is_blank(action.as_deref()) {
+            let message = "The product is affected and nothing says what to do; add an `action_statement`.";
+            self.findings.add(Code::MissingAction, || at.to_owned(), || message.to_owned());
+        }
+        let (asserted_at, asserted_at_source) = self.asserted_at(at, statement.timestamp);
+        let last_updated =
+            Time::read(statement.last_updated, &mut self.findings, || format!("{at}/last_updated"));
+        let said = Said {
+            vulnerability: Arc::new(vulnerability),
+            status,
+            native_status,
+            justification,
+            impact,
+            action,
+            notes,
+            asserted_at,
+            asserted_at_source,
+            last_updated: last_updated.text(),
+        };
+        self.claims_of(&said, targets)
+    }
+
+    fn vulnerability(&mut self, at: &str, member: Member<Named<'a>>) -> Option<Vulnerability> {
+        let at = || format!("{at}/vulnerability");
+        let found = match member {
+            Member::Value(Named::Name(name)) => vulnerability(&name, std::iter::empty()),
+            Member::Value(Named::Object(object)) => self.vulnerability_object(&at(), object),
+            Member::Absent | Member::Wrong(_) => None,
+        };
+        if found.is_none() {
+            let message =
+                "The statement names no vulnerability and was dropped; add its name, such as a CVE id.";
+            self.findings.add(Code::MissingVulnerability, at, || message.to_owned());
+        }
+        found
+    }
+
+    /// The `@id` is one more name of the vulnerability unless it is a URL, which says where to read about it.
+    fn vulnerability_object(&mut self, at: &str, object: NamedObject<'a>) -> Option<Vulnerability> {
+        report_unknown(&object.unknown, at, &mut self.findings);
+        let name = object.name.take(&mut self.findings, || format!("{at}/name"), "a string")?;
+        let id = object.id.take(&mut self.findings, || format!("{at}/@id"), "a string");
+        let listed = object.aliases.take(&mut self.findings, || format!("{at}/aliases"), "a list of strings");
+        let mut aliases: Vec<Cow<'a, str>> = id.into_iter().filter(|id| !id.contains("://")).collect();
+        for (n, alias) in listed.into_iter().flatten().enumerate() {
+            aliases.extend(alias.take(&mut self.findings, || format!("{at}/aliases/{n}"), "a string"));
+        }
+        vulnerability(&name, aliases.iter().map(Cow::as_ref))
+    }
+
+    fn status(&mut self, at: &str, member: Member<Cow<'a, str>>) -> Option<(Status, Cow<'a, str>)> {
+        let at = || format!("{at}/status");
+        let Member::Value(native) = member else {
+            let message = "The statement has no status and was dropped; add a `status`.";
+            self.findings.add(Code::MissingStatus, at, || message.to_owned());
+            return None;
+        };
+        if let Some(status) = terms::openvex_status(&native) {
+            return Some((status, native));
+        }
+        self.findings.add(Code::UnknownStatus, at, || {
+            format!(
+                "OpenVEX has no status {}, and the statement was dropped; use `not_affected`, `affected`, `fixed` \
+                 or `under_investigation`.",
+                quoted(&native)
+            )
+        });
+        None
+    }
+
+    fn targets(
+        &mut self,
+        at: &str,
+        form: Form,
+        products: Member<Vec<Member<Product<'a>>>>,
+        shared: Member<Vec<Member<Product<'a>>>>,
+    ) -> Option<Targets> {
+        if shared.is_stated() {
+            self.expect_form(form, Form::V001, || format!("{at}/subcomponents"));
+        }
+        let shared = self.subcomponents(at, form, shared);
+        let listed = match products {
+            Member::Value(list) => list,
+            Member::Absent | Member::Wrong(_) => Vec::new(),
+        };
+        if listed.is_empty() {
+            let message = "The statement has no products and was dropped; list at least one product.";
+            self.findings.add(Code::MissingProduct, || format!("{at}/products"), || message.to_owned());
+            return None;
+        }
+        let mut products = Vec::with_capacity(listed.len());
+        for (m, product) in listed.into_iter().enumerate() {
+            let pointer = format!("{at}/products/{m}");
+            let Some((component, own)) = self.component(&pointer, form, product) else { continue };
+            let own = self.subcomponents(&pointer, Form::V020, own);
+            products.push((Placed { pointer, component }, own));
+        }
+        Some(Targets { products, shared })
+    }
+
+    /// The subcomponents listed at `at`; `None` if none are, so that the claim is about the whole product.
+    fn subcomponents(
+        &mut self,
+        at: &str,
+        form: Form,
+        member: Member<Vec<Member<Product<'a>>>>,
+    ) -> Option<Vec<Placed>> {
+        let stated = member.is_stated();
+        let list = member.take(&mut self.findings, || format!("{at}/subcomponents"), "a list");
+        let Some(list) = list else { return stated.then(Vec::new) };
+        if list.is_empty() {
+            return None;
+        }
+        let mut placed = Vec::with_capacity(list.len());
+        for (k, subcomponent) in list.into_iter().enumerate() {
+            let pointer = format!("{at}/subcomponents/{k}");
+            let Some((component, nested)) = self.component(&pointer, form, subcomponent) else { continue };
+            if nested.is_stated() {
+                let message =
+                    "OpenVEX subcomponents do not nest, and this one was dropped; list its parts beside it.";
+                let pointer = || format!("{pointer}/subcomponents");
+                self.findings.add(Code::NestedSubcomponents, pointer, || message.to_owned());
+                continue;
+            }
+            placed.push(Placed { pointer, component });
+        }
+        Some(placed)
+    }
+
+    /// A product or subcomponent, and the subcomponents it lists.
+    #[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
+    fn component(
+        &mut self,
+        at: &str,
+        form: Form,
+        member: Member<Product<'a>>,
+    ) -> Option<(Arc<Keyed>, Member<Vec<Member<Product<'a>>>>)> {
+        let mut described = Described::default();
+        let mut subcomponents = Member::Absent;
+        match member {
+            Member::Value(Product::Id(id)) => {
+                self.expect_form(form, Form::V001, || at.to_owned());
+                described.add(Some(IdentifierType::of_iri(&id)), Some(id));
+            }
+            Member::Value(Product::Object(mut object)) => {
+                self.expect_form(form, Form::V020, || at.to_owned());
+                subcomponents = std::mem::take(&mut object.subcomponents);
+                self.describe(at, *object, &mut described);
+            }
+            Member::Absent | Member::Wrong(_) => {}
+        }
+        let keyed = self.components.resolve(described, &mut self.findings, || at.to_owned());
+        if keyed.is_none() {
+            let message =
+                "Nothing identifies this component, and it was dropped; add an `@id`, such as a purl.";
+            self.findings.add(Code::MissingProduct, || at.to_owned(), || message.to_owned());
+        }
+        keyed.map(|keyed| (keyed, subcomponents))
+    }
+
+    /// Adds what identifies an object, in a fixed order.
+    fn describe(&mut self, at: &str, object: ProductObject<'a>, described: &mut Described<'a>) {
+        let findings = &mut self.findings;
+        report_unknown(&object.unknown, at, findings);
+        let id = object.id.take(findings, || format!("{at}/@id"), "a string");
+        described.add(id.as_deref().map(IdentifierType::of_iri), id.clone());
+        let identifiers = object.identifiers.take(findings, || format!("{at}/identifiers"), "an object");
+        if let Some(identifiers) = identifiers {
+            let at = format!("{at}/identifiers");
+            report_unknown(&identifiers.unknown, &at, findings);
+            for (kind, key, member) in [
+                (IdentifierType::Purl, "purl", identifiers.purl),
+                (IdentifierType::Cpe23, "cpe23", identifiers.cpe23),
+                (IdentifierType::Cpe23, "@cpe23", identifiers.at_cpe23),
+                (IdentifierType::Cpe22, "cpe22", identifiers.cpe22),
+                (IdentifierType::Cpe22, "@cpe22", identifiers.at_cpe22),
+            ] {
+                described.add(Some(kind), member.take(findings, || format!("{at}/{key}"), "a string"));
+            }
+        }
+        let hashes = object.hashes.take(findings, || format!("{at}/hashes"), "an object");
+        for (algorithm, member) in hashes.unwrap_or_default().0 {
+            let pointer = || child(&format!("{at}/hashes"), &algorithm);
+            if !HASHES.contains(&algorithm.as_ref()) {
+                findings.add(Code::UnknownMember, pointer, || {
+                    let name = quoted(&algorithm);
+                    format!("OpenVEX has no hash of the name {name}; use an IANA name, such as `sha-256`.")
+                });
+            }
+            let value = member.take(findings, pointer, "a string");
+            described.add(Some(IdentifierType::Hash(algorithm)), value);
+        }
+    }
+
+    /// Whether a key is too long for an index: then the statement is dropped.
+    fn is_too_long(&mut self, at: &str, vulnerability: &Vulnerability, targets: &Targets) -> bool {
+        let mut names = [&vulnerability.id].into_iter().chain(&vulnerability.aliases);
+        let pointer = if names.any(|name| name.len() > MAX_KEY_BYTES) {
+            format!("{at}/vulnerability")
+        } else if let Some(placed) = targets.components().find(|placed| placed.component.too_long) {
+            placed.pointer.clone()
+        } else {
+            return false;
+        };
+        let message = "An identifier or the key made of it is longer than 1,024 bytes, and the statement was dropped; \
+                       shorten it.";
+        self.findings.add(Code::KeyTooLong, || pointer, || message.to_owned());
+        true
+    }
+
+    /// The justification, which stays with the claim even under a status that it does not belong to: it was said.
+    fn justification(
+        &mut self,
+        at: &str,
+        status: Status,
+        native: Option<Cow<'a, str>>,
+        impact: Option<&str>,
+    ) -> Option<Justification> {
+        let found = native.as_deref().and_then(terms::openvex_justification);
+        let pointer = || format!("{at}/justification");
+        match native {
+            Some(native) if found.is_none() => self.findings.add(Code::UnknownJustification, pointer, || {
+                let native = quoted(&native);
+                format!(
+                    "OpenVEX has no justification {native}, and it was left out; use one of its five labels."
+                )
+            }),
+            Some(_) if status != Status::NotAffected => {
+                self.findings.add(Code::MisplacedJustification, pointer, || {
+                    let status = status.label();
+                    format!("A justification belongs to `not_affected` and not to `{status}`; leave one of them out.")
+                });
+            }
+            _ => {}
+        }
+        if status == Status::NotAffected && found.is_none() && is_blank(impact) {
+            let message = "The product is not affected and nothing says why; add a `justification` or an `impact_statement`.";
+            self.findings.add(Code::Unjustified, || at.to_owned(), || message.to_owned());
+        }
+        found
+    }
+
+    /// The statement's own time or the document's. A time that cannot be read is not replaced by another.
+    fn asserted_at(&mut self, at: &str, member: Member<Cow<'a, str>>) -> (Option<String>, AssertedAtSource) {
+        match Time::read(member, &mut self.findings, || format!("{at}/timestamp")) {
+            Time::At(time) => (Some(time), AssertedAtSource::Statement),
+            Time::Unreadable => (None, AssertedAtSource::None),
+            Time::Absent => match &self.stated_at {
+                Some(time) => (Some(time.clone()), AssertedAtSource::Document),
+                None => (None, AssertedAtSource::None),
+            },
+        }
+    }
+
+    /// One claim for each product, or for each of its subcomponents.
+    fn claims_of(&mut self, said: &Said<'a>, targets: Targets) -> Result<(), Rejection> {
+        for (product, own) in targets.products {
+            match (own, &targets.shared) {
+                (Some(own), _) => {
+                    for Placed { pointer, component } in own {
+                        self.claim(
+                            said,
+                            Locator { pointer, index: 0 },
+                            &product.component,
+                            Some(&component),
+                        )?;
+                    }
+                }
+                (None, Some(shared)) => {
+                    for (index, subcomponent) in (0..).zip(shared) {
+                        let locator = Locator { pointer: product.pointer.clone(), index };
+                        self.claim(said, locator, &product.component, Some(&subcomponent.component))?;
+                    }
+                }
+                (None, None) => {
+                    let locator = Locator { pointer: product.pointer, index: 0 };
+                    self.claim(said, locator, &product.component, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn claim(
+        &mut self,
+        said: &Said<'a>,
+        locator: Locator,
+        product: &Keyed,
+        subcomponent: Option<&Arc<Keyed>>,
+    ) -> Result<(), Rejection> {
+        let owned = |text: &Option<Cow<'a, str>>| text.as_deref().map(str::to_owned);
+        let observation = Observation {
+            schema: Schema::V1,
+            issuer: self.issuer.clone(),
+            document: Arc::clone(&self.document),
+            locator,
+            vulnerability: Arc::clone(&said.vulnerability),
+            product: Arc::clone(&product.component),
+            subcomponent: subcomponent.map(|keyed| Arc::clone(&keyed.component)),
+            version_scope: None,
+            status: said.status,
+            native_status: said.native_status.clone().into_owned(),
+            justification: said.justification.clone(),
+            impact: owned(&said.impact),
+            action: Action { text: owned(&said.action), ..Action::default() },
+            notes: owned(&said.notes),
+            asserted_at: said.asserted_at.clone(),
+            asserted_at_source: said.asserted_at_source,
+            last_updated: said.last_updated.clone(),
+            canon: purl::RULE_SET.to_owned(),
+        };
+        self.claims.add(observation, product, subcomponent.map(Arc::as_ref))
+    }
+
+    /// Says where one part is in the form of another version than what it stands in.
+    fn expect_form(&mut self, expected: Form, found: Form, pointer: impl FnOnce() -> String) {
+        if expected != found {
+            self.findings.add(Code::MixedSpecVersions, pointer, || {
+                let (found, expected) = (found.version(), expected.version());
+                format!(
+                    "This is in the form of OpenVEX {found}, and was read so; write it in that of {expected}."
+                )
+            });
+        }
+    }
+}
+
+/// The 0.2.0 schema closes every object, so a member it does not have is a mistake or an extension of a tool's.
+fn report_unknown(unknown: &[Cow<'_, str>], at: &str, findings: &mut Findings) {
+    for key in unknown {
+        findings.add(
+            Code::UnknownMember,
+            || child(at, key),
+            || {
+                format!(
+                    "OpenVEX 0.2.0 has no member {} here, and it was not read; leave it out.",
+                    quoted(key)
+                )
+            },
+        );
+    }
+}
+
+/// Reports statements that give one subject different statuses at one time. At different times they are a history.
+fn report_conflicts(claims: &[ParsedObservation], findings: &mut Findings) {
+    let mut first = BTreeMap::new();
+    for ParsedObservation { observation, .. } in claims {
+        let subject = (
+            observation.vulnerability.id.as_str(),
+            observation.product.key.as_str(),
+            observation.subcomponent.as_ref().map(|component| component.key.as_str()),
+            observation.asserted_at.as_deref(),
+        );
+        let earlier: &Observation = first.entry(subject).or_insert(observation);
+        if earlier.status != observation.status {
+            findings.add(Code::IntraDocumentConflict, || observation.locator.pointer.clone(), || {
+                format!(
+                    "This product is `{}` here and `{}` at {} for the same vulnerability and time; both are kept; \
+                     state one, or give them different times.",
+                    observation.status.label(),
+                    earlier.status.label(),
+                    earlier.locator.pointer
+                )
+            });
+        }
+    }
+}
+
+/// Codes that say why a statement has no claim.
+const DROPPED: [Code; 7] = [
+    Code::BadStatement,
+    Code::MissingVulnerability,
+    Code::MissingProduct,
+    Code::NestedSubcomponents,
+    Code::MissingStatus,
+    Code::UnknownStatus,
+    Code::KeyTooLong,
+];
+
+fn no_claims(findings: &Findings) -> Rejection {
+    match findings.first_of(&DROPPED) {
+        Some(first) => {
+            let message = format!("No statement of the document makes a claim. {}", first.message);
+            rejection(Code::NoUsableStatement, &first.pointer, &message)
+        }
+        None => {
+            let message = "The document has no statement that makes a claim; add at least one.";
+            rejection(Code::NoUsableStatement, "/statements", message)
+        }
+    }
+}
+
+fn rejection(code: Code, pointer: &str, message: &str) -> Rejection {
+    Rejection::new(code, Some(Format::OpenVex), pointer, message)
+}
+
+fn is_blank(text: Option<&str>) -> bool {
+    text.is_none_or(|text| text.trim().is_empty())
+}
