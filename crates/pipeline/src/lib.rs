@@ -1,1 +1,61 @@
-//! pipeline
+//! The stages between a document and its linkage: ingest, attest, submit, link.
+//!
+//! Each stage takes recorded work, makes the next value, records it and queues the next stage, in one transaction
+//! of the store. Killed anywhere, the queue says what is left; running a stage again is harmless.
+
+mod attest;
+mod checkpoints;
+pub mod environment;
+mod error;
+mod ingest;
+mod link;
+mod proofs;
+mod submit;
+pub mod view;
+
+pub use attest::Unit;
+pub use checkpoints::StoreCheckpoints;
+pub use error::Error;
+pub use ingest::{Content, IngestReport, Input, Item, ParseReport, check};
+pub use link::LinkReport;
+pub use proofs::Exported;
+pub use submit::SubmitReport;
+
+use std::sync::Arc;
+
+use environment::Environment;
+use provex_core::ids::TenantId;
+use provex_core::time::Timestamp;
+use provex_store::{Lease, LeaseToken, Store};
+
+/// How long a lease lasts: far longer than any step takes. A data folder's leases do not outlive its process, since
+/// whoever opens the folder alone gives them back.
+const LEASE_MICROS: i64 = 10 * 60 * 1_000_000;
+/// How many submissions a stage takes at a time.
+const STAGE_BATCH: usize = 256;
+
+/// One tenant's pipeline on one store.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Time and chance.
+    pub environment: Arc<dyn Environment>,
+    /// Whose documents these are.
+    pub tenant: TenantId,
+}
+
+impl Pipeline {
+    /// A fresh lease from now on.
+    fn lease(&self) -> Result<Lease, Error> {
+        let now = self.environment.now();
+        let until = now.plus_micros(LEASE_MICROS).map_err(|_| Error::Clock)?;
+        Ok(Lease { token: LeaseToken(self.environment.uuid()), now, until })
+    }
+
+    /// When to try again after this many attempts: 2 s, 4 s, ... up to 5 minutes.
+    fn retry_at(&self, attempts: u32) -> Result<Timestamp, Error> {
+        let seconds = 1_i64.checked_shl(attempts.min(9)).unwrap_or(512).min(300);
+        self.environment.now().plus_micros(seconds * 1_000_000).map_err(|_| Error::Clock)
+    }
+}

@@ -56,6 +56,10 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Submission>, Error>;
 
+    /// Gives back every lease of the tenant: for a caller who knows that nobody else works on this store, as after
+    /// a crash on a data folder that is locked. Attempts stay counted. How many there were.
+    async fn clear_leases(&self, tenant: &TenantId) -> Result<u64, Error>;
+
     /// What is to be attested of these documents, in the order given; unknown ones are left out.
     async fn attestable_documents(
         &self,

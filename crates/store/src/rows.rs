@@ -44,6 +44,8 @@ pub struct NewDocument {
     pub findings: Vec<FindingRow>,
     /// Why the document starts quarantined, if it does.
     pub quarantine: Option<String>,
+    /// The id of its attest submission.
+    pub submission: uuid::Uuid,
 }
 
 /// What is kept of a document beside its bytes.
@@ -315,6 +317,13 @@ pub enum Release {
         /// When.
         at: Timestamp,
         /// Why it is not done.
+        reason: String,
+    },
+    /// The answer did not verify: drop it and submit the envelope again at a time (stage submit).
+    Resubmit {
+        /// When.
+        at: Timestamp,
+        /// What did not verify.
         reason: String,
     },
     /// Never again by itself.

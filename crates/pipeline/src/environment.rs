@@ -1,0 +1,21 @@
+//! Time and chance, which the stages are given and never take for themselves.
+
+use provex_core::time::Timestamp;
+use uuid::Uuid;
+
+/// Where time and randomness come from.
+pub trait Environment: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// Fills a buffer with random bytes.
+    fn random(&self, bytes: &mut [u8]);
+
+    /// A fresh UUIDv7 (RFC 9562 section 5.7).
+    fn uuid(&self) -> Uuid {
+        let mut random = [0; 10];
+        self.random(&mut random);
+        let millis = u64::try_from(self.now().as_unix_micros() / 1_000).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}

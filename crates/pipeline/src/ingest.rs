@@ -1,0 +1,356 @@
+//! Ingest: received bytes to recorded documents and observations. Files are read and parsed on all cores, and
+//! recorded in batches; memory depends on the largest documents, not on their number.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use provex_core::time::{StatedTime, Timestamp};
+use provex_core::vex::Format;
+use provex_formats::{Finding, ParseLimits, Parsed, ParsedObservation, Rejection};
+use provex_store::{
+    Authentication, DocumentFacts, FindingRow, KeyKind, NewDocument, NewObservation, RecordedDocument,
+};
+use tokio::sync::mpsc;
+
+use crate::environment::Environment;
+use crate::{Error, Pipeline};
+
+/// A batch is recorded when it holds this many documents, or observations, or bytes of either.
+const BATCH_DOCUMENTS: usize = 256;
+const BATCH_OBSERVATIONS: usize = 5_000;
+const BATCH_BYTES: usize = 16 << 20;
+
+/// How far a document's time may lie after its arrival before it is quarantined: 24 hours (`docs/DATA_MODEL.md`).
+const SKEW_ALLOWANCE_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// One file or stream to read.
+#[derive(Debug)]
+pub struct Input {
+    /// What people call it: a path, or `-`.
+    pub name: String,
+    /// Where its bytes are.
+    pub content: Content,
+    /// Found in a folder: what is neither JSON nor XML is then skipped instead of refused.
+    pub found: bool,
+}
+
+/// The bytes of an input, or where to read them.
+#[derive(Debug)]
+pub enum Content {
+    /// A file.
+    File(PathBuf),
+    /// Bytes that are here already.
+    Bytes(Vec<u8>),
+    /// It could not be listed: why.
+    Unreadable(String),
+}
+
+/// What parsing said of one input.
+#[derive(Debug)]
+pub enum ParseReport {
+    /// Read, with findings or without.
+    Read {
+        /// Its format.
+        format: Format,
+        /// How many observations it has.
+        observations: u64,
+        /// What was found.
+        findings: Vec<Finding>,
+    },
+    /// Refused.
+    Rejected(Rejection),
+    /// Could not be read: why.
+    Unreadable(String),
+    /// Neither JSON nor XML, in a folder.
+    Skipped,
+}
+
+/// What became of one input.
+#[derive(Debug)]
+pub struct Item {
+    /// The input's name.
+    pub name: String,
+    /// What parsing said.
+    pub report: ParseReport,
+    /// What recording said; `None` if there was nothing to record.
+    pub recorded: Option<RecordedDocument>,
+}
+
+/// What ingest did, in sums.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IngestReport {
+    /// Inputs that were looked at.
+    pub inputs: u64,
+    /// Documents recorded now.
+    pub recorded: u64,
+    /// Observations recorded now.
+    pub observations: u64,
+}
+
+struct ReadInput {
+    name: String,
+    report: ParseReport,
+    document: Option<NewDocument>,
+}
+
+impl Pipeline {
+    /// Reads, parses and records inputs; `each` learns what became of every one, in no particular order.
+    ///
+    /// # Errors
+    /// [`Error`] of the store; whole batches recorded until then stay. A bad input is no error: `each` is told.
+    pub async fn ingest(
+        &self,
+        inputs: impl Iterator<Item = Input> + Send + 'static,
+        limits: ParseLimits,
+        mut each: impl FnMut(Item),
+    ) -> Result<IngestReport, Error> {
+        let arrival = Arrival::now(&*self.environment)?;
+        let mut read = read_all(inputs, limits, Some((Arc::clone(&self.environment), arrival)));
+        let mut report = IngestReport::default();
+        let mut batch = Batch::default();
+        while let Some(input) = read.recv().await {
+            report.inputs += 1;
+            match input.document {
+                Some(document) => batch.add(input.name, input.report, document),
+                None => each(Item { name: input.name, report: input.report, recorded: None }),
+            }
+            if batch.is_full() {
+                self.record_batch(std::mem::take(&mut batch), &mut report, &mut each).await?;
+            }
+        }
+        self.record_batch(batch, &mut report, &mut each).await?;
+        Ok(report)
+    }
+
+    async fn record_batch(
+        &self,
+        batch: Batch,
+        report: &mut IngestReport,
+        each: &mut impl FnMut(Item),
+    ) -> Result<(), Error> {
+        if batch.documents.is_empty() {
+            return Ok(());
+        }
+        let now = self.environment.now();
+        let recorded = self.store.record_documents(&self.tenant, now, &batch.documents).await?;
+        let documents = batch.documents.iter().zip(batch.reports).zip(recorded);
+        for ((document, (name, parse_report)), recorded) in documents {
+            if let RecordedDocument::New(_) = recorded {
+                report.recorded += 1;
+                report.observations += document.observations.len() as u64;
+            }
+            each(Item { name, report: parse_report, recorded: Some(recorded) });
+        }
+        Ok(())
+    }
+}
+
+/// Reads and parses inputs without recording anything.
+pub async fn check(
+    inputs: impl Iterator<Item = Input> + Send + 'static,
+    limits: ParseLimits,
+    mut each: impl FnMut(Item),
+) {
+    let mut read = read_all(inputs, limits, None);
+    while let Some(input) = read.recv().await {
+        each(Item { name: input.name, report: input.report, recorded: None });
+    }
+}
+
+/// Documents on their way into the store.
+#[derive(Default)]
+struct Batch {
+    documents: Vec<NewDocument>,
+    reports: Vec<(String, ParseReport)>,
+    observations: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, name: String, report: ParseReport, document: NewDocument) {
+        self.observations += document.observations.len();
+        self.bytes += document.body.len();
+        self.bytes += document.observations.iter().map(|o| o.body.len()).sum::<usize>();
+        self.documents.push(document);
+        self.reports.push((name, report));
+    }
+
+    fn is_full(&self) -> bool {
+        self.documents.len() >= BATCH_DOCUMENTS
+            || self.observations >= BATCH_OBSERVATIONS
+            || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// The latest time that a document arriving now may state.
+#[derive(Clone, Copy)]
+struct Arrival {
+    latest: Timestamp,
+}
+
+impl Arrival {
+    fn now(environment: &dyn Environment) -> Result<Self, Error> {
+        let latest = environment.now().plus_micros(SKEW_ALLOWANCE_MICROS).map_err(|_| Error::Clock)?;
+        Ok(Self { latest })
+    }
+
+    /// Why a document is quarantined: the first of its observations that lies too far in the future.
+    fn quarantine(self, observations: &[ParsedObservation]) -> Option<String> {
+        let latest = StatedTime::from(self.latest).to_rfc3339();
+        let ahead = observations.iter().filter_map(|o| o.observation.asserted_at.as_deref());
+        let first = ahead.filter(|stated| *stated > latest.as_str()).min()?;
+        Some(format!("asserted at {first}, more than 24 hours after it arrived"))
+    }
+}
+
+/// Starts one reader a core; their channel holds few documents, so a slow store slows them down.
+fn read_all(
+    inputs: impl Iterator<Item = Input> + Send + 'static,
+    limits: ParseLimits,
+    record: Option<(Arc<dyn Environment>, Arrival)>,
+) -> mpsc::Receiver<ReadInput> {
+    let readers = std::thread::available_parallelism().map_or(2, usize::from);
+    let (results, read) = mpsc::channel(readers);
+    let inputs = Arc::new(Mutex::new(inputs));
+    for _ in 0..readers {
+        let (inputs, results, record) = (Arc::clone(&inputs), results.clone(), record.clone());
+        let limits = limits;
+        tokio::task::spawn_blocking(move || {
+            loop {
+                let Some(input) = inputs.lock().ok().and_then(|mut inputs| inputs.next()) else { return };
+                if results.blocking_send(read_one(input, &limits, record.as_ref())).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    read
+}
+
+fn read_one(
+    input: Input,
+    limits: &ParseLimits,
+    record: Option<&(Arc<dyn Environment>, Arrival)>,
+) -> ReadInput {
+    let name = input.name;
+    let done = |name, report| ReadInput { name, report, document: None };
+    let bytes = match read_bytes(input.content, limits) {
+        Ok(bytes) => bytes,
+        Err(report) => return done(name, report),
+    };
+    if input.found && !looks_like_a_document(&bytes, &name) {
+        return done(name, ParseReport::Skipped);
+    }
+    let parsed = match provex_formats::parse(&bytes, limits) {
+        Ok(parsed) => parsed,
+        Err(rejection) => return done(name, ParseReport::Rejected(rejection)),
+    };
+    let document =
+        record.map(|(environment, arrival)| new_document(&parsed, bytes, &name, &**environment, *arrival));
+    let report = ParseReport::Read {
+        format: parsed.document.format,
+        observations: parsed.observations.len() as u64,
+        findings: parsed.findings,
+    };
+    ReadInput { name, report, document }
+}
+
+fn read_bytes(content: Content, limits: &ParseLimits) -> Result<Vec<u8>, ParseReport> {
+    match content {
+        Content::Bytes(bytes) => Ok(bytes),
+        Content::Unreadable(reason) => Err(ParseReport::Unreadable(reason)),
+        Content::File(path) => {
+            read_file(&path, limits.max_bytes).map_err(|error| ParseReport::Unreadable(error.to_string()))
+        }
+    }
+}
+
+/// Reads a file up to one byte over the limit: enough for the parser to refuse it, never all of a huge one.
+fn read_file(path: &Path, max_bytes: usize) -> std::io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(size.min(max_bytes).saturating_add(1));
+    file.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether a file found in a folder is meant to be a document: by its first byte, or because its name says so.
+fn looks_like_a_document(bytes: &[u8], name: &str) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    let named = Path::new(name)
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("json") || e.eq_ignore_ascii_case("xml"));
+    named || first.is_some_and(|byte| b"{[<".contains(byte))
+}
+
+fn new_document(
+    parsed: &Parsed,
+    body: Vec<u8>,
+    name: &str,
+    environment: &dyn Environment,
+    arrival: Arrival,
+) -> NewDocument {
+    let facts = &parsed.document;
+    NewDocument {
+        facts: DocumentFacts {
+            digest: facts.digest,
+            payload_digest: facts.payload_digest,
+            format: facts.format,
+            spec_version: facts.spec_version.clone(),
+            document_id: facts.id.clone(),
+            revision: facts.revision.clone(),
+            issuer: facts.issuer.as_ref().map(|issuer| (issuer.scheme.clone(), issuer.id.clone())),
+            stated_at: facts.stated_at.clone(),
+            retires: facts.retires.map(|retirement| retirement.label().to_owned()),
+            source: name.to_owned(),
+            authentication: Authentication::Operator,
+        },
+        body,
+        observations: distinct(&parsed.observations),
+        findings: parsed.findings.iter().map(finding_row).collect(),
+        quarantine: arrival.quarantine(&parsed.observations),
+        submission: environment.uuid(),
+    }
+}
+
+/// The observations by id: equal bodies are one observation.
+fn distinct(observations: &[ParsedObservation]) -> Vec<NewObservation> {
+    let by_id: BTreeMap<_, _> = observations.iter().map(|o| (o.id, o)).collect();
+    by_id.into_values().map(new_observation).collect()
+}
+
+fn new_observation(parsed: &ParsedObservation) -> NewObservation {
+    let observation = &parsed.observation;
+    NewObservation {
+        id: parsed.id,
+        claim_digest: parsed.claim_digest,
+        body: parsed.body.clone(),
+        status: observation.status,
+        vulnerability_id: observation.vulnerability.id.clone(),
+        product_key: observation.product.key.clone(),
+        subcomponent_key: observation.subcomponent.as_ref().map(|component| component.key.clone()),
+        keys: parsed.keys.iter().map(|key| (key_kind(key.kind), key.key.clone())).collect(),
+    }
+}
+
+fn key_kind(kind: provex_formats::KeyKind) -> KeyKind {
+    match kind {
+        provex_formats::KeyKind::Alias => KeyKind::Alias,
+        provex_formats::KeyKind::Identifier => KeyKind::Identifier,
+        provex_formats::KeyKind::Product => KeyKind::Product,
+        provex_formats::KeyKind::Subcomponent => KeyKind::Subcomponent,
+        provex_formats::KeyKind::Vulnerability => KeyKind::Vulnerability,
+    }
+}
+
+fn finding_row(finding: &Finding) -> FindingRow {
+    FindingRow {
+        code: finding.code.label().to_owned(),
+        pointer: finding.pointer.clone(),
+        line: finding.line,
+        message: finding.message.clone(),
+    }
+}

@@ -1,0 +1,236 @@
+//! Link: a log's answer to linkages. Everything is verified from bytes before anything is stored; what does not
+//! verify is asked for again, and the observations stay pending.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use provex_core::bundle::Bundle;
+use provex_core::checkpoint::SignedCheckpoint;
+use provex_core::digest::Digest;
+use provex_core::dsse::Envelope;
+use provex_core::entry::LogEntry;
+use provex_core::ids::{BundleDigest, EnvelopeDigest, LogId};
+use provex_core::intoto::ObservationSet;
+use provex_core::linkage::Linkage;
+use provex_core::verify::{AppendOnly, VerifiedEntry, Verifier, append_only, link_set};
+use provex_store::{
+    Lease, MAX_LINKAGES, NewLink, NewLogEntry, Release, Stage, StoredEnvelope, Submission, SubmissionSubject,
+};
+use provex_tlog::TransparencyLog;
+
+use crate::checkpoints::log_checkpoint;
+use crate::{Error, Pipeline, STAGE_BATCH};
+
+/// What linking did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkReport {
+    /// Observations linked.
+    pub linked: u64,
+    /// Envelopes whose answer did not verify, and why the last one did not.
+    pub unverified: u64,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// An answer that holds, ready to be stored.
+struct Ready {
+    submission: Submission,
+    entry: NewLogEntry,
+    linkages: Vec<Linkage>,
+}
+
+impl Pipeline {
+    /// Verifies every answer that waits and links what it proves.
+    ///
+    /// # Errors
+    /// [`Error`]; what was recorded until then stays.
+    pub async fn link(
+        &self,
+        log: &Arc<dyn TransparencyLog>,
+        verifier: Verifier<'_>,
+    ) -> Result<LinkReport, Error> {
+        let mut report = LinkReport::default();
+        let mut seen = Seen::default();
+        loop {
+            let lease = self.lease()?;
+            let leased =
+                self.store.acquire_submissions(&self.tenant, Stage::Link, lease, STAGE_BATCH).await?;
+            if leased.is_empty() {
+                return Ok(report);
+            }
+            let mut ready = Vec::with_capacity(leased.len());
+            for submission in leased {
+                match self.verify_answer(&submission, log, verifier, &mut seen).await? {
+                    Ok((entry, linkages)) => ready.push(Ready { submission, entry, linkages }),
+                    Err(reason) => {
+                        report.unverified += 1;
+                        report.reason = Some(reason.clone());
+                        let at = self.retry_at(submission.attempts)?;
+                        let release = Release::Resubmit { at, reason };
+                        self.store
+                            .release_submission(&self.tenant, lease.token, submission.id, &release)
+                            .await?;
+                    }
+                }
+            }
+            report.linked += self.record_links(&ready, lease).await?;
+        }
+    }
+
+    /// Stores what holds, as many envelopes a transaction as its limit allows.
+    async fn record_links(&self, ready: &[Ready], lease: Lease) -> Result<u64, Error> {
+        let mut linked = 0;
+        let mut batch: Vec<NewLink<'_>> = Vec::new();
+        let mut room = MAX_LINKAGES;
+        for ready in ready {
+            let mut rest = ready.linkages.as_slice();
+            loop {
+                let (part, after) = rest.split_at(rest.len().min(room));
+                let finished = after.is_empty().then_some(ready.submission.id);
+                batch.push(NewLink { entry: &ready.entry, linkages: part, finished });
+                room -= part.len();
+                rest = after;
+                if room == 0 {
+                    linked += self.store_links(&mut batch, lease).await?;
+                    room = MAX_LINKAGES;
+                }
+                if rest.is_empty() {
+                    break;
+                }
+            }
+        }
+        linked += self.store_links(&mut batch, lease).await?;
+        Ok(linked)
+    }
+
+    async fn store_links(&self, batch: &mut Vec<NewLink<'_>>, lease: Lease) -> Result<u64, Error> {
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        let counts = self.store.link(&self.tenant, self.environment.now(), lease.token, batch).await?;
+        batch.clear();
+        Ok(counts.linked)
+    }
+
+    /// Verifies one answer whole. In words, what does not hold.
+    async fn verify_answer(
+        &self,
+        submission: &Submission,
+        log: &Arc<dyn TransparencyLog>,
+        verifier: Verifier<'_>,
+        seen: &mut Seen,
+    ) -> Result<Result<(NewLogEntry, Vec<Linkage>), String>, Error> {
+        let SubmissionSubject::Answer { envelope: digest, log: log_id, entry } = &submission.subject else {
+            return Ok(Err("there is no answer".to_owned()));
+        };
+        let (stored, envelope) = self.stored_envelope(digest).await?;
+        let verified = match verify_entry(&stored, envelope, entry, verifier) {
+            Ok(verified) => verified,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let grew = match self.append_only(log_id, &verified.checkpoint, log, verifier, seen).await? {
+            Ok(grew) => grew,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let members = stored.observations.iter().map(|id| *id.digest()).collect();
+        let linkages = match link_set(&verified, grew, &ObservationSet::new(members)) {
+            Ok(linkages) => linkages,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        Ok(Ok((new_log_entry(&verified, entry)?, linkages)))
+    }
+
+    async fn stored_envelope(&self, digest: &EnvelopeDigest) -> Result<(StoredEnvelope, Envelope), Error> {
+        let unreadable = |reason: String| Error::Stored { what: "envelope", id: digest.to_text(), reason };
+        let stored = self.store.envelope(&self.tenant, digest).await?;
+        let stored = stored.ok_or_else(|| unreadable("it is missing".to_owned()))?;
+        let envelope = Envelope::parse(&stored.bytes).map_err(|e| unreadable(e.to_string()))?;
+        Ok((stored, envelope))
+    }
+
+    /// Checks that the log only grew since the newest checkpoint seen, and keeps the new one if it is newer.
+    async fn append_only(
+        &self,
+        log_id: &LogId,
+        now: &SignedCheckpoint,
+        log: &Arc<dyn TransparencyLog>,
+        verifier: Verifier<'_>,
+        seen: &mut Seen,
+    ) -> Result<Result<AppendOnly, String>, Error> {
+        let key = (*log_id, now.checkpoint().size, now.checkpoint().root);
+        if let Some(grew) = seen.0.get(&key) {
+            return Ok(Ok(*grew));
+        }
+        let known = match self.newest_checkpoint(log_id, verifier).await? {
+            Ok(known) => known,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let size = now.checkpoint().size;
+        let (old, new) = match &known {
+            Some(known) => (known.checkpoint().size.min(size), known.checkpoint().size.max(size)),
+            None => (0, size),
+        };
+        let proof =
+            if old == 0 || old == new { Ok(Vec::new()) } else { log.consistency_proof(old, new).await };
+        let proof = match proof {
+            Ok(proof) => proof,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let grew = match append_only(known.as_ref(), now, &proof) {
+            Ok(grew) => grew,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let newest = log_checkpoint(now, self.environment.now());
+        self.store.record_log_checkpoint(log_id, &newest).await?;
+        seen.0.insert(key, grew);
+        Ok(Ok(grew))
+    }
+
+    /// The newest checkpoint kept, verified from its bytes.
+    async fn newest_checkpoint(
+        &self,
+        log_id: &LogId,
+        verifier: Verifier<'_>,
+    ) -> Result<Result<Option<SignedCheckpoint>, String>, Error> {
+        let Some(kept) = self.store.log_checkpoint(log_id).await? else { return Ok(Ok(None)) };
+        let Some(log) = verifier.trusted_root.log(log_id) else {
+            return Ok(Err(format!("the trusted root does not know the log {}", log_id.to_text())));
+        };
+        Ok(verifier.checkpoint(log, &kept.note).map(Some).map_err(|e| e.to_string()))
+    }
+}
+
+/// Checkpoints that were found consistent in this run: a batch of a log shares one.
+#[derive(Default)]
+struct Seen(HashMap<(LogId, u64, Digest), AppendOnly>);
+
+fn verify_entry(
+    stored: &StoredEnvelope,
+    envelope: Envelope,
+    entry: &[u8],
+    verifier: Verifier<'_>,
+) -> Result<VerifiedEntry, String> {
+    let entry = LogEntry::parse(entry).map_err(|e| e.to_string())?;
+    let key = verifier
+        .keys
+        .iter()
+        .find(|key| key.fingerprint() == stored.key_fingerprint)
+        .ok_or_else(|| format!("the key {} is not trusted here", stored.key_fingerprint.to_hex()))?;
+    verifier.entry(&envelope, key, &entry).map_err(|e| e.to_string())
+}
+
+fn new_log_entry(verified: &VerifiedEntry, entry: &[u8]) -> Result<NewLogEntry, Error> {
+    let parsed = LogEntry::parse(entry).map_err(|e| Error::Stored {
+        what: "log entry",
+        id: verified.entry.rekor_uuid.to_hex(),
+        reason: e.to_string(),
+    })?;
+    let bundle = Bundle::new(verified.envelope.clone(), &verified.key, parsed).to_jcs();
+    Ok(NewLogEntry {
+        linked: Arc::clone(&verified.entry),
+        entry: entry.to_vec(),
+        bundle_digest: BundleDigest::new(Digest::of(&bundle)),
+        bundle,
+        verifier_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}

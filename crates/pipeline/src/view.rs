@@ -1,0 +1,116 @@
+//! What machines read: one vocabulary for the command line's JSON and the HTTP API. Members are camelCase, absent
+//! values are null, and members are only ever added.
+
+use provex_core::digest::Digest;
+use provex_core::time::Timestamp;
+use provex_core::vex::Observation;
+use provex_store::{LinkageRow, ObservationRow};
+use serde::Serialize;
+
+use crate::Error;
+
+/// An observation as it is listed: its identity, the members of its body, and its linkage.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObservationView {
+    /// Its identity.
+    pub observation_id: String,
+    /// SHA-256 of its document's bytes.
+    pub document_digest: String,
+    /// Its document's format.
+    pub format: &'static str,
+    /// The body.
+    #[serde(flatten)]
+    pub body: Observation,
+    /// When it was recorded.
+    pub created_at: String,
+    /// Its linkage, once it has one.
+    pub linkage: Option<LinkageView>,
+}
+
+/// A linkage: the columns `rekor_…`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)] // each is the column of its name in `docs/DATA_MODEL.md`
+pub struct LinkageView {
+    pub rekor_uuid: String,
+    pub rekor_log_id: String,
+    pub rekor_log_index: u64,
+    pub rekor_log_url: String,
+    pub rekor_tree_size: u64,
+    pub rekor_tree_root: String,
+    pub rekor_integrated_time: Option<String>,
+    pub rekor_timestamp_time: Option<String>,
+    pub rekor_entry_kind: String,
+    pub rekor_entry_version: String,
+    pub rekor_entry_body_hash: String,
+    pub rekor_inclusion_proof: InclusionProofView,
+    pub rekor_envelope_digest: String,
+    pub rekor_set_index: u64,
+    pub rekor_set_path: Vec<String>,
+    pub rekor_linked_at: String,
+}
+
+/// The inclusion proof in the log, with the tree's own index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InclusionProofView {
+    /// The path, leaf to root.
+    pub hashes: Vec<String>,
+    /// The leaf's index in its tree.
+    pub log_index: u64,
+}
+
+impl ObservationView {
+    /// The view of a stored observation.
+    ///
+    /// # Errors
+    /// [`Error::Stored`] if the body is not the canonical one that was stored.
+    pub fn new(row: &ObservationRow) -> Result<Self, Error> {
+        let body = Observation::from_body(&row.body).map_err(|error| Error::Stored {
+            what: "observation",
+            id: row.id.to_text(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            observation_id: row.id.to_text(),
+            document_digest: row.document_digest.to_text(),
+            format: body.document.format.label(),
+            body,
+            created_at: row.created_at.to_rfc3339(),
+            linkage: row.linkage.as_ref().map(LinkageView::new),
+        })
+    }
+}
+
+impl LinkageView {
+    /// The view of a stored linkage.
+    pub fn new(row: &LinkageRow) -> Self {
+        let (fields, entry) = (&row.fields, &row.fields.entry);
+        Self {
+            rekor_uuid: entry.rekor_uuid.to_hex(),
+            rekor_log_id: entry.log_id.to_text(),
+            rekor_log_index: entry.log_index,
+            rekor_log_url: entry.log_url.clone(),
+            rekor_tree_size: entry.tree_size,
+            rekor_tree_root: entry.tree_root.to_hex(),
+            rekor_integrated_time: entry.integrated_time.map(Timestamp::to_rfc3339),
+            rekor_timestamp_time: entry.timestamp_time.map(Timestamp::to_rfc3339),
+            rekor_entry_kind: entry.entry_kind.clone(),
+            rekor_entry_version: entry.entry_version.clone(),
+            rekor_entry_body_hash: entry.entry_body_hash.to_hex(),
+            rekor_inclusion_proof: InclusionProofView {
+                hashes: hex_list(&entry.inclusion_path),
+                log_index: entry.tree_index,
+            },
+            rekor_envelope_digest: entry.envelope_digest.to_text(),
+            rekor_set_index: fields.set_index,
+            rekor_set_path: hex_list(&fields.set_path),
+            rekor_linked_at: row.linked_at.to_rfc3339(),
+        }
+    }
+}
+
+fn hex_list(digests: &[Digest]) -> Vec<String> {
+    digests.iter().map(Digest::to_hex).collect()
+}
