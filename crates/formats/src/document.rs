@@ -4,6 +4,7 @@ use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, ObservationId};
 use provex_core::vex::{DocumentRef, Format, Issuer, Observation};
 
+use crate::Context;
 use crate::component::Keyed;
 use crate::report::{Code, Finding, Findings, Rejection};
 
@@ -131,23 +132,22 @@ impl KeyKind {
 /// Longest identifier, vulnerability name or derived key, in bytes of UTF-8: a database index holds no longer ones.
 pub const MAX_KEY_BYTES: usize = 1_024;
 
-/// Most bytes that the bodies of one document's claims may have together.
-///
-/// A body repeats what its claims share, so a few kilobytes of document can ask for terabytes of bodies: one long
-/// text over many products, or in OpenVEX 0.0.1 many products times many subcomponents. Real documents need some
-/// 1.5 kB a claim.
-const MAX_BODY_BYTES: usize = 1 << 30;
-
 /// Turns observations into [`ParsedObservation`]s, one by one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Claims {
     list: Vec<ParsedObservation>,
-    body_bytes: usize,
+    /// How many bytes of bodies may still come.
+    body_bytes_left: usize,
     /// Reused for each claim.
     buffer: Vec<u8>,
 }
 
 impl Claims {
+    /// No claims yet, and none over the limit of `context`.
+    pub(crate) const fn new(context: &Context) -> Self {
+        Self { list: Vec::new(), body_bytes_left: context.max_body_bytes, buffer: Vec::new() }
+    }
+
     /// Adds a claim about `product` and `subcomponent`, which are the observation's own.
     pub(crate) fn add(
         &mut self,
@@ -161,13 +161,13 @@ impl Claims {
         self.buffer.clear();
         observation.write_body(&mut self.buffer);
         let body = self.buffer.clone();
-        self.body_bytes += body.len();
-        if self.body_bytes > MAX_BODY_BYTES {
+        let Some(left) = self.body_bytes_left.checked_sub(body.len()) else {
             let message =
-                "The claims of this document take more than 1 GiB; split it into several documents.";
+                "The claims of this document take too much memory; split it into several documents.";
             let (format, pointer) = (observation.document.format, observation.locator.pointer);
             return Err(Rejection::new(Code::TooManyClaims, Some(format), pointer, message));
-        }
+        };
+        self.body_bytes_left = left;
         let id = ObservationId::new(Digest::of(&body));
         let keys = lookup_keys(&observation, product, subcomponent);
         self.list.push(ParsedObservation { observation, id, claim_digest, body, keys });

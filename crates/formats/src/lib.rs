@@ -37,12 +37,17 @@ pub use crate::report::{Code, Finding, Rejection};
 pub struct ParseLimits {
     /// Most bytes of a document.
     pub max_bytes: usize,
+    /// Most bytes that the bodies of one document's claims may have together.
+    ///
+    /// A body repeats what its claims share, so a few kilobytes of document can ask for terabytes of bodies: one
+    /// long text over many products, or in OpenVEX 0.0.1 many products times many subcomponents.
+    pub max_body_bytes: usize,
 }
 
 impl Default for ParseLimits {
-    /// 150 MiB, from the size appendix of CSAF 2.1.
+    /// Documents of 150 MiB, from the size appendix of CSAF 2.1; bodies of 512 MiB, some 300,000 claims.
     fn default() -> Self {
-        Self { max_bytes: Limits::document().max_bytes }
+        Self { max_bytes: Limits::document().max_bytes, max_body_bytes: 512 << 20 }
     }
 }
 
@@ -51,6 +56,8 @@ impl Default for ParseLimits {
 pub(crate) struct Context {
     /// SHA-256 of the received bytes.
     pub(crate) digest: DocumentDigest,
+    /// [`ParseLimits::max_body_bytes`].
+    pub(crate) max_body_bytes: usize,
 }
 
 /// Reads a document of any format.
@@ -62,7 +69,8 @@ pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
     detect::refuse_xml(bytes)?;
     let text = json::check(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
     let carrier = detect::detect(text).map_err(|rejection| rejection.located(text))?;
-    let context = Context { digest: DocumentDigest::new(Digest::of(bytes)) };
+    let digest = DocumentDigest::new(Digest::of(bytes));
+    let context = Context { digest, max_body_bytes: limits.max_body_bytes };
     let parsed = match carrier {
         Carrier::OpenVex => openvex::read(text, &context),
         other => Err(detect::unsupported(other)),

@@ -48,7 +48,7 @@ pub(crate) fn read(text: &str, context: &Context) -> Result<Parsed, Rejection> {
     };
     let mut findings = Findings::default();
     let (facts, form, statements) = facts(document, context, &mut findings)?;
-    let mut reader = Reader::new(&facts, form, findings);
+    let mut reader = Reader::new(&facts, form, context, findings);
     for (n, statement) in statements.into_iter().enumerate() {
         reader.statement(&format!("/statements/{n}"), statement)?;
     }
@@ -433,14 +433,14 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(facts: &DocumentFacts, form: Form, findings: Findings) -> Self {
+    fn new(facts: &DocumentFacts, form: Form, context: &Context, findings: Findings) -> Self {
         Self {
             form,
             issuer: facts.issuer.clone().map(Arc::new),
             document: Arc::new(facts.reference()),
             stated_at: facts.stated_at.clone(),
             components: Components::default(),
-            claims: Claims::default(),
+            claims: Claims::new(context),
             findings,
         }
     }
@@ -555,7 +555,7 @@ impl<'a> Reader<'a> {
         if shared.is_stated() {
             self.expect_form(form, Form::V001, || format!("{at}/subcomponents"));
         }
-        let shared = self.subcomponents(at, form, shared);
+        let shared = self.subcomponents(at, Form::V001, shared);
         let listed = match products {
             Member::Value(list) => list,
             Member::Absent | Member::Wrong(_) => Vec::new(),
