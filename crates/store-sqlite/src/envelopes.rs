@@ -1,0 +1,188 @@
+//! `attestor_envelopes` and `attestor_envelope_members`.
+
+use provex_core::ids::{DocumentDigest, EnvelopeDigest, ObservationId, TenantId};
+use provex_core::time::Timestamp;
+use provex_store::{LeaseToken, NewEnvelope, StoredEnvelope};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use crate::connection::Connections;
+use crate::failure::Result;
+use crate::sql::{Stored, insert_rows, signed};
+use crate::{submissions, tenants};
+
+/// The two kinds of members.
+mod kind {
+    pub(super) const DOCUMENT: &str = "document";
+    pub(super) const OBSERVATION: &str = "observation";
+}
+
+pub(crate) async fn record(
+    connections: &Connections,
+    tenant: &TenantId,
+    now: Timestamp,
+    token: LeaseToken,
+    replaces: &[uuid::Uuid],
+    envelopes: &[NewEnvelope],
+) -> Result<()> {
+    let mut tx = connections.write().await?;
+    tenants::require(&mut tx, tenant).await?;
+    for submission in replaces {
+        submissions::finish(&mut tx, tenant, token, *submission).await?;
+    }
+    for envelope in envelopes {
+        // The same statement signed again is the same envelope, with the same members.
+        if insert_envelope(&mut tx, tenant, envelope, now).await? {
+            insert_members(&mut tx, tenant, envelope).await?;
+        }
+        submissions::insert_submit(&mut tx, tenant, envelope, now).await?;
+    }
+    tx.commit().await
+}
+
+pub(crate) async fn envelope(
+    connections: &Connections,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+) -> Result<Option<StoredEnvelope>> {
+    let mut tx = connections.read_snapshot().await?;
+    let row = select_envelope(&mut tx, tenant, digest).await?;
+    let Some(mut envelope) = tenants::found_or_unknown(&mut tx, tenant, row).await? else { return Ok(None) };
+    let documents = select_members(&mut tx, tenant, digest, kind::DOCUMENT).await?;
+    let observations = select_members(&mut tx, tenant, digest, kind::OBSERVATION).await?;
+    envelope.documents = documents.into_iter().map(DocumentDigest::new).collect();
+    envelope.observations = observations.into_iter().map(ObservationId::new).collect();
+    Ok(Some(envelope))
+}
+
+pub(crate) async fn of_document(
+    connections: &Connections,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<EnvelopeDigest>> {
+    let mut connection = connections.read().await?;
+    let envelopes = select_of_document(&mut connection, tenant, digest).await?;
+    if envelopes.is_empty() {
+        tenants::require(&mut connection, tenant).await?;
+    }
+    Ok(envelopes)
+}
+
+/// Whether it was inserted now.
+async fn insert_envelope(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    envelope: &NewEnvelope,
+    now: Timestamp,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "-- insert_envelope
+        INSERT INTO attestor_envelopes
+            (tenant_id, dsse_digest, envelope, predicate_type, key_fingerprint, set_root, set_size, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant_id, dsse_digest) DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(envelope.digest.to_text())
+    .bind(envelope.bytes.as_slice())
+    .bind(envelope.predicate_type.as_str())
+    .bind(envelope.key_fingerprint.to_hex())
+    .bind(envelope.set.root.to_hex())
+    .bind(signed(envelope.set.size)?)
+    .bind(now.as_unix_micros())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn insert_members(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    envelope: &NewEnvelope,
+) -> Result<()> {
+    let digest = envelope.digest.to_text();
+    let documents = envelope.documents.iter().map(DocumentDigest::digest);
+    let observations = envelope.observations.iter().map(ObservationId::digest);
+    let documents = (0_i64..).zip(documents).map(|(position, member)| (kind::DOCUMENT, position, member));
+    let observations =
+        (0_i64..).zip(observations).map(|(position, member)| (kind::OBSERVATION, position, member));
+    let rows: Vec<_> = documents.chain(observations).collect();
+    insert_rows(
+        connection,
+        "-- insert_members
+        INSERT INTO attestor_envelope_members (tenant_id, dsse_digest, kind, position, member)
+        VALUES (?, ?, ?, ?, ?)",
+        &rows,
+        |query, (kind, position, member)| {
+            query.bind(tenant.as_str()).bind(digest.clone()).bind(*kind).bind(position).bind(member.to_hex())
+        },
+    )
+    .await
+}
+
+async fn select_envelope(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+) -> Result<Option<StoredEnvelope>> {
+    let row = sqlx::query(
+        "-- select_envelope
+        SELECT tenant_id, dsse_digest, envelope, key_fingerprint, created_at
+        FROM attestor_envelopes WHERE tenant_id = ? AND dsse_digest = ?",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| read_envelope(&row)).transpose()
+}
+
+fn read_envelope(row: &SqliteRow) -> Result<StoredEnvelope> {
+    let row = Stored::new(row, "attestor_envelopes", &["tenant_id", "dsse_digest"]);
+    Ok(StoredEnvelope {
+        bytes: row.get("envelope")?,
+        key_fingerprint: row.digest("key_fingerprint")?,
+        documents: Vec::new(),
+        observations: Vec::new(),
+        created_at: row.time("created_at")?,
+    })
+}
+
+async fn select_members(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+    kind: &'static str,
+) -> Result<Vec<provex_core::digest::Digest>> {
+    let rows = sqlx::query(
+        "-- select_members
+        SELECT dsse_digest, kind, position, member FROM attestor_envelope_members
+        WHERE tenant_id = ? AND dsse_digest = ? AND kind = ? ORDER BY position",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .bind(kind)
+    .fetch_all(connection)
+    .await?;
+    let stored = |row| Stored::new(row, "attestor_envelope_members", &["dsse_digest", "kind", "position"]);
+    rows.iter().map(|row| stored(row).digest("member")).collect()
+}
+
+async fn select_of_document(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<EnvelopeDigest>> {
+    let rows = sqlx::query(
+        "-- select_of_document
+        SELECT tenant_id, dsse_digest
+        FROM attestor_envelope_members JOIN attestor_envelopes USING (tenant_id, dsse_digest)
+        WHERE tenant_id = ? AND kind = 'document' AND member = ?
+        ORDER BY created_at, dsse_digest",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_all(connection)
+    .await?;
+    let stored = |row| Stored::new(row, "attestor_envelopes", &["tenant_id", "dsse_digest"]);
+    rows.iter().map(|row| stored(row).digest("dsse_digest").map(EnvelopeDigest::new)).collect()
+}

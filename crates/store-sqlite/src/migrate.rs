@@ -1,0 +1,307 @@
+//! Migrations: embedded, forward only, each one transaction, harmless when applied again.
+//!
+//! The SQL files are the single source of every definition. What SQLite cannot say conditionally
+//! (`ADD COLUMN IF NOT EXISTS`) the migrator does statement by statement: it runs what is missing, leaves what is
+//! there, and stops naming what is there otherwise.
+
+use std::path::{Path, PathBuf};
+
+use provex_core::digest::Digest;
+use provex_core::time::Timestamp;
+use provex_store::Error;
+use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+use crate::connection::{self, Connections};
+use crate::failure::{Failure, Result};
+
+/// A migration.
+#[derive(Debug)]
+pub(crate) struct Migration {
+    pub(crate) version: u32,
+    pub(crate) name: &'static str,
+    pub(crate) sql: &'static str,
+}
+
+/// Every migration, in order.
+pub(crate) const MIGRATIONS: [Migration; 2] = [
+    Migration { version: 1, name: "base", sql: include_str!("../migrations/0001_base.sql") },
+    Migration {
+        version: 2,
+        name: "vex_rekor_linkage",
+        sql: include_str!("../migrations/0002_vex_rekor_linkage.sql"),
+    },
+];
+
+/// The newest schema version that this release knows.
+pub(crate) const NEWEST: u32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
+/// Brings the database to the newest schema, after a backup copy where there was an older one, and checks that
+/// everything is as the migrations define it.
+pub(crate) async fn migrate(connections: &Connections, now: Option<Timestamp>) -> Result<()> {
+    let mut tx = connections.write().await?;
+    let found = version(&mut tx).await?;
+    tx.rollback().await?;
+    if found > 0 && found < NEWEST {
+        back_up(connections, found).await?;
+    }
+    for migration in &MIGRATIONS {
+        let mut tx = connections.write().await?;
+        // Read again under the lock: another process may be migrating too.
+        if version(&mut tx).await? < migration.version {
+            apply(&mut tx, migration).await?;
+            insert_migration(&mut tx, migration, now).await?;
+        }
+        tx.commit().await?;
+    }
+    let mut connection = connections.read().await?;
+    check(&mut connection).await
+}
+
+/// The newest migration applied; 0 for an empty database.
+///
+/// # Errors
+/// [`Error::NewerSchema`], and [`Error::Schema`] for a database of another program.
+async fn version(connection: &mut SqliteConnection) -> Result<u32> {
+    let objects = select_objects(connection).await?;
+    if !objects.iter().any(|object| object.name == "control_migrations") {
+        return match objects.first() {
+            None => Ok(0),
+            Some(other) => Err(schema(format!("it has `{}`, but no record of migrations", other.name))),
+        };
+    }
+    let found = u32::try_from(select_version(connection).await?)?;
+    if found > NEWEST {
+        return Err(Error::NewerSchema { found, known: NEWEST }.into());
+    }
+    Ok(found)
+}
+
+/// Runs every statement of a migration whose object is missing.
+pub(crate) async fn apply(connection: &mut SqliteConnection, migration: &Migration) -> Result<()> {
+    for statement in statements(migration.sql) {
+        let definition = Definition::of(statement)?;
+        if !definition.check(connection).await? {
+            sqlx::raw_sql(statement).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the database has everything that the migrations define, as they define it.
+pub(crate) async fn check(connection: &mut SqliteConnection) -> Result<()> {
+    let objects = select_objects(connection).await?;
+    for statement in MIGRATIONS.iter().flat_map(|migration| statements(migration.sql)) {
+        let definition = Definition::of(statement)?;
+        if !definition.is_in(&objects)? {
+            return Err(schema(format!("{definition} is missing")));
+        }
+    }
+    Ok(())
+}
+
+/// What a statement of a migration makes.
+#[derive(Debug)]
+enum Definition {
+    /// A table, index or trigger.
+    Object { kind: &'static str, name: String, sql: String },
+    /// A column that is added to a table: its type, constraints and all.
+    Column { table: String, name: String, sql: String },
+}
+
+impl std::fmt::Display for Definition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Object { kind, name, .. } => write!(f, "{kind} `{name}`"),
+            Self::Column { table, name, .. } => write!(f, "column `{table}.{name}`"),
+        }
+    }
+}
+
+impl Definition {
+    fn of(statement: &str) -> Result<Self> {
+        let sql = normalize(statement);
+        let words: Vec<_> = sql.split(' ').collect();
+        let object = |kind, name: &str| Self::Object { kind, name: name.to_owned(), sql: sql.clone() };
+        Ok(match words.as_slice() {
+            ["CREATE", "TABLE", name, ..] => object("table", name),
+            ["CREATE", "INDEX", name, ..] => object("index", name),
+            ["CREATE", "TRIGGER", name, ..] => object("trigger", name),
+            ["ALTER", "TABLE", table, "ADD", "COLUMN", definition @ ..] => Self::Column {
+                table: (*table).to_owned(),
+                name: definition.first().copied().unwrap_or_default().to_owned(),
+                sql: definition.join(" "),
+            },
+            _ => return Err(schema(format!("a migration has a statement of another kind: {sql}"))),
+        })
+    }
+
+    async fn check(&self, connection: &mut SqliteConnection) -> Result<bool> {
+        self.is_in(&select_objects(connection).await?)
+    }
+
+    /// Whether it is there.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] if it is there with another definition.
+    fn is_in(&self, objects: &[Object]) -> Result<bool> {
+        let (present, same) = match self {
+            Self::Object { kind, name, sql } => {
+                let found = objects.iter().find(|o| o.kind == *kind && o.name == *name);
+                // A table's text changes with each column that is added: the columns are checked one by one.
+                (found.is_some(), *kind == "table" || found.is_some_and(|o| o.sql == *sql))
+            }
+            Self::Column { table, name, sql } => {
+                let found = objects.iter().find(|o| o.kind == "table" && o.name == *table);
+                let columns = found.map(|o| columns(&o.sql)).unwrap_or_default();
+                let column = columns.iter().find(|column| column.split(' ').next() == Some(name));
+                (column.is_some(), column.is_some_and(|column| column == sql))
+            }
+        };
+        match (present, same) {
+            (true, false) => Err(schema(format!("{self} has another definition"))),
+            (present, _) => Ok(present),
+        }
+    }
+}
+
+fn schema(reason: String) -> Failure {
+    Failure::Refused(Error::Schema(reason))
+}
+
+/// A row of `sqlite_schema`, its text normalized.
+#[derive(Debug)]
+struct Object {
+    kind: String,
+    name: String,
+    sql: String,
+}
+
+/// The statements of a migration, without what stands between them. A trigger's ends with `END;`.
+pub(crate) fn statements(sql: &'static str) -> Vec<&'static str> {
+    let mut statements = Vec::new();
+    let mut start = 0;
+    let mut end = 0;
+    for line in sql.split_inclusive('\n') {
+        end += line.len();
+        let code = sql[start..end].trim_start_matches(|c: char| c.is_whitespace());
+        let first = code.lines().find(|line| !line.starts_with("--") && !line.trim().is_empty());
+        let trigger = first.is_some_and(|line| line.starts_with("CREATE TRIGGER"));
+        let ends = line.trim_end().ends_with(if trigger { "END;" } else { ";" });
+        if first.is_some() && ends && !line.trim_start().starts_with("--") {
+            statements.push(sql[start..end].trim());
+            start = end;
+        }
+    }
+    statements
+}
+
+/// A definition without comments, superfluous white space, `IF NOT EXISTS` and final semicolon.
+fn normalize(sql: &str) -> String {
+    let code = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let words: Vec<_> = code.flat_map(str::split_whitespace).collect();
+    let text = words.join(" ").replace(" IF NOT EXISTS ", " ");
+    text.strip_suffix(';').unwrap_or(&text).to_owned()
+}
+
+/// The definitions between a table's outermost parentheses, columns and constraints alike.
+fn columns(table_sql: &str) -> Vec<String> {
+    let (mut depth, mut quoted, mut found) = (0_u32, false, vec![String::new()]);
+    for c in table_sql.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let opens = c == '(' && depth == 1 && !quoted;
+        if c == ',' && depth == 1 && !quoted {
+            found.push(String::new());
+        } else if let Some(definition) = found.last_mut().filter(|_| depth > 0 && !opens) {
+            definition.push(c);
+        }
+    }
+    found.iter().map(|definition| definition.trim().to_owned()).collect()
+}
+
+async fn select_objects(connection: &mut SqliteConnection) -> Result<Vec<Object>> {
+    let rows = sqlx::query(
+        "-- select_objects
+        SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name",
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let sql: &str = row.try_get("sql")?;
+            Ok(Object { kind: row.try_get("type")?, name: row.try_get("name")?, sql: normalize(sql) })
+        })
+        .collect()
+}
+
+async fn select_version(connection: &mut SqliteConnection) -> Result<i64> {
+    let version = sqlx::query_scalar(
+        "-- select_version
+        SELECT coalesce(max(version), 0) FROM control_migrations",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(version)
+}
+
+async fn insert_migration(
+    connection: &mut SqliteConnection,
+    migration: &Migration,
+    now: Option<Timestamp>,
+) -> Result<()> {
+    sqlx::query(
+        "-- insert_migration
+        INSERT INTO control_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
+    )
+    .bind(migration.version)
+    .bind(migration.name)
+    .bind(Digest::of(migration.sql.as_bytes()).to_hex())
+    .bind(now.map(Timestamp::as_unix_micros))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Copies the database beside itself. The copy gets its name when it is whole.
+async fn back_up(connections: &Connections, version: u32) -> Result<()> {
+    let target = backup_path(connections.path(), version);
+    let mut partial = target.clone().into_os_string();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let failed = |source: std::io::Error| Error::Database { operation: "backing up", source: source.into() };
+    match std::fs::remove_file(&partial) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error).into()),
+        _ => {}
+    }
+    // VACUUM INTO takes an empty file; this one is readable by its owner alone.
+    connection::create_file(&partial)?;
+    let mut connection = connections.connect().await?;
+    vacuum_into(&mut connection, &partial).await?;
+    connection.close().await?;
+    let file = std::fs::File::open(&partial).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    std::fs::rename(&partial, &target).map_err(failed)?;
+    Ok(())
+}
+
+/// Where the copy of a database of this schema version stands.
+pub(crate) fn backup_path(path: &Path, version: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".backup-{version}"));
+    PathBuf::from(name)
+}
+
+async fn vacuum_into(connection: &mut SqliteConnection, target: &Path) -> Result<()> {
+    sqlx::query(
+        "-- vacuum_into
+        VACUUM INTO ?",
+    )
+    .bind(target.to_string_lossy().into_owned())
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,373 @@
+//! `vex_observations` with its linkage columns, and `vex_observation_keys`.
+
+use std::sync::Arc;
+
+use provex_core::digest::Digest;
+use provex_core::ids::{ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
+use provex_core::jcs::ObjectWriter;
+use provex_core::linkage::{Linkage, LinkageFields, LinkedEntry};
+use provex_core::time::Timestamp;
+use provex_store::{Error, LinkageRow, NewDocument, ObservationFilter, ObservationPosition, ObservationRow};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use crate::connection::Connections;
+use crate::failure::{Failure, Result};
+use crate::sql::{Stored, insert_rows, limit as sql_limit, signed};
+use crate::tenants;
+
+pub(crate) async fn observation(
+    connections: &Connections,
+    tenant: &TenantId,
+    id: &ObservationId,
+) -> Result<Option<ObservationRow>> {
+    let mut connection = connections.read().await?;
+    let row = select_observation(&mut connection, tenant, id).await?;
+    tenants::found_or_unknown(&mut connection, tenant, row).await
+}
+
+pub(crate) async fn page(
+    connections: &Connections,
+    tenant: &TenantId,
+    filter: &ObservationFilter,
+    after: Option<ObservationPosition>,
+    limit: usize,
+) -> Result<Vec<ObservationRow>> {
+    let mut connection = connections.read().await?;
+    let rows = select_page(&mut connection, tenant, filter, after, limit).await?;
+    if rows.is_empty() {
+        tenants::require(&mut connection, tenant).await?;
+    }
+    Ok(rows)
+}
+
+/// Inserts the documents' observations and their keys, each sorted by its primary key.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    documents: &[&NewDocument],
+    created_at: Timestamp,
+) -> Result<()> {
+    let of = |document: &'_ NewDocument| document.facts.digest;
+    let mut observations: Vec<_> = documents
+        .iter()
+        .flat_map(|document| document.observations.iter().map(move |o| (of(document), o)))
+        .collect();
+    observations.sort_unstable_by_key(|(_, observation)| observation.id);
+    insert_rows(
+        connection,
+        "-- insert
+        INSERT INTO vex_observations
+            (tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
+             subcomponent_key, created_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &observations,
+        |query, (document, observation)| {
+            query
+                .bind(tenant.as_str())
+                .bind(observation.id.digest().to_hex())
+                .bind(document.to_text())
+                .bind(observation.claim_digest.to_text())
+                .bind(observation.body.as_slice())
+                .bind(observation.status.label())
+                .bind(observation.vulnerability_id.as_str())
+                .bind(observation.product_key.as_str())
+                .bind(observation.subcomponent_key.as_deref())
+                .bind(created_at.as_unix_micros())
+        },
+    )
+    .await?;
+    let mut keys: Vec<_> = observations
+        .iter()
+        .flat_map(|(_, o)| o.keys.iter().map(|(kind, key)| (kind.label(), key.as_str(), o.id)))
+        .collect();
+    keys.sort_unstable();
+    insert_keys(connection, tenant, &keys).await
+}
+
+async fn insert_keys(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    keys: &[(&'static str, &str, ObservationId)],
+) -> Result<()> {
+    insert_rows(
+        connection,
+        "-- insert_keys
+        INSERT INTO vex_observation_keys (tenant_id, kind, key, observation_id) VALUES (?, ?, ?, ?)",
+        keys,
+        |query, (kind, key, id)| {
+            query.bind(tenant.as_str()).bind(*kind).bind(*key).bind(id.digest().to_hex())
+        },
+    )
+    .await
+}
+
+/// The document's observations, ascending.
+pub(crate) async fn select_ids_of_document(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<ObservationId>> {
+    let rows = sqlx::query(
+        "-- select_ids_of_document
+        SELECT tenant_id, observation_id FROM vex_observations WHERE tenant_id = ? AND document_digest = ?
+        ORDER BY observation_id",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| stored(row).digest("observation_id").map(ObservationId::new)).collect()
+}
+
+/// Sets a linkage where there is none: whether it was set now.
+///
+/// # Errors
+/// [`Error::UnknownObservation`].
+pub(crate) async fn link(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    linkage: &Linkage,
+    proof: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    if set_linkage(connection, tenant, linkage, proof, now).await? {
+        return Ok(true);
+    }
+    match exists(connection, tenant, &linkage.observation).await? {
+        true => Ok(false),
+        false => Err(Failure::Refused(Error::UnknownObservation(linkage.observation))),
+    }
+}
+
+async fn set_linkage(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    linkage: &Linkage,
+    proof: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let entry = &linkage.entry;
+    let path: Vec<u8> = linkage.set_path.iter().flat_map(|hash| *hash.as_bytes()).collect();
+    let done = sqlx::query(
+        "-- set_linkage
+        UPDATE vex_observations SET
+            rekor_uuid = ?3, rekor_log_id = ?4, rekor_log_index = ?5, rekor_log_url = ?6, rekor_tree_size = ?7,
+            rekor_tree_root = ?8, rekor_integrated_time = ?9, rekor_timestamp_time = ?10, rekor_entry_kind = ?11,
+            rekor_entry_version = ?12, rekor_entry_body_hash = ?13, rekor_inclusion_proof = ?14,
+            rekor_envelope_digest = ?15, rekor_set_index = ?16, rekor_set_path = ?17, rekor_linked_at = ?18
+        WHERE tenant_id = ?1 AND observation_id = ?2 AND rekor_uuid IS NULL",
+    )
+    .bind(tenant.as_str())
+    .bind(linkage.observation.digest().to_hex())
+    .bind(entry.rekor_uuid.to_hex())
+    .bind(entry.log_id.to_text())
+    .bind(signed(entry.log_index)?)
+    .bind(entry.log_url.as_str())
+    .bind(signed(entry.tree_size)?)
+    .bind(entry.tree_root.to_hex())
+    .bind(entry.integrated_time.map(Timestamp::as_unix_micros))
+    .bind(entry.timestamp_time.map(Timestamp::as_unix_micros))
+    .bind(entry.entry_kind.as_str())
+    .bind(entry.entry_version.as_str())
+    .bind(entry.entry_body_hash.to_hex())
+    .bind(proof)
+    .bind(entry.envelope_digest.to_text())
+    .bind(signed(linkage.set_index)?)
+    .bind(path)
+    .bind(now.as_unix_micros())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn exists(connection: &mut SqliteConnection, tenant: &TenantId, id: &ObservationId) -> Result<bool> {
+    let exists = sqlx::query_scalar(
+        "-- exists
+        SELECT EXISTS (SELECT 1 FROM vex_observations WHERE tenant_id = ? AND observation_id = ?)",
+    )
+    .bind(tenant.as_str())
+    .bind(id.digest().to_hex())
+    .fetch_one(connection)
+    .await?;
+    Ok(exists)
+}
+
+async fn select_observation(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    id: &ObservationId,
+) -> Result<Option<ObservationRow>> {
+    let row = sqlx::query(
+        "-- select_observation
+        SELECT tenant_id, observation_id, document_digest, claim_digest, body, created_at, rekor_uuid, rekor_log_id,
+            rekor_log_index, rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_integrated_time,
+            rekor_timestamp_time, rekor_entry_kind, rekor_entry_version, rekor_entry_body_hash, rekor_inclusion_proof,
+            rekor_envelope_digest, rekor_set_index, rekor_set_path, rekor_linked_at
+        FROM vex_observations WHERE tenant_id = ? AND observation_id = ?",
+    )
+    .bind(tenant.as_str())
+    .bind(id.digest().to_hex())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| read_observation(&row)).transpose()
+}
+
+async fn select_page(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    filter: &ObservationFilter,
+    after: Option<ObservationPosition>,
+    limit: usize,
+) -> Result<Vec<ObservationRow>> {
+    let rows = page_query(tenant, filter, after, limit)?.build().fetch_all(connection).await?;
+    rows.iter().map(read_observation).collect()
+}
+
+/// The one statement that is put together: a condition for each filter that is set.
+///
+/// By a key, observations are reached from `vex_observation_keys` and then sorted, so the order must not invite SQLite
+/// to walk all observations in it instead: a unary plus takes an expression out of index choice
+/// (sqlite.org/optoverview.html section 8).
+pub(crate) fn page_query(
+    tenant: &TenantId,
+    filter: &ObservationFilter,
+    after: Option<ObservationPosition>,
+    limit: usize,
+) -> Result<QueryBuilder<Sqlite>> {
+    let mut query = QueryBuilder::new(
+        "-- page_query
+        SELECT tenant_id, observation_id, document_digest, claim_digest, body, created_at, rekor_uuid, rekor_log_id,
+            rekor_log_index, rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_integrated_time,
+            rekor_timestamp_time, rekor_entry_kind, rekor_entry_version, rekor_entry_body_hash, rekor_inclusion_proof,
+            rekor_envelope_digest, rekor_set_index, rekor_set_path, rekor_linked_at
+        FROM vex_observations WHERE tenant_id = ",
+    );
+    query.push_bind(tenant.as_str().to_owned());
+    if let Some(key) = &filter.vulnerability {
+        query.push(
+            " AND observation_id IN (SELECT observation_id FROM vex_observation_keys WHERE tenant_id = ",
+        );
+        query.push_bind(tenant.as_str().to_owned());
+        query.push(" AND kind IN ('alias', 'vulnerability') AND key = ");
+        query.push_bind(key.clone()).push(")");
+    }
+    if let Some(key) = &filter.product {
+        query.push(
+            " AND observation_id IN (SELECT observation_id FROM vex_observation_keys WHERE tenant_id = ",
+        );
+        query.push_bind(tenant.as_str().to_owned());
+        query.push(" AND kind IN ('identifier', 'product', 'subcomponent') AND key = ");
+        query.push_bind(key.clone()).push(")");
+    }
+    if let Some(digest) = &filter.rekor_uuid {
+        query.push(" AND rekor_uuid = ").push_bind(digest.to_hex());
+    }
+    if let Some(index) = filter.log_index {
+        let index = signed(index)?;
+        query.push(" AND rekor_log_index = ").push_bind(index);
+        query.push(" AND rekor_log_id IN (SELECT rekor_log_id FROM attestor_log_entries WHERE tenant_id = ");
+        query.push_bind(tenant.as_str().to_owned());
+        query.push(" AND rekor_log_index = ").push_bind(index).push(")");
+    }
+    if let Some(digest) = &filter.document {
+        query.push(" AND document_digest = ").push_bind(digest.to_text());
+    }
+    if let Some(status) = filter.status {
+        query.push(" AND status = ").push_bind(status.label());
+    }
+    if filter.pending {
+        query.push(" AND rekor_uuid IS NULL");
+    }
+    let by_key = filter.vulnerability.is_some()
+        || filter.product.is_some()
+        || filter.rekor_uuid.is_some()
+        || filter.log_index.is_some();
+    let (created_at, id) =
+        if by_key { ("+created_at", "+observation_id") } else { ("created_at", "observation_id") };
+    if let Some(after) = after {
+        query.push(format_args!(" AND ({created_at}, {id}) > ("));
+        query.push_bind(after.created_at.as_unix_micros()).push(", ");
+        query.push_bind(after.id.digest().to_hex()).push(")");
+    }
+    query.push(format_args!(" ORDER BY {created_at}, {id} LIMIT ")).push_bind(sql_limit(limit));
+    Ok(query)
+}
+
+fn read_observation(row: &SqliteRow) -> Result<ObservationRow> {
+    let row = stored(row);
+    let id = ObservationId::new(row.digest("observation_id")?);
+    Ok(ObservationRow {
+        id,
+        document_digest: DocumentDigest::new(row.digest("document_digest")?),
+        body: row.get("body")?,
+        claim_digest: ClaimDigest::new(row.digest("claim_digest")?),
+        created_at: row.time("created_at")?,
+        linkage: row.opt_digest("rekor_uuid")?.map(|uuid| read_linkage(&row, id, uuid)).transpose()?,
+    })
+}
+
+fn read_linkage(row: &Stored<'_>, observation: ObservationId, rekor_uuid: Digest) -> Result<LinkageRow> {
+    let (tree_index, inclusion_path) = read_proof(row)?;
+    let entry = LinkedEntry {
+        rekor_uuid,
+        log_id: LogId::new(row.digest("rekor_log_id")?),
+        log_index: row.unsigned("rekor_log_index")?,
+        log_url: row.get("rekor_log_url")?,
+        tree_size: row.unsigned("rekor_tree_size")?,
+        tree_root: row.digest("rekor_tree_root")?,
+        integrated_time: row.opt_time("rekor_integrated_time")?,
+        timestamp_time: row.opt_time("rekor_timestamp_time")?,
+        entry_kind: row.get("rekor_entry_kind")?,
+        entry_version: row.get("rekor_entry_version")?,
+        entry_body_hash: row.digest("rekor_entry_body_hash")?,
+        tree_index,
+        inclusion_path,
+        envelope_digest: EnvelopeDigest::new(row.digest("rekor_envelope_digest")?),
+    };
+    Ok(LinkageRow {
+        fields: LinkageFields {
+            observation,
+            entry: Arc::new(entry),
+            set_index: row.unsigned("rekor_set_index")?,
+            set_path: row.digests("rekor_set_path")?,
+        },
+        linked_at: row.time("rekor_linked_at")?,
+    })
+}
+
+/// `rekor_inclusion_proof`.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProofColumn {
+    hashes: Vec<String>,
+    log_index: u64,
+}
+
+/// The text of `rekor_inclusion_proof`.
+pub(crate) fn write_proof(entry: &LinkedEntry) -> Result<String> {
+    let mut text = Vec::with_capacity(entry.inclusion_path.len() * 67 + 32);
+    let mut proof = ObjectWriter::new(&mut text);
+    proof.array("hashes", |array| {
+        for hash in &entry.inclusion_path {
+            array.str(&hash.to_hex());
+        }
+    });
+    proof.u64("logIndex", entry.tree_index);
+    let failed = |source| Error::Database { operation: "writing rekor_inclusion_proof", source };
+    proof.finish().map_err(|error| failed(error.into()))?;
+    Ok(String::from_utf8(text).map_err(|error| failed(error.into()))?)
+}
+
+fn read_proof(row: &Stored<'_>) -> Result<(u64, Vec<Digest>)> {
+    const COLUMN: &str = "rekor_inclusion_proof";
+    let text: &str = row.get(COLUMN)?;
+    let proof: ProofColumn = provex_core::json::from_slice_strict(text.as_bytes())
+        .map_err(|error| row.corrupt(COLUMN, error.to_string()))?;
+    let path = proof.hashes.iter().map(|hash| Digest::from_hex(hash)).collect::<std::result::Result<_, _>>();
+    Ok((proof.log_index, path.map_err(|error| row.corrupt(COLUMN, error.to_string()))?))
+}
+
+fn stored(row: &SqliteRow) -> Stored<'_> {
+    Stored::new(row, "vex_observations", &["tenant_id", "observation_id"])
+}

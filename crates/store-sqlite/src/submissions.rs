@@ -1,0 +1,316 @@
+//! `attestor_submissions`: the leased queue.
+//!
+//! A lease is proven by its token alone: whoever took an expired lease has replaced the token.
+
+use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
+use provex_core::time::Timestamp;
+use provex_store::{
+    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, Release, Stage, Submission, SubmissionSubject,
+};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use crate::connection::Connections;
+use crate::failure::{Failure, Result};
+use crate::sql::{Stored, insert_rows, limit as sql_limit};
+use crate::tenants;
+
+pub(crate) async fn acquire(
+    connections: &Connections,
+    tenant: &TenantId,
+    stage: Stage,
+    lease: Lease,
+    limit: usize,
+) -> Result<Vec<Submission>> {
+    let mut tx = connections.write().await?;
+    let leased = set_lease(&mut tx, tenant, stage, lease, limit).await?;
+    if leased.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    tx.commit().await?;
+    Ok(leased)
+}
+
+pub(crate) async fn clear_leases(connections: &Connections, tenant: &TenantId) -> Result<u64> {
+    let mut tx = connections.write().await?;
+    tenants::require(&mut tx, tenant).await?;
+    let cleared = unset_leases(&mut tx, tenant).await?;
+    tx.commit().await?;
+    Ok(cleared)
+}
+
+pub(crate) async fn record_answers(
+    connections: &Connections,
+    tenant: &TenantId,
+    token: LeaseToken,
+    answers: &[Answer],
+) -> Result<()> {
+    let mut tx = connections.write().await?;
+    tenants::require(&mut tx, tenant).await?;
+    for answer in answers {
+        held(set_answer(&mut tx, tenant, token, answer).await?)?;
+    }
+    tx.commit().await
+}
+
+pub(crate) async fn release(
+    connections: &Connections,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+    release: &Release,
+) -> Result<()> {
+    let mut tx = connections.write().await?;
+    tenants::require(&mut tx, tenant).await?;
+    let released = match release {
+        Release::Retry { at, reason } => set_due(&mut tx, tenant, token, submission, *at, reason).await?,
+        Release::Resubmit { at, reason } => {
+            set_unanswered(&mut tx, tenant, token, submission, *at, reason).await?
+        }
+        Release::Dead { reason } => set_dead(&mut tx, tenant, token, submission, reason).await?,
+    };
+    held(released)?;
+    tx.commit().await
+}
+
+/// Ends a submission that is leased with `token`.
+///
+/// # Errors
+/// [`Error::LostLease`].
+pub(crate) async fn finish(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+) -> Result<()> {
+    held(delete_leased(connection, tenant, token, submission).await?)
+}
+
+/// One row says that the lease was held, none that it was not.
+fn held(rows: u64) -> Result<()> {
+    if rows == 1 { Ok(()) } else { Err(Failure::Refused(Error::LostLease)) }
+}
+
+/// Queues new documents for attestation.
+pub(crate) async fn insert_attest(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    documents: &[&NewDocument],
+    now: Timestamp,
+) -> Result<()> {
+    let mut rows: Vec<_> = documents.iter().map(|d| (d.submission, d.facts.digest)).collect();
+    rows.sort_unstable();
+    insert_rows(
+        connection,
+        "-- insert_attest
+        INSERT INTO attestor_submissions
+            (tenant_id, submission_id, stage, document_digest, state, attempts, available_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)",
+        &rows,
+        |query, (submission, digest)| {
+            query
+                .bind(tenant.as_str())
+                .bind(submission.to_string())
+                .bind(Stage::Attest.label())
+                .bind(digest.to_text())
+                .bind("queued")
+                .bind(0_i64)
+                .bind(now.as_unix_micros())
+        },
+    )
+    .await
+}
+
+/// Queues an envelope for submission, unless it is queued already.
+pub(crate) async fn insert_submit(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    envelope: &NewEnvelope,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(
+        "-- insert_submit
+        INSERT INTO attestor_submissions
+            (tenant_id, submission_id, stage, dsse_digest, state, attempts, available_at)
+        VALUES (?, ?, 'submit', ?, 'queued', 0, ?) ON CONFLICT (tenant_id, dsse_digest) DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(envelope.submission.to_string())
+    .bind(envelope.digest.to_text())
+    .bind(now.as_unix_micros())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn set_lease(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    stage: Stage,
+    lease: Lease,
+    limit: usize,
+) -> Result<Vec<Submission>> {
+    let mut rows = sqlx::query(
+        "-- set_lease
+        UPDATE attestor_submissions SET lease_token = ?3, lease_until = ?5, attempts = attempts + 1
+        WHERE tenant_id = ?1 AND submission_id IN (
+            SELECT submission_id FROM attestor_submissions
+            WHERE tenant_id = ?1 AND stage = ?2 AND state = 'queued' AND available_at <= ?4
+                AND (lease_until IS NULL OR lease_until <= ?4)
+            ORDER BY available_at, submission_id LIMIT ?6)
+        RETURNING submission_id, stage, document_digest, dsse_digest, log_id, entry, attempts, available_at",
+    )
+    .bind(tenant.as_str())
+    .bind(stage.label())
+    .bind(lease.token.0.to_string())
+    .bind(lease.now.as_unix_micros())
+    .bind(lease.until.as_unix_micros())
+    .bind(sql_limit(limit))
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(|row| read_submission(row, stage))
+    .collect::<Result<Vec<_>>>()?;
+    // RETURNING promises no order.
+    rows.sort_unstable_by_key(|(available_at, submission)| (*available_at, submission.id));
+    Ok(rows.into_iter().map(|(_, submission)| submission).collect())
+}
+
+async fn unset_leases(connection: &mut SqliteConnection, tenant: &TenantId) -> Result<u64> {
+    let done = sqlx::query(
+        "-- unset_leases
+        UPDATE attestor_submissions SET lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = ? AND lease_token IS NOT NULL",
+    )
+    .bind(tenant.as_str())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_answer(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    answer: &Answer,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_answer
+        UPDATE attestor_submissions SET stage = 'link', log_id = ?4, entry = ?5
+        WHERE tenant_id = ?1 AND submission_id = ?2 AND lease_token = ?3 AND stage IN ('submit', 'link')",
+    )
+    .bind(tenant.as_str())
+    .bind(answer.submission.to_string())
+    .bind(token.0.to_string())
+    .bind(answer.log.to_text())
+    .bind(answer.entry.as_slice())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_due(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+    at: Timestamp,
+    reason: &str,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_due
+        UPDATE attestor_submissions SET available_at = ?4, reason = ?5, lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = ?1 AND submission_id = ?2 AND lease_token = ?3",
+    )
+    .bind(tenant.as_str())
+    .bind(submission.to_string())
+    .bind(token.0.to_string())
+    .bind(at.as_unix_micros())
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_unanswered(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+    at: Timestamp,
+    reason: &str,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_unanswered
+        UPDATE attestor_submissions SET stage = 'submit', log_id = NULL, entry = NULL, available_at = ?4,
+            reason = ?5, lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = ?1 AND submission_id = ?2 AND lease_token = ?3 AND stage IN ('submit', 'link')",
+    )
+    .bind(tenant.as_str())
+    .bind(submission.to_string())
+    .bind(token.0.to_string())
+    .bind(at.as_unix_micros())
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_dead(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+    reason: &str,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_dead
+        UPDATE attestor_submissions SET state = 'dead', reason = ?4, lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = ?1 AND submission_id = ?2 AND lease_token = ?3",
+    )
+    .bind(tenant.as_str())
+    .bind(submission.to_string())
+    .bind(token.0.to_string())
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn delete_leased(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- delete_leased
+        DELETE FROM attestor_submissions WHERE tenant_id = ? AND submission_id = ? AND lease_token = ?",
+    )
+    .bind(tenant.as_str())
+    .bind(submission.to_string())
+    .bind(token.0.to_string())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+fn read_submission(row: &SqliteRow, stage: Stage) -> Result<(Timestamp, Submission)> {
+    let row = Stored::new(row, "attestor_submissions", &["submission_id"]);
+    let subject = match stage {
+        Stage::Attest => SubmissionSubject::Document(DocumentDigest::new(row.digest("document_digest")?)),
+        Stage::Submit => SubmissionSubject::Envelope(EnvelopeDigest::new(row.digest("dsse_digest")?)),
+        Stage::Link => SubmissionSubject::Answer {
+            envelope: EnvelopeDigest::new(row.digest("dsse_digest")?),
+            log: LogId::new(row.digest("log_id")?),
+            entry: row.get("entry")?,
+        },
+    };
+    let attempts = u32::try_from(row.unsigned("attempts")?);
+    let submission = Submission {
+        id: row.parse("submission_id")?,
+        subject,
+        attempts: attempts.map_err(|error| row.corrupt("attempts", error.to_string()))?,
+    };
+    Ok((row.time("available_at")?, submission))
+}
