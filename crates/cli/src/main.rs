@@ -1,1 +1,22 @@
-fn main() {}
+//! `provex`: the command line, and the one place where clock, randomness, files and database come together.
+
+mod args;
+mod commands;
+mod data;
+mod environment;
+mod failure;
+mod inputs;
+mod output;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    match commands::run(args) {
+        Ok(code) => code.into(),
+        Err(failure) => failure.report(),
+    }
+}

@@ -216,7 +216,6 @@ fn read_all(
     let inputs = Arc::new(Mutex::new(inputs));
     for _ in 0..readers {
         let (inputs, results, record) = (Arc::clone(&inputs), results.clone(), record.clone());
-        let limits = limits;
         tokio::task::spawn_blocking(move || {
             loop {
                 let Some(input) = inputs.lock().ok().and_then(|mut inputs| inputs.next()) else { return };

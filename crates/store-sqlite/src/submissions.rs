@@ -196,8 +196,8 @@ async fn set_answer(
 ) -> Result<u64> {
     let done = sqlx::query(
         "-- set_answer
-        UPDATE attestor_submissions SET stage = 'link', log_id = ?4, entry = ?5
-        WHERE tenant_id = ?1 AND submission_id = ?2 AND lease_token = ?3 AND stage IN ('submit', 'link')",
+        UPDATE attestor_submissions SET stage = 'link', log_id = ?4, entry = ?5, lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = ?1 AND submission_id = ?2 AND lease_token = ?3 AND stage = 'submit'",
     )
     .bind(tenant.as_str())
     .bind(answer.submission.to_string())

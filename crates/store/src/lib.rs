@@ -88,7 +88,7 @@ pub trait Store: Send + Sync {
         digest: &EnvelopeDigest,
     ) -> Result<Option<StoredEnvelope>, Error>;
 
-    /// Keeps logs' answers, unverified, and moves their submissions from submit to link, under the same lease.
+    /// Keeps logs' answers, unverified, moves their submissions from submit to link, and gives their leases back.
     ///
     /// # Errors
     /// [`Error::LostLease`] if one of them is not leased with `token`: nothing is written.

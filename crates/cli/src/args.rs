@@ -1,0 +1,152 @@
+//! The command line's words (`spec` of the product: the README and `docs/OPERATIONS.md` explain them).
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args as Group, Parser, Subcommand};
+use provex_core::ids::TenantId;
+
+/// provex makes VEX decisions provable: it records what VEX documents claim, signs and logs it, and hands out proofs
+/// that anyone can check offline.
+#[derive(Debug, Parser)]
+#[command(name = "provex", version, about, max_term_width = 110)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Group)]
+pub(crate) struct Global {
+    /// The data folder: keys, database, log.
+    #[arg(long, global = true, env = "PROVEX_DATA", default_value = ".provex", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The tenant whose documents these are [default: provex.toml's `tenant`, else `default`].
+    #[arg(long, global = true, env = "PROVEX_TENANT", value_name = "T")]
+    pub(crate) tenant: Option<TenantId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ingest, attest, log, verify and link in one go, and say what can now be proven.
+    Prove(Sources),
+    /// Make a data folder with fresh keys and an embedded log.
+    Init(Init),
+    /// Parse documents and report what is wrong with them; store nothing.
+    Check(Sources),
+    /// Record documents and their observations.
+    Ingest(Sources),
+    /// List observations that are recorded and not linked yet.
+    Pending(Listing),
+    /// Attest, log, verify and link what is pending.
+    Link(Json),
+    /// Check proofs and bundles offline.
+    Verify(Verify),
+    /// List observations.
+    Observations(Observations),
+    /// Show one document, observation, envelope or bundle by its id.
+    Show(Show),
+    /// Write out a proof or a bundle.
+    Export(Export),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Sources {
+    /// Files, folders, or `-` for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Clone, Copy, Group)]
+pub(crate) struct Json {
+    /// One JSON object for machines instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Init {
+    /// The embedded log's origin, a bare host name, for ever [default: made from the log's key].
+    #[arg(long, value_name = "HOST")]
+    pub(crate) origin: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Group)]
+pub(crate) struct Listing {
+    /// One JSON object a line, all of them.
+    #[arg(long)]
+    pub(crate) ndjson: bool,
+    /// How many rows the table shows at most.
+    #[arg(long, default_value_t = 50, value_name = "N", conflicts_with = "ndjson")]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Verify {
+    /// Proofs (`provex.proof/v1`) or Sigstore bundles.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The logs to trust [default: the data folder's].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// The signer's public key, PEM; may be given several times [default: the data folder's].
+    #[arg(long, value_name = "PEM")]
+    pub(crate) key: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Observations {
+    /// Of this document, by its digest.
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) document: Option<String>,
+    /// Against this vulnerability, by its id or an alias.
+    #[arg(long, value_name = "ID")]
+    pub(crate) vulnerability: Option<String>,
+    /// About this product or subcomponent, by its key or an identifier.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) product: Option<String>,
+    /// With this status.
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<String>,
+    /// Linked to the entry with this leaf hash.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) rekor_uuid: Option<String>,
+    /// Linked at this index of a log.
+    #[arg(long, value_name = "N")]
+    pub(crate) log_index: Option<u64>,
+    /// Not linked yet.
+    #[arg(long)]
+    pub(crate) pending: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Show {
+    /// `vex:obs:sha256:…`, `sha256:…` (a bundle), or the digest of a document or envelope.
+    pub(crate) id: String,
+    /// The exact bytes whose SHA-256 is the id, and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) canonical: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Group)]
+#[command(group(ArgGroup::new("what").required(true).args(["proof", "bundle"])))]
+pub(crate) struct Export {
+    /// The proof of an observation (`provex.proof/v1`).
+    #[arg(long, value_name = "OBSERVATION")]
+    pub(crate) proof: Option<String>,
+    /// The Sigstore bundle that an observation is linked by, or the one of this digest.
+    #[arg(long, value_name = "OBSERVATION|DIGEST")]
+    pub(crate) bundle: Option<String>,
+    /// Where to write it [default: standard output].
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}

@@ -1,0 +1,19 @@
+//! `provex init`
+
+use crate::args::{Global, Init};
+use crate::data;
+use crate::failure::{Done, Failure};
+use crate::output;
+
+pub(super) async fn run(global: &Global, init: &Init) -> Result<Done, Failure> {
+    let made = data::init(&global.data, init.origin.as_deref()).await?;
+    let folder = global.data.display();
+    let what = if made.existed { "is complete already" } else { "made" };
+    output::line(&format!("data folder  {folder} ({what})"))?;
+    output::line(&format!("log          {}", made.origin))?;
+    output::line(&format!("signing key  {folder}/keys/attest.pub (sha256 {})", made.key))?;
+    output::line(&format!(
+        "\nHand {folder}/trusted_root.json and {folder}/keys/attest.pub to whoever will verify."
+    ))?;
+    Ok(Done::Yes)
+}

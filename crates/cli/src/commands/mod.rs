@@ -1,0 +1,37 @@
+//! The commands, a file each.
+
+mod check;
+mod export;
+mod init;
+mod link;
+mod list;
+mod prove;
+mod show;
+mod verify;
+
+use crate::args::{Args, Command};
+use crate::failure::{Done, Failure};
+
+/// Runs the command to its end.
+pub(crate) fn run(args: Args) -> Result<Done, Failure> {
+    // Verification needs no folder, no database and no threads.
+    if let Command::Verify(verify) = &args.command {
+        return verify::run(&args.global, verify);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build()?;
+    runtime.block_on(async {
+        let global = &args.global;
+        match args.command {
+            Command::Prove(sources) => prove::run(global, sources).await,
+            Command::Init(init) => init::run(global, &init).await,
+            Command::Check(sources) => check::run(global, sources).await,
+            Command::Ingest(sources) => prove::ingest(global, sources).await,
+            Command::Pending(listing) => list::pending(global, listing).await,
+            Command::Link(json) => link::run(global, json).await,
+            Command::Observations(observations) => list::observations(global, &observations).await,
+            Command::Show(show) => show::run(global, &show).await,
+            Command::Export(export) => export::run(global, &export).await,
+            Command::Verify(verify) => verify::run(global, &verify),
+        }
+    })
+}

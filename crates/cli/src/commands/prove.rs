@@ -1,0 +1,88 @@
+//! `provex prove` and `provex ingest`
+
+use provex_formats::ParseLimits;
+use provex_pipeline::Pipeline;
+use provex_store::ObservationFilter;
+
+use super::link;
+use crate::args::{Global, Sources};
+use crate::data::DataFolder;
+use crate::failure::{Done, Failure};
+use crate::inputs::Inputs;
+use crate::output;
+use crate::run::RunReport;
+
+pub(super) async fn run(global: &Global, sources: Sources) -> Result<Done, Failure> {
+    let folder = DataFolder::open_or_init(&global.data).await?;
+    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let _working = folder.work(&pipeline).await?;
+    let mut report = record(&folder, &pipeline, &sources).await?;
+    let linked = link::link(&folder, &pipeline, &mut report).await?;
+    report.print_places();
+    if sources.json.json {
+        output::json(&report)?;
+    } else {
+        print_recorded(&report)?;
+        link::print(&report, &linked)?;
+        print_next(global, &pipeline).await?;
+    }
+    Ok(link::done(&report, &linked))
+}
+
+pub(super) async fn ingest(global: &Global, sources: Sources) -> Result<Done, Failure> {
+    let folder = DataFolder::open_or_init(&global.data).await?;
+    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let mut report = record(&folder, &pipeline, &sources).await?;
+    let counts = pipeline.store.counts(&pipeline.tenant).await?;
+    report.linkages.failed = counts.failed;
+    report.linkages.pending = counts.observations - counts.linked - counts.failed;
+    report.print_places();
+    if sources.json.json {
+        output::json(&report)?;
+    } else {
+        print_recorded(&report)?;
+        output::line(&format!("pending       {}; `provex link` proves them", report.linkages.pending))?;
+    }
+    Ok(report.done())
+}
+
+async fn record(folder: &DataFolder, pipeline: &Pipeline, sources: &Sources) -> Result<RunReport, Failure> {
+    let mut limits = ParseLimits::default();
+    limits.max_bytes = folder.config.max_document_bytes.unwrap_or(limits.max_bytes);
+    let mut report = RunReport::default();
+    let bar = output::progress("reading documents");
+    let inputs = Inputs::new(sources.paths.clone());
+    let ingested = pipeline
+        .ingest(inputs, limits, |item| {
+            report.add(item);
+            bar.inc(1);
+        })
+        .await?;
+    bar.finish_and_clear();
+    report.observations.recorded = ingested.observations;
+    Ok(report)
+}
+
+fn print_recorded(report: &RunReport) -> Result<(), Failure> {
+    let observations = &report.observations;
+    output::line(&format!("documents     {}", report.documents_line()))?;
+    output::line(&format!(
+        "observations  {} recorded, {} unchanged",
+        observations.recorded, observations.unchanged
+    ))
+}
+
+/// What can be proven now, and the command that shows it.
+async fn print_next(global: &Global, pipeline: &Pipeline) -> Result<(), Failure> {
+    let counts = pipeline.store.counts(&pipeline.tenant).await?;
+    let any = pipeline.store.observations(&pipeline.tenant, &ObservationFilter::default(), None, 1).await?;
+    let Some(example) = any.iter().find(|row| row.linkage.is_some()) else { return Ok(()) };
+    let (id, data) = (example.id.to_text(), global.data.display());
+    let of = if *global.data == *".provex" { String::new() } else { format!(" --data {data}") };
+    output::line(&format!(
+        "\n{} of {} observations of {} documents can now be proven to anyone, offline. For one of them:\n\n  \
+         provex export{of} --proof {id} -o proof.json\n  \
+         provex verify proof.json --trusted-root {data}/trusted_root.json --key {data}/keys/attest.pub",
+        counts.linked, counts.observations, counts.documents
+    ))
+}

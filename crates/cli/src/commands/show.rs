@@ -1,0 +1,103 @@
+//! `provex show`
+
+use std::str::FromStr;
+
+use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, ObservationId};
+use provex_pipeline::Pipeline;
+use provex_pipeline::view::ObservationView;
+use provex_store::DocumentRow;
+use serde_json::{Value, json};
+
+use crate::args::{Global, Show};
+use crate::data::DataFolder;
+use crate::failure::{Done, Failure};
+use crate::output;
+
+/// What an id names: its JSON view, and the exact bytes whose SHA-256 it is.
+struct Shown {
+    view: Value,
+    bytes: Vec<u8>,
+}
+
+pub(super) async fn run(global: &Global, show: &Show) -> Result<Done, Failure> {
+    let folder = DataFolder::open(&global.data)?;
+    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let Some(shown) = find(&pipeline, &show.id).await? else {
+        return Err(Failure::not_true(format!("nothing recorded has the id {}", show.id)));
+    };
+    if show.canonical {
+        output::bytes(&shown.bytes)?;
+    } else if show.json.json {
+        output::json(&shown.view)?;
+    } else {
+        let text = serde_json::to_string_pretty(&shown.view).map_err(anyhow::Error::from)?;
+        output::line(&text)?;
+    }
+    Ok(Done::Yes)
+}
+
+async fn find(pipeline: &Pipeline, id: &str) -> Result<Option<Shown>, Failure> {
+    if let Ok(id) = ObservationId::from_str(id) {
+        return observation(pipeline, &id).await;
+    }
+    if let Ok(digest) = BundleDigest::from_str(id) {
+        let bytes = pipeline.store.bundle(&pipeline.tenant, &digest).await?;
+        return bytes.map(|bytes| shown("bundle", bytes)).transpose();
+    }
+    let Ok(digest) = DocumentDigest::from_str(id) else {
+        return Err(Failure::call(format!(
+            "`{id}` is no id: vex:obs:sha256:<64 hex>, sha256:<64 hex> or <64 hex>, in lower case"
+        )));
+    };
+    if let Some(found) = document(pipeline, &digest).await? {
+        return Ok(Some(found));
+    }
+    let digest = EnvelopeDigest::new(*digest.digest());
+    let envelope = pipeline.store.envelope(&pipeline.tenant, &digest).await?;
+    envelope.map(|envelope| shown("envelope", envelope.bytes)).transpose()
+}
+
+async fn observation(pipeline: &Pipeline, id: &ObservationId) -> Result<Option<Shown>, Failure> {
+    let Some(row) = pipeline.store.observation(&pipeline.tenant, id).await? else { return Ok(None) };
+    let view = serde_json::to_value(ObservationView::new(&row)?).map_err(anyhow::Error::from)?;
+    Ok(Some(Shown { view, bytes: row.body }))
+}
+
+async fn document(pipeline: &Pipeline, digest: &DocumentDigest) -> Result<Option<Shown>, Failure> {
+    let Some(row) = pipeline.store.document(&pipeline.tenant, digest).await? else { return Ok(None) };
+    let bytes = pipeline.store.document_body(&pipeline.tenant, digest).await?;
+    let bytes =
+        bytes.ok_or_else(|| anyhow::anyhow!("the bytes of document {} are not kept", digest.to_text()))?;
+    let envelopes = pipeline.store.envelopes_of_document(&pipeline.tenant, digest).await?;
+    let envelopes: Vec<_> = envelopes.iter().map(EnvelopeDigest::to_text).collect();
+    Ok(Some(Shown { view: document_view(&row, &envelopes), bytes }))
+}
+
+fn document_view(row: &DocumentRow, envelopes: &[String]) -> Value {
+    let facts = &row.facts;
+    let findings = row.findings.iter().map(|finding| {
+        json!({"code": finding.code, "pointer": finding.pointer, "line": finding.line, "message": finding.message})
+    });
+    json!({
+        "documentDigest": facts.digest.to_text(),
+        "payloadDigest": facts.payload_digest.map(|digest| digest.to_hex()),
+        "format": facts.format.label(),
+        "specVersion": facts.spec_version,
+        "documentId": facts.document_id,
+        "revision": facts.revision,
+        "issuer": facts.issuer.as_ref().map(|(scheme, id)| json!({"scheme": scheme, "id": id})),
+        "statedAt": facts.stated_at,
+        "retires": facts.retires,
+        "source": facts.source,
+        "authentication": facts.authentication.label(),
+        "observations": row.observations,
+        "findings": findings.collect::<Vec<_>>(),
+        "createdAt": row.created_at.to_rfc3339(),
+        "envelopes": envelopes,
+    })
+}
+
+fn shown(what: &str, bytes: Vec<u8>) -> Result<Shown, Failure> {
+    let value: Value = serde_json::from_slice(&bytes).map_err(anyhow::Error::from)?;
+    Ok(Shown { view: json!({ what: value }), bytes })
+}

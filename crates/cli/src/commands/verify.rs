@@ -1,0 +1,165 @@
+//! `provex verify`: offline, without data folder or network, from bytes alone.
+
+use std::path::Path;
+
+use provex_core::bundle::Bundle;
+use provex_core::json::{self, Limits};
+use provex_core::keys::{PublicKey, RustCrypto};
+use provex_core::proof::Proof;
+use provex_core::trusted_root::TrustedRoot;
+use provex_core::verify::{VerifiedEntry, VerifiedProof, Verifier};
+use serde_json::{Value, json};
+
+use crate::args::{Global, Verify};
+use crate::data;
+use crate::failure::{Done, Failure};
+use crate::output;
+
+pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
+    let keys = keys(global, args)?;
+    let trusted_root = trusted_root(global, args)?;
+    let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &RustCrypto };
+    let mut done = Done::Yes;
+    for path in &args.files {
+        let bytes = data::read(path)?;
+        match verify(&bytes, verifier) {
+            Ok(verified) => print(path, &verified, args.json.json)?,
+            Err(reason) => {
+                done = Done::NotAll;
+                print_refused(path, &reason, args.json.json)?;
+            }
+        }
+    }
+    Ok(done)
+}
+
+enum Verified {
+    Proof(Box<VerifiedProof>),
+    Bundle(Box<VerifiedEntry>),
+}
+
+impl Verified {
+    fn entry(&self) -> &VerifiedEntry {
+        match self {
+            Self::Proof(proof) => &proof.entry,
+            Self::Bundle(entry) => entry,
+        }
+    }
+}
+
+/// Verifies a proof or a bundle, told apart by their members. In words, why it does not hold.
+fn verify(bytes: &[u8], verifier: Verifier<'_>) -> Result<Verified, String> {
+    let text = json::check(bytes, &Limits::own()).map_err(|e| format!("not strict JSON: {e}"))?;
+    if json::raw_at(text, "/schema").is_some() {
+        let proof = Proof::parse(bytes).map_err(chain)?;
+        verifier.proof(&proof).map(|proof| Verified::Proof(Box::new(proof))).map_err(chain)
+    } else {
+        let bundle = Bundle::parse(bytes).map_err(chain)?;
+        verifier.bundle(&bundle).map(|entry| Verified::Bundle(Box::new(entry))).map_err(chain)
+    }
+}
+
+/// An error with its causes.
+fn chain(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+fn keys(global: &Global, args: &Verify) -> Result<Vec<PublicKey>, Failure> {
+    let keys = if args.key.is_empty() {
+        data::public_keys(&global.data)?
+    } else {
+        args.key.iter().map(|path| data::public_key(path)).collect::<Result<_, _>>()?
+    };
+    if keys.is_empty() {
+        return Err(Failure::call("nothing says whose signature to trust: give --key PEM"));
+    }
+    Ok(keys)
+}
+
+fn trusted_root(global: &Global, args: &Verify) -> Result<TrustedRoot, Failure> {
+    let ours = global.data.join("trusted_root.json");
+    let path = args.trusted_root.as_deref().unwrap_or(&ours);
+    if args.trusted_root.is_none() && !path.exists() {
+        return Err(Failure::call("nothing says which logs to trust: give --trusted-root FILE"));
+    }
+    let bytes = data::read(path)?;
+    TrustedRoot::parse(&bytes)
+        .map_err(|error| Failure::Call(anyhow::Error::new(error).context(path.display().to_string())))
+}
+
+fn print(path: &Path, verified: &Verified, json: bool) -> Result<(), Failure> {
+    if json {
+        return output::json(&view(path, verified));
+    }
+    output::line(&format!("{}: holds", path.display()))?;
+    if let Verified::Proof(proof) = verified {
+        print_observation(proof)?;
+    }
+    let entry = verified.entry();
+    let checkpoint = entry.checkpoint.checkpoint();
+    output::line(&format!("  signed by    the key sha256 {}", entry.key.fingerprint().to_hex()))?;
+    output::line(&format!(
+        "  logged in    {} at index {}, under its checkpoint of size {}",
+        checkpoint.origin, entry.entry.log_index, checkpoint.size
+    ))?;
+    output::line("  append-only  not checked: no earlier checkpoint was given")?;
+    output::line("  time         no trusted time")
+}
+
+fn print_observation(proof: &VerifiedProof) -> Result<(), Failure> {
+    let observation = &proof.observation;
+    let issuer = observation.issuer.as_ref().map_or("nobody by name", |issuer| &issuer.id);
+    let about = match &observation.subcomponent {
+        Some(part) => format!("{} in {}", part.key, observation.product.key),
+        None => observation.product.key.clone(),
+    };
+    output::line(&format!("  observation  {}", proof.observation_id.to_text()))?;
+    output::line(&format!(
+        "  states       {} is {} for {}",
+        about,
+        observation.status.label(),
+        observation.vulnerability.id
+    ))?;
+    output::line(&format!("  issuer       {issuer} (as the document says)"))?;
+    output::line(&format!("  document     sha256 {}", observation.document.digest.to_text()))?;
+    output::line(&format!("  in a set     index {} of {}", proof.set_index, proof.set_size))
+}
+
+fn view(path: &Path, verified: &Verified) -> Value {
+    let entry = verified.entry();
+    let checkpoint = entry.checkpoint.checkpoint();
+    let observation = match verified {
+        Verified::Proof(proof) => json!(proof.observation_id),
+        Verified::Bundle(_) => Value::Null,
+    };
+    json!({
+        "path": path.display().to_string(),
+        "verified": true,
+        "observationId": observation,
+        "keyFingerprint": entry.key.fingerprint().to_hex(),
+        "dsseDigest": entry.entry.envelope_digest,
+        "origin": checkpoint.origin,
+        "rekorLogId": entry.entry.log_id,
+        "rekorLogIndex": entry.entry.log_index,
+        "rekorUuid": entry.entry.rekor_uuid.to_hex(),
+        "treeSize": checkpoint.size,
+        "treeRoot": checkpoint.root.to_hex(),
+        "appendOnly": Value::Null,
+        "trustedTime": Value::Null,
+        "reason": Value::Null,
+    })
+}
+
+fn print_refused(path: &Path, reason: &str, json: bool) -> Result<(), Failure> {
+    let path = path.display().to_string();
+    if json {
+        return output::json(&json!({"path": path, "verified": false, "reason": reason}));
+    }
+    output::line(&format!("{path}: does not hold\n  reason       {reason}"))
+}

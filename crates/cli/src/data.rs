@@ -1,0 +1,359 @@
+//! The data folder: keys, trusted root, signing config, configuration, database and log.
+//!
+//! `provex.toml` is written last, so a folder that has it is complete; an interrupted `init` goes on where it was.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use provex_core::ids::TenantId;
+use provex_core::intoto::SaltKey;
+use provex_core::keys::{LocalSigner, PublicKey, Signer};
+use provex_core::time::Timestamp;
+use provex_core::trusted_root::{SigningConfig, TrustedLog, TrustedRoot};
+use provex_pipeline::environment::Environment;
+use provex_pipeline::{Pipeline, StoreCheckpoints};
+use provex_store::Store;
+use provex_store_sqlite::SqliteStore;
+use provex_tlog::TransparencyLog;
+use provex_tlog::embedded::{EmbeddedLog, EmbeddedLogConfig};
+
+use crate::environment::System;
+use crate::failure::Failure;
+
+const CONFIG: &str = "\
+# provex configuration. Every key is optional; unknown keys are refused. See docs/OPERATIONS.md.
+#
+# tenant = \"default\"
+# max_document_bytes = 157286400
+";
+/// How long before `init` an embedded log's key counts as valid, so that no reader's clock stands in the way.
+const ONE_DAY_SECONDS: i64 = 24 * 60 * 60;
+
+/// `provex.toml`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The tenant where none is named.
+    tenant: Option<String>,
+    /// The largest document that is read.
+    pub(crate) max_document_bytes: Option<usize>,
+}
+
+/// A complete data folder.
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) trusted_root: TrustedRoot,
+}
+
+impl DataFolder {
+    /// Opens a complete folder.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let config = path.join("provex.toml");
+        let text = match fs::read_to_string(&config) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Failure::call(format!(
+                    "{} is no data folder; `provex init` makes one, `provex prove` does too",
+                    path.display()
+                )));
+            }
+            Err(error) => return Err(anyhow!("{}: {error}", config.display()).into()),
+        };
+        let parsed =
+            toml::from_str(&text).map_err(|e| Failure::call(format!("{}: {e}", config.display())))?;
+        let root = read(&path.join("trusted_root.json"))?;
+        let trusted_root = TrustedRoot::parse(&root)
+            .with_context(|| format!("{}", path.join("trusted_root.json").display()))?;
+        Ok(Self { path: path.to_owned(), config: parsed, trusted_root })
+    }
+
+    /// Opens the folder, or makes it first if there is none.
+    pub(crate) async fn open_or_init(path: &Path) -> Result<Self, Failure> {
+        if !path.join("provex.toml").exists() {
+            init(path, None).await?;
+        }
+        Self::open(path)
+    }
+
+    /// The tenant that was named, else the configured one, else `default`.
+    pub(crate) fn tenant(&self, named: Option<&TenantId>) -> Result<TenantId, Failure> {
+        match (named, &self.config.tenant) {
+            (Some(tenant), _) => Ok(tenant.clone()),
+            (None, Some(tenant)) => tenant.parse().map_err(Failure::call),
+            (None, None) => Ok(TenantId::default_tenant()),
+        }
+    }
+
+    /// The attestation keys, retired ones included: `keys/attest*.pub`.
+    pub(crate) fn public_keys(&self) -> Result<Vec<PublicKey>, Failure> {
+        public_keys(&self.path)
+    }
+
+    /// The key that signs attestations.
+    pub(crate) fn signer(&self) -> Result<LocalSigner, Failure> {
+        Ok(private_key(&self.path.join("keys/attest.pem"))?)
+    }
+
+    /// The key that makes payloads unguessable.
+    pub(crate) fn salt_key(&self) -> Result<SaltKey, Failure> {
+        let path = self.path.join("keys/salt.key");
+        let bytes = read_secret(&path)?;
+        let bytes = bytes.try_into().map_err(|_| anyhow!("{} is not 32 bytes", path.display()))?;
+        Ok(SaltKey::new(bytes))
+    }
+
+    /// The tenant's pipeline on the folder's database.
+    pub(crate) async fn pipeline(&self, tenant: TenantId) -> Result<Pipeline, Failure> {
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&self.path.join("provex.db")).await?);
+        Ok(Pipeline { store, environment: Arc::new(System), tenant })
+    }
+
+    /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased.
+    pub(crate) async fn work(&self, pipeline: &Pipeline) -> Result<WorkLock, Failure> {
+        let path = self.path.join(".work.lock");
+        let file = open_lock(&path)?;
+        if file.try_lock().is_ok() {
+            pipeline.store.clear_leases(&pipeline.tenant).await?;
+            file.unlock().with_context(|| path.display().to_string())?;
+        }
+        let context = || path.display().to_string();
+        tokio::task::spawn_blocking(move || file.lock_shared().map(|()| file))
+            .await
+            .with_context(context)?
+            .with_context(context)
+            .map(|file| WorkLock { _file: file })
+            .map_err(Failure::from)
+    }
+
+    /// The folder's embedded log.
+    pub(crate) fn log(&self, pipeline: &Pipeline) -> Result<Arc<dyn TransparencyLog>, Failure> {
+        let signer = private_key(&self.path.join("keys/log.pem"))?;
+        let known = self.trusted_root.logs.iter().find(|log| log.key.key == *signer.public_key());
+        let identity = known.ok_or_else(|| {
+            anyhow!(
+                "trusted_root.json does not know the log of keys/log.pem; restore the file of this folder"
+            )
+        })?;
+        let config = log_config(&self.path, identity.clone(), signer, Arc::clone(&pipeline.store));
+        Ok(Arc::new(EmbeddedLog::open(config)))
+    }
+}
+
+/// Shows that this process works on the folder.
+pub(crate) struct WorkLock {
+    _file: File,
+}
+
+/// What `init` made or found.
+pub(crate) struct Initialised {
+    /// The log's origin.
+    pub(crate) origin: String,
+    /// SHA-256 of the attestation key's SPKI.
+    pub(crate) key: String,
+    /// Nothing was left to make.
+    pub(crate) existed: bool,
+}
+
+/// Makes what the folder lacks: keys, trust, database, log.
+pub(crate) async fn init(path: &Path, origin: Option<&str>) -> Result<Initialised, Failure> {
+    if let Some(origin) = origin {
+        check_origin(origin)?;
+    }
+    let keys = path.join("keys");
+    let context = || format!("cannot make the data folder {}", path.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&keys).with_context(context)?;
+    let lock_path = path.join(".work.lock");
+    let lock = open_lock(&lock_path)?;
+    lock.lock().with_context(|| lock_path.display().to_string())?;
+    let existed = path.join("provex.toml").exists();
+    let attest = ensure_key(&keys, "attest", random_p256)?;
+    let log = ensure_key(&keys, "log", || {
+        let mut bytes = [0; 32];
+        System.random(&mut bytes);
+        LocalSigner::ed25519_from_random(&bytes)
+    })?;
+    ensure_salt(&keys.join("salt.key"))?;
+    let identity = ensure_trust(path, origin, log.public_key())?;
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path.join("provex.db")).await?);
+    store
+        .add_tenant(
+            &TenantId::default_tenant(),
+            uuid::Builder::from_random_bytes(random_bytes()).into_uuid(),
+            System.now(),
+        )
+        .await?;
+    if !path.join("log/checkpoint").exists() {
+        let config = log_config(path, identity.clone(), log, store);
+        EmbeddedLog::create(config).await.map_err(|e| anyhow!("{e}"))?;
+    }
+    if !existed {
+        write_new(&path.join("provex.toml"), CONFIG.as_bytes(), 0o644)?;
+    }
+    let key = attest.public_key().fingerprint().to_hex();
+    Ok(Initialised { origin: identity.origin().to_owned(), key, existed })
+}
+
+/// The public keys of a folder that may have nothing else.
+pub(crate) fn public_keys(path: &Path) -> Result<Vec<PublicKey>, Failure> {
+    let folder = path.join("keys");
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(anyhow!("{}: {error}", folder.display()).into()),
+    };
+    let mut paths: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    paths.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("attest") && name.ends_with(".pub")
+    });
+    paths.sort();
+    paths.iter().map(|path| public_key(path)).collect()
+}
+
+/// Reads a PEM public key.
+pub(crate) fn public_key(path: &Path) -> Result<PublicKey, Failure> {
+    let pem = String::from_utf8(read(path)?).map_err(|_| anyhow!("{} is not PEM", path.display()))?;
+    Ok(PublicKey::from_pem(&pem).with_context(|| path.display().to_string())?)
+}
+
+fn log_config(
+    path: &Path,
+    identity: TrustedLog,
+    signer: LocalSigner,
+    store: Arc<dyn Store>,
+) -> EmbeddedLogConfig {
+    let checkpoints = StoreCheckpoints { store, environment: Arc::new(System), log: identity.id };
+    EmbeddedLogConfig {
+        folder: path.join("log"),
+        identity,
+        signer: Arc::new(signer),
+        checkpoints: Arc::new(checkpoints),
+    }
+}
+
+fn check_origin(origin: &str) -> Result<(), Failure> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+    };
+    if origin.len() <= 253 && origin.split('.').all(label) {
+        Ok(())
+    } else {
+        Err(Failure::call(format!("`{origin}` is no bare host name in lower case: no scheme, port or path")))
+    }
+}
+
+/// Reads `<name>.pem`, or makes it; then sees that `<name>.pub` is there.
+fn ensure_key(keys: &Path, name: &str, make: impl FnOnce() -> LocalSigner) -> Result<LocalSigner, Failure> {
+    let private = keys.join(format!("{name}.pem"));
+    if !private.exists() {
+        let pem = make().to_pkcs8_pem().context("encoding a fresh key")?;
+        write_new(&private, pem.as_bytes(), 0o600)?;
+    }
+    let signer = private_key(&private)?;
+    let public = keys.join(format!("{name}.pub"));
+    if !public.exists() {
+        write_new(&public, signer.public_key().to_pem().as_bytes(), 0o644)?;
+    }
+    Ok(signer)
+}
+
+fn random_p256() -> LocalSigner {
+    loop {
+        // Fewer than one in 2^32 draws is no scalar of the curve.
+        if let Ok(signer) = LocalSigner::p256_from_random(&random_bytes()) {
+            return signer;
+        }
+    }
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    System.random(&mut bytes);
+    bytes
+}
+
+fn ensure_salt(path: &Path) -> Result<(), Failure> {
+    if !path.exists() {
+        write_new(path, &random_bytes::<32>(), 0o600)?;
+    }
+    Ok(())
+}
+
+/// Sees that trusted root and signing config name the log.
+fn ensure_trust(path: &Path, origin: Option<&str>, key: &PublicKey) -> Result<TrustedLog, Failure> {
+    let root_path = path.join("trusted_root.json");
+    if !root_path.exists() {
+        let by_key = format!("log-{}.provex.internal", &key.fingerprint().to_hex()[..8]);
+        let start = System.now().as_unix_seconds() - ONE_DAY_SECONDS;
+        let start = Timestamp::from_unix_seconds(start).context("the clock is off")?;
+        let log = TrustedLog::embedded(origin.unwrap_or(&by_key), key.clone(), start);
+        write_new(&root_path, TrustedRoot { logs: vec![log] }.to_json().as_bytes(), 0o644)?;
+    }
+    let root = TrustedRoot::parse(&read(&root_path)?).with_context(|| root_path.display().to_string())?;
+    let known = root.logs.iter().find(|log| log.key.key == *key);
+    let log =
+        known.ok_or_else(|| anyhow!("{} does not know the log of keys/log.pem", root_path.display()))?;
+    if let Some(other) = origin.filter(|origin| *origin != log.origin()) {
+        return Err(Failure::call(format!(
+            "the log of this folder is `{}` for ever; `{other}` would be another log in another folder",
+            log.origin()
+        )));
+    }
+    let config_path = path.join("signing_config.json");
+    if !config_path.exists() {
+        write_new(&config_path, SigningConfig::embedded(log).to_json().as_bytes(), 0o644)?;
+    }
+    Ok(log.clone())
+}
+
+fn private_key(path: &Path) -> Result<LocalSigner, anyhow::Error> {
+    let pem = String::from_utf8(read_secret(path)?).map_err(|_| anyhow!("{} is not PEM", path.display()))?;
+    LocalSigner::from_pkcs8_pem(&pem).with_context(|| path.display().to_string())
+}
+
+/// Reads a file that nobody else may read.
+fn read_secret(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
+    let mode = fs::metadata(path).with_context(|| path.display().to_string())?.permissions().mode();
+    if mode & 0o077 != 0 {
+        bail!("{0} can be read by others (mode {1:o}): `chmod 600 {0}`", path.display(), mode & 0o777);
+    }
+    fs::read(path).with_context(|| path.display().to_string())
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
+    fs::read(path).with_context(|| path.display().to_string())
+}
+
+/// Writes a file that is not there yet, whole or not at all: under another name first, then renamed.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
+    let context = || format!("cannot write {}", path.display());
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let temporary = path.with_file_name(name);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&temporary)
+        .with_context(context)?;
+    file.write_all(bytes).with_context(context)?;
+    file.sync_all().with_context(context)?;
+    fs::rename(&temporary, path).with_context(context)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(context)
+}
+
+fn open_lock(path: &Path) -> Result<File, anyhow::Error> {
+    let options = || OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    options().with_context(|| path.display().to_string())
+}

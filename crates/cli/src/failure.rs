@@ -1,0 +1,86 @@
+//! How a command ends: 0 done, 1 checked and not true (or some input refused), 2 wrong call, 3 could not be checked.
+
+use std::process::ExitCode;
+
+/// A command that ran to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// All of it.
+    Yes,
+    /// Checked and not true, or some input refused and the rest done.
+    NotAll,
+    /// Something could not be reached; what was done is recorded.
+    Unchecked,
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> Self {
+        match done {
+            Done::Yes => Self::SUCCESS,
+            Done::NotAll => Self::from(1),
+            Done::Unchecked => Self::from(3),
+        }
+    }
+}
+
+/// A command that could not run to its end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was checked is not true.
+    NotTrue(anyhow::Error),
+    /// The call is wrong.
+    Call(anyhow::Error),
+    /// It could not be checked: files, database, network.
+    Unchecked(anyhow::Error),
+}
+
+impl Failure {
+    pub(crate) fn call(message: impl std::fmt::Display) -> Self {
+        Self::Call(anyhow::anyhow!("{message}"))
+    }
+
+    pub(crate) fn not_true(message: impl std::fmt::Display) -> Self {
+        Self::NotTrue(anyhow::anyhow!("{message}"))
+    }
+
+    /// Tells the user on stderr, and the shell by the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        let (error, code) = match self {
+            Self::NotTrue(error) => (error, 1),
+            Self::Call(error) => (error, 2),
+            Self::Unchecked(error) => (error, 3),
+        };
+        eprintln!("provex: {error:#}");
+        ExitCode::from(code)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Unchecked(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Unchecked(error.into())
+    }
+}
+
+impl From<provex_pipeline::Error> for Failure {
+    fn from(error: provex_pipeline::Error) -> Self {
+        match error {
+            provex_pipeline::Error::Store(error) => error.into(),
+            other => Self::Unchecked(other.into()),
+        }
+    }
+}
+
+impl From<provex_store::Error> for Failure {
+    fn from(error: provex_store::Error) -> Self {
+        match error {
+            provex_store::Error::UnknownTenant(_) => Self::Call(error.into()),
+            other => Self::Unchecked(other.into()),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Paths to inputs: files, folders (walked while they are read, so that their number costs no memory), and `-`.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use provex_pipeline::{Content, Input};
+
+/// The inputs that paths name, in order; a folder's entries by name. Hidden entries of a folder are passed over, and
+/// so are links to folders, which could run in circles.
+pub(crate) struct Inputs {
+    /// What is still to be looked at, last first; `true` for what was found in a folder.
+    waiting: Vec<(PathBuf, bool)>,
+}
+
+impl Inputs {
+    pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
+        Self { waiting: paths.into_iter().rev().map(|path| (path, false)).collect() }
+    }
+
+    fn enter(&mut self, folder: &Path) -> std::io::Result<()> {
+        let mut entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.file_name()));
+        let visible = entries.into_iter().filter(|e| !e.file_name().as_encoded_bytes().starts_with(b"."));
+        self.waiting.extend(visible.map(|entry| (entry.path(), true)));
+        Ok(())
+    }
+}
+
+impl Iterator for Inputs {
+    type Item = Input;
+
+    fn next(&mut self) -> Option<Input> {
+        loop {
+            let (path, found) = self.waiting.pop()?;
+            let name = path.display().to_string();
+            if name == "-" && !found {
+                return Some(Input { name, content: standard_input(), found });
+            }
+            let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+            if !path.is_dir() {
+                return Some(Input { name, content: Content::File(path), found });
+            }
+            if is_link && found {
+                continue;
+            }
+            if let Err(error) = self.enter(&path) {
+                return Some(Input { name, content: Content::Unreadable(error.to_string()), found });
+            }
+        }
+    }
+}
+
+fn standard_input() -> Content {
+    let mut bytes = Vec::new();
+    match std::io::stdin().lock().read_to_end(&mut bytes) {
+        Ok(_) => Content::Bytes(bytes),
+        Err(error) => Content::Unreadable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_walked_by_name_without_its_hidden_entries() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.json", "a/z.json", ".provex/trusted_root.json", "c.txt"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{}").unwrap();
+        }
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
+        let names: Vec<_> = Inputs::new(vec![folder.path().to_owned()])
+            .map(|input| {
+                input.name.strip_prefix(&format!("{}/", folder.path().display())).unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(names, ["a/z.json", "b.json", "c.txt"]);
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_an_input_that_cannot_be_read() {
+        let input = Inputs::new(vec!["missing.json".into()]).next().unwrap();
+        assert!(!input.found && matches!(input.content, Content::File(_)));
+    }
+}
