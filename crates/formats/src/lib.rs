@@ -18,6 +18,7 @@ mod document;
 mod openvex;
 pub mod purl;
 mod report;
+mod stated;
 pub mod terms;
 mod typed;
 mod vulnerability;

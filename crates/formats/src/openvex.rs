@@ -13,7 +13,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use provex_core::time::{StatedTime, Zone};
 use provex_core::vex::{
     Action, AssertedAtSource, DocumentRef, Format, Issuer, Justification, Locator, Observation, Schema,
     Status, Vulnerability,
@@ -25,6 +24,7 @@ use crate::detect::OPENVEX_CONTEXT;
 use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES, Parsed, ParsedObservation};
 use crate::purl;
 use crate::report::{Code, Findings, Rejection, child, quoted};
+use crate::stated::{Time, integer, is_blank};
 use crate::terms;
 use crate::typed::{Entries, Member, Number, Shape, object};
 use crate::vulnerability::vulnerability;
@@ -211,50 +211,6 @@ impl Statement<'_> {
     }
 }
 
-/// A time that a document may state.
-enum Time {
-    Absent,
-    Unreadable,
-    At(String),
-}
-
-impl Time {
-    fn read(member: Member<Cow<'_, str>>, findings: &mut Findings, pointer: impl Fn() -> String) -> Self {
-        let stated = member.is_stated();
-        match member.take(findings, &pointer, "an RFC 3339 time") {
-            None if stated => Self::Unreadable,
-            None => Self::Absent,
-            Some(text) => match StatedTime::parse(&text) {
-                Ok((time, zone)) => {
-                    if zone == Zone::AssumedUtc {
-                        findings.add(Code::AssumedUtc, pointer, || {
-                            format!(
-                                "{} has no time zone and was read as UTC; append `Z` or an offset.",
-                                quoted(&text)
-                            )
-                        });
-                    }
-                    Self::At(time.to_rfc3339())
-                }
-                Err(error) => {
-                    findings.add(Code::BadTimestamp, pointer, || {
-                        let text = quoted(&text);
-                        format!("{text} was not read as a time: {error}; write it as `2026-11-23T06:13:23Z`.")
-                    });
-                    Self::Unreadable
-                }
-            },
-        }
-    }
-
-    fn text(self) -> Option<String> {
-        match self {
-            Self::At(text) => Some(text),
-            Self::Absent | Self::Unreadable => None,
-        }
-    }
-}
-
 /// What the document says of itself, and its statements.
 fn facts<'a>(
     document: Document<'a>,
@@ -371,19 +327,6 @@ fn revision(member: Member<Revision<'_>>, form: Form, findings: &mut Findings) -
         findings.add(Code::BadVersion, pointer, message);
     }
     Some(text)
-}
-
-/// An integer's text. `1.0` is 1, as in JSON Schema; from 2^53 on, floats are no longer exact.
-fn integer(number: Number) -> Option<String> {
-    const EXACT: f64 = 9_007_199_254_740_991.0;
-    match number {
-        Number::Unsigned(value) => Some(value.to_string()),
-        Number::Negative(value) => Some(value.to_string()),
-        Number::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT => {
-            Some((value as i64).to_string())
-        }
-        Number::Float(_) => None,
-    }
 }
 
 /// What one statement says of each of its products.
@@ -869,8 +812,4 @@ fn no_claims(findings: &Findings) -> Rejection {
 
 fn rejection(code: Code, pointer: &str, message: &str) -> Rejection {
     Rejection::new(code, Some(Format::OpenVex), pointer, message)
-}
-
-fn is_blank(text: Option<&str>) -> bool {
-    text.is_none_or(|text| text.trim().is_empty())
 }
