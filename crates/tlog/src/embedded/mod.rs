@@ -4,9 +4,13 @@
 //! bundles and tiles, the signed checkpoint into the [`CheckpointStore`], the file `checkpoint`, the answers. The
 //! folder's lock is held for a batch, so several processes can share one folder.
 
+mod edge;
+mod error;
+mod files;
 mod folder;
+mod proofs;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +19,15 @@ use provex_core::checkpoint::SignedCheckpoint;
 use provex_core::digest::Digest;
 use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::keys::Signer;
+use provex_core::tile;
 use provex_core::trusted_root::TrustedLog;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
 
-pub use folder::FolderError;
-use folder::{Folder, Leaf, LockedFolder};
+pub use error::FolderError;
+use files::Tiles;
+use folder::{Folder, Leaf};
 
 use crate::{LogError, TransparencyLog};
 
@@ -29,9 +37,11 @@ const BATCH_ENTRIES: usize = 256;
 const BATCH_AGE: Duration = Duration::from_millis(100);
 
 /// Where the log's newest signed checkpoint is kept beside the folder: whichever of the two is newer decides.
+///
+/// Both methods are called under the folder's lock, by one writer at a time.
 #[async_trait]
 pub trait CheckpointStore: Send + Sync {
-    /// The newest checkpoint's note, if there ever was one.
+    /// The newest checkpoint's note, if there ever was one: no stale copy, what [`CheckpointStore::record`] kept last.
     ///
     /// # Errors
     /// In words, where it cannot be read now.
@@ -40,7 +50,8 @@ pub trait CheckpointStore: Send + Sync {
     /// Keeps a checkpoint durably before it is published.
     ///
     /// # Errors
-    /// In words, where it cannot be kept: the batch is then not published.
+    /// In words, where it cannot be kept: the batch is then not published. Whether it was kept nevertheless has to
+    /// be settled by then: the next `newest` decides, and nothing may be kept after it.
     async fn record(&self, checkpoint: &SignedCheckpoint) -> Result<(), String>;
 }
 
@@ -75,7 +86,7 @@ impl EmbeddedLog {
     pub fn open(config: EmbeddedLogConfig) -> Self {
         let (queue, waiting) = mpsc::channel(2 * BATCH_ENTRIES);
         let (identity, folder) = (config.identity.clone(), config.folder.clone());
-        tokio::spawn(Writer { config, folder: Arc::new(Mutex::new(None)) }.run(waiting));
+        tokio::spawn(Writer::new(config).run(waiting));
         Self { identity, folder, queue }
     }
 
@@ -84,7 +95,7 @@ impl EmbeddedLog {
     /// # Errors
     /// [`LogError`] if the folder cannot be written, or holds another log.
     pub async fn create(config: EmbeddedLogConfig) -> Result<(), LogError> {
-        Writer { config, folder: Arc::new(Mutex::new(None)) }.write(Vec::new()).await.map(|_| ())
+        Writer::new(config).write(Vec::new()).await.1.map(|_| ())
     }
 }
 
@@ -103,29 +114,66 @@ impl TransparencyLog for EmbeddedLog {
     }
 
     async fn checkpoint(&self) -> Result<Vec<u8>, LogError> {
-        let folder = self.folder.clone();
-        blocking(move || folder::read_checkpoint(&folder)).await
+        let (folder, identity) = (self.folder.clone(), self.identity.clone());
+        let signed = blocking(move || Ok(newest_checkpoint(&folder, &identity)?)).await?;
+        Ok(signed.note().as_str().as_bytes().to_vec())
     }
 
     async fn consistency_proof(&self, old_size: u64, new_size: u64) -> Result<Vec<Digest>, LogError> {
-        let folder = self.folder.clone();
-        blocking(move || folder::consistency_proof(&folder, old_size, new_size)).await
+        let (folder, identity) = (self.folder.clone(), self.identity.clone());
+        blocking(move || consistency_proof(&folder, &identity, old_size, new_size)).await
     }
+}
+
+/// The newest published checkpoint of an embedded log, read from its folder alone.
+///
+/// # Errors
+/// [`FolderError`] where there is none, or none that this log signed.
+pub fn newest_checkpoint(folder: &Path, log: &TrustedLog) -> Result<SignedCheckpoint, FolderError> {
+    folder::read_checkpoint(folder, log)
+}
+
+fn consistency_proof(
+    folder: &Path,
+    log: &TrustedLog,
+    old_size: u64,
+    new_size: u64,
+) -> Result<Vec<Digest>, LogError> {
+    let size = newest_checkpoint(folder, log)?.checkpoint().size;
+    if old_size > new_size || new_size > size {
+        let reason = format!("no proof from {old_size} to {new_size} entries: there are {size}");
+        return Err(LogError::Unavailable(reason));
+    }
+    // Every tree extends the empty one, and no hash is needed to show it.
+    if old_size == 0 {
+        return Ok(Vec::new());
+    }
+    tile::consistency_proof(&mut Tiles::new(folder, size), old_size, new_size)
+        .map_err(|error| FolderError::from(error).into())
 }
 
 /// The single writer of this process.
 struct Writer {
     config: EmbeddedLogConfig,
-    /// The folder's state as last seen, which another process may have moved on since.
-    folder: Arc<Mutex<Option<Folder>>>,
+    /// What it knows of the folder, which another process may have moved on since.
+    folder: Folder,
 }
 
 impl Writer {
-    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+    fn new(config: EmbeddedLogConfig) -> Self {
+        let folder = Folder::at(config.folder.clone());
+        Self { config, folder }
+    }
+
+    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
         while let Some(first) = waiting.recv().await {
             let batch = gather(first, &mut waiting).await;
             let (leaves, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| (w.leaf, w.answer)).unzip();
-            let results = match self.write(leaves).await {
+            let config = self.config.clone();
+            let (writer, result) = self.write(leaves).await;
+            // A writer that was lost to a panic begins anew from the folder.
+            self = writer.unwrap_or_else(|| Self::new(config));
+            let results = match result {
                 Ok(entries) => entries.into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error); answers.len()],
             };
@@ -136,53 +184,38 @@ impl Writer {
         }
     }
 
-    /// Writes one batch and gives each leaf its entry.
-    async fn write(&self, leaves: Vec<Leaf>) -> Result<Vec<LogEntry>, LogError> {
-        let mut state = self.folder.lock().await;
-        let (path, seen) = (self.config.folder.clone(), state.take());
-        let folder = seen.unwrap_or_else(|| Folder::at(path));
-        let locked = blocking(move || folder.lock()).await?;
-        let newest = self.config.checkpoints.newest().await.map_err(LogError::Unavailable)?;
-        let identity = self.config.identity.clone();
-        let signer = Arc::clone(&self.config.signer);
-        let (locked, written) =
-            blocking(move || write_tiles(locked, newest, leaves, identity, &*signer)).await?;
-        if let Some(checkpoint) = &written.checkpoint {
-            // A crash from here on leaves a checkpoint that is newer in the store: the next batch publishes it.
-            self.config.checkpoints.record(checkpoint).await.map_err(LogError::Unavailable)?;
+    /// Writes one batch on a thread of its own, which goes through to its end: whoever stops waiting, or shuts the
+    /// runtime down, does not give the lock back while a checkpoint is on its way into the store.
+    async fn write(mut self, leaves: Vec<Leaf>) -> (Option<Self>, Result<Vec<LogEntry>, LogError>) {
+        let runtime = Handle::current();
+        let writing = tokio::task::spawn_blocking(move || {
+            let result = self.write_batch(&leaves, &runtime);
+            (self, result)
+        });
+        match writing.await {
+            Ok((writer, result)) => (Some(writer), result),
+            Err(stopped) => (None, Err(stopped.into())),
         }
-        let (folder, entries) = blocking(move || publish(locked, written)).await?;
-        *state = Some(folder);
-        Ok(entries)
     }
-}
 
-/// A batch whose tiles are durable and whose checkpoint is not published yet.
-struct Written {
-    leaves: Vec<(Leaf, u64)>,
-    checkpoint: Option<SignedCheckpoint>,
-    identity: TrustedLog,
-}
-
-fn write_tiles(
-    mut locked: LockedFolder,
-    newest: Option<Vec<u8>>,
-    leaves: Vec<Leaf>,
-    identity: TrustedLog,
-    signer: &dyn Signer,
-) -> Result<(LockedFolder, Written), FolderError> {
-    let fresh = locked.recover(newest.as_deref(), &identity)?;
-    let (placed, grown) = locked.append(leaves)?;
-    let checkpoint = (grown || fresh).then(|| locked.sign_checkpoint(&identity, signer)).transpose()?;
-    Ok((locked, Written { leaves: placed, checkpoint, identity }))
-}
-
-fn publish(mut locked: LockedFolder, written: Written) -> Result<(Folder, Vec<LogEntry>), FolderError> {
-    if let Some(checkpoint) = written.checkpoint {
-        locked.publish(checkpoint)?;
+    /// Gives each leaf its entry. The lock is held throughout.
+    fn write_batch(&mut self, leaves: &[Leaf], runtime: &Handle) -> Result<Vec<LogEntry>, LogError> {
+        let Self { config, folder } = self;
+        let (identity, checkpoints) = (&config.identity, &config.checkpoints);
+        let _lock = folder.lock()?;
+        let stored = runtime.block_on(checkpoints.newest()).map_err(LogError::Unavailable)?;
+        folder.recover(stored.as_deref(), identity)?;
+        // A crash from here on leaves tiles beyond the newest checkpoint: the next batch discards them.
+        let batch = folder.append(leaves)?;
+        if let Some(checkpoint) = folder.sign_checkpoint(&batch, identity, &*config.signer)? {
+            // If this fails with its effect done, or a crash follows, the store has the newest checkpoint and the
+            // folder has its tiles: the next batch publishes it.
+            runtime.block_on(checkpoints.record(&checkpoint)).map_err(LogError::Unavailable)?;
+            folder.publish(&batch, checkpoint)?;
+        }
+        // A crash from here on loses answers only: whoever submits again gets the entry that is there.
+        Ok(folder.entries(leaves, &batch, identity)?)
     }
-    let entries = locked.entries(&written.leaves, &written.identity)?;
-    Ok((locked.unlock(), entries))
 }
 
 async fn gather(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
@@ -202,21 +235,13 @@ async fn gather(first: Waiting, waiting: &mut mpsc::Receiver<Waiting>) -> Vec<Wa
 }
 
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, FolderError> + Send + 'static,
+    work: impl FnOnce() -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, LogError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(LogError::from),
-        Err(_) => Err(LogError::Unavailable("the embedded log's writer was stopped".to_owned())),
-    }
+    tokio::task::spawn_blocking(work).await?
 }
 
-impl From<FolderError> for LogError {
-    /// What the next attempt may find mended is a matter of waiting; another log in the folder is not.
-    fn from(error: FolderError) -> Self {
-        match error {
-            FolderError::Io { .. } => Self::Unavailable(error.to_string()),
-            FolderError::TooLong { .. } => Self::Refused(error.to_string()),
-            other => Self::Unusable(Arc::new(other)),
-        }
+impl From<JoinError> for LogError {
+    fn from(_: JoinError) -> Self {
+        Self::Unavailable("the embedded log was stopped".to_owned())
     }
 }
