@@ -1,0 +1,88 @@
+//! Runs the real binary on a data folder of its own.
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A data folder in a temporary place.
+pub struct Folder {
+    pub root: tempfile::TempDir,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        Self { root: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Runs `provex --data <folder> ARGS`.
+    pub fn provex(&self, args: &[&str]) -> Output {
+        provex().arg("--data").arg(self.data()).args(args).output().unwrap()
+    }
+
+    /// Runs it and reads what it printed; it has to end with this exit code.
+    pub fn text(&self, code: i32, args: &[&str]) -> String {
+        let output = self.provex(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", all(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs it and reads the one JSON object it printed.
+    pub fn json(&self, code: i32, args: &[&str]) -> Value {
+        serde_json::from_str(&self.text(code, args)).unwrap()
+    }
+
+    /// Runs it and reads the JSON objects it printed, one a line.
+    pub fn lines(&self, args: &[&str]) -> Vec<Value> {
+        self.text(0, args).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The ids of all observations.
+    pub fn observation_ids(&self) -> Vec<String> {
+        let rows = self.lines(&["observations", "--ndjson"]);
+        rows.iter().map(|row| row["observationId"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Exports the proof of the first linked observation.
+    pub fn proof(&self) -> (String, Vec<u8>) {
+        let id = self.observation_ids().remove(0);
+        let output = self.provex(&["export", "--proof", &id]);
+        assert!(output.status.success(), "{}", all(&output));
+        (id, output.stdout)
+    }
+}
+
+pub fn provex() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_provex"));
+    command.env_remove("PROVEX_DATA").env_remove("PROVEX_TENANT");
+    command
+}
+
+/// What a command said on both streams.
+pub fn all(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+pub fn examples() -> String {
+    repository("examples/documents").display().to_string()
+}
