@@ -78,9 +78,9 @@ async fn version(connection: &mut SqliteConnection) -> Result<u32> {
 
 /// Runs every statement of a migration whose object is missing.
 pub(crate) async fn apply(connection: &mut SqliteConnection, migration: &Migration) -> Result<()> {
+    let objects = select_objects(connection).await?;
     for statement in statements(migration.sql) {
-        let definition = Definition::of(statement)?;
-        if !definition.check(connection).await? {
+        if !Definition::of(statement)?.is_in(&objects)? {
             sqlx::raw_sql(statement).execute(&mut *connection).await?;
         }
     }
@@ -133,10 +133,6 @@ impl Definition {
             },
             _ => return Err(schema(format!("a migration has a statement of another kind: {sql}"))),
         })
-    }
-
-    async fn check(&self, connection: &mut SqliteConnection) -> Result<bool> {
-        self.is_in(&select_objects(connection).await?)
     }
 
     /// Whether it is there.
