@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args as Group, Parser, Subcommand};
+use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 use provex_core::ids::TenantId;
 
 /// provex makes VEX decisions provable: it records what VEX documents claim, signs and logs it, and hands out proofs
@@ -30,7 +30,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Ingest, attest, log, verify and link in one go, and say what can now be proven.
-    Prove(Sources),
+    Prove(Prove),
     /// Make a data folder with fresh keys and an embedded log.
     Init(Init),
     /// Parse documents and report what is wrong with them; store nothing.
@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// List observations that are recorded and not linked yet.
     Pending(Listing),
     /// Attest, log, verify and link what is pending.
-    Link(Json),
+    Link(Link),
     /// Check proofs and bundles offline.
     Verify(Verify),
     /// List observations.
@@ -58,6 +58,43 @@ pub(crate) struct Sources {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Prove {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    #[command(flatten)]
+    pub(crate) unit: UnitArgs,
+}
+
+#[derive(Debug, Clone, Copy, Group)]
+pub(crate) struct Link {
+    #[command(flatten)]
+    pub(crate) unit: UnitArgs,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
+#[derive(Debug, Clone, Copy, Group)]
+pub(crate) struct UnitArgs {
+    /// What one signed statement is about [default: provex.toml's `unit`, else `document`].
+    #[arg(long, value_enum, value_name = "UNIT")]
+    pub(crate) unit: Option<UnitName>,
+    /// With `--unit batch`: how many documents a statement is about at most, 1 to 256.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) batch_size: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UnitName {
+    /// One document.
+    Document,
+    /// One observation.
+    Observation,
+    /// Many documents at once.
+    Batch,
 }
 
 #[derive(Debug, Clone, Copy, Group)]

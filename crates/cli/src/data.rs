@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,12 +16,13 @@ use provex_core::keys::{LocalSigner, PublicKey, Signer};
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{SigningConfig, TrustedLog, TrustedRoot};
 use provex_pipeline::environment::Environment;
-use provex_pipeline::{Pipeline, StoreCheckpoints};
+use provex_pipeline::{Pipeline, StoreCheckpoints, Unit};
 use provex_store::Store;
 use provex_store_sqlite::SqliteStore;
 use provex_tlog::TransparencyLog;
 use provex_tlog::embedded::{EmbeddedLog, EmbeddedLogConfig};
 
+use crate::args::{UnitArgs, UnitName};
 use crate::environment::System;
 use crate::failure::Failure;
 
@@ -29,6 +31,8 @@ const CONFIG: &str = "\
 #
 # tenant = \"default\"
 # max_document_bytes = 157286400
+# unit = \"document\"           # what one signed statement is about: document, observation or batch
+# batch_size = 256             # with batch: documents a statement, 1 to 256
 ";
 /// How long before `init` an embedded log's key counts as valid, so that no reader's clock stands in the way.
 const ONE_DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -41,7 +45,14 @@ pub(crate) struct Config {
     tenant: Option<String>,
     /// The largest document that is read.
     pub(crate) max_document_bytes: Option<usize>,
+    /// What one statement is about.
+    unit: Option<UnitName>,
+    /// Documents a statement, with `unit = "batch"`.
+    batch_size: Option<u16>,
 }
+
+/// The most documents that one statement is about.
+const MAX_BATCH: u16 = 256;
 
 /// A complete data folder.
 pub(crate) struct DataFolder {
@@ -87,6 +98,22 @@ impl DataFolder {
             (None, Some(tenant)) => tenant.parse().map_err(Failure::call),
             (None, None) => Ok(TenantId::default_tenant()),
         }
+    }
+
+    /// What one statement is about: as the call says, else as configured, else a document.
+    pub(crate) fn unit(&self, args: UnitArgs) -> Result<Unit, Failure> {
+        let name = args.unit.or(self.config.unit).unwrap_or(UnitName::Document);
+        if args.batch_size.is_some() && name != UnitName::Batch {
+            return Err(Failure::call("--batch-size goes with --unit batch"));
+        }
+        let size = args.batch_size.or(self.config.batch_size).unwrap_or(MAX_BATCH);
+        let size = NonZeroUsize::new(size.into()).filter(|_| size <= MAX_BATCH);
+        let size = size.ok_or_else(|| Failure::call(format!("batch_size is 1 to {MAX_BATCH}")))?;
+        Ok(match name {
+            UnitName::Document => Unit::Document,
+            UnitName::Observation => Unit::Observation,
+            UnitName::Batch => Unit::Batch(size),
+        })
     }
 
     /// The attestation keys, retired ones included: `keys/attest*.pub`.

@@ -14,6 +14,7 @@ impl Environment for System {
         Timestamp::from_unix_micros(micros).unwrap_or(Timestamp::EPOCH)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the one place where randomness is drawn")]
     fn random(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }

@@ -240,3 +240,48 @@ fn two_processes_on_one_folder_link_every_document_once() {
     let size: u64 = checkpoint.lines().nth(1).unwrap().parse().unwrap();
     assert_eq!(entries.len() as u64, size, "an entry was logged that no observation is linked to");
 }
+
+#[test]
+fn every_unit_proves_the_same_observations() {
+    let input = repository("testdata/vex/openvex");
+    // A document with many observations, some with few, and all of them in one batch.
+    let paths =
+        ["rancher_index.docker.io_rancher_shell.openvex.json", "go-vex_v0.2.0.json", "vexctl_demo.vex.json"];
+    let paths: Vec<_> = paths.iter().map(|name| input.join(name).display().to_string()).collect();
+    let mut ids = Vec::new();
+    for (unit, arguments) in [
+        ("document", vec!["--unit", "document"]),
+        ("observation", vec!["--unit", "observation"]),
+        ("batch", vec!["--unit", "batch", "--batch-size", "2"]),
+    ] {
+        let folder = Folder::new();
+        let mut args = vec!["prove", "--json"];
+        args.extend(&arguments);
+        args.extend(paths.iter().map(String::as_str));
+        let run = folder.json(0, &args);
+        assert_eq!(run["linkages"]["linked"], run["observations"]["recorded"], "{unit}");
+        let found = folder.observation_ids();
+        let size: u64 = {
+            let checkpoint = std::fs::read_to_string(folder.path("data/log/checkpoint")).unwrap();
+            checkpoint.lines().nth(1).unwrap().parse().unwrap()
+        };
+        let expected = match unit {
+            "document" => 3,
+            "observation" => found.len() as u64,
+            _ => 2,
+        };
+        assert_eq!(size, expected, "{unit}");
+        for (at, id) in found.iter().enumerate().step_by(7) {
+            let proof = folder.path(&format!("proof-{at}.json")).display().to_string();
+            folder.text(0, &["export", "--proof", id, "-o", &proof]);
+            folder.text(0, &["verify", &proof]);
+        }
+        let mut found = found;
+        found.sort();
+        ids.push(found);
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(ids[0], ids[2]);
+    let folder = Folder::new();
+    assert_eq!(folder.provex(&["prove", &examples(), "--batch-size", "4"]).status.code(), Some(2));
+}

@@ -1,7 +1,9 @@
 //! Attest: documents to signed statements. The envelope is recorded before anything is sent, and only its stored
 //! bytes are ever sent: no retry can log a second signature.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use provex_core::digest::Digest;
 use provex_core::dsse::Envelope;
@@ -10,16 +12,23 @@ use provex_core::intoto::{
     AttestedDocument, ObservationSet, ObservationsPredicate, SaltKey, VEX_OBSERVATIONS,
 };
 use provex_core::keys::Signer;
-use provex_store::{AttestableDocument, NewEnvelope, Stage, Submission, SubmissionSubject};
+use provex_store::{AttestableDocument, LeaseToken, NewEnvelope, Stage, Submission, SubmissionSubject};
 
 use crate::{Error, Pipeline, STAGE_BATCH};
 
-/// What one statement is about.
+/// What one statement is about. In all of them an observation's linkage is the log entry and its path in the set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// One document with all its observations.
     Document,
+    /// One observation; a document without any is a statement of its own.
+    Observation,
+    /// Up to so many documents with all their observations.
+    Batch(NonZeroUsize),
 }
+
+/// A transaction records envelopes of whole documents until it has this many.
+const ENVELOPES: usize = 2_000;
 
 impl Pipeline {
     /// Signs statements of all documents that wait for one. How many envelopes that made.
@@ -27,24 +36,38 @@ impl Pipeline {
     /// # Errors
     /// [`Error`]; what was recorded until then stays.
     pub async fn attest(&self, signer: &dyn Signer, salt_key: &SaltKey, unit: Unit) -> Result<u64, Error> {
+        let limit = if let Unit::Batch(size) = unit { size.get() } else { STAGE_BATCH };
         let mut made = 0;
         loop {
             let lease = self.lease()?;
-            let leased =
-                self.store.acquire_submissions(&self.tenant, Stage::Attest, lease, STAGE_BATCH).await?;
+            let leased = self.store.acquire_submissions(&self.tenant, Stage::Attest, lease, limit).await?;
             if leased.is_empty() {
                 return Ok(made);
             }
             let digests: Vec<_> = leased.iter().filter_map(document_of).collect();
             let documents = self.store.attestable_documents(&self.tenant, &digests).await?;
-            let envelopes = groups(&documents, unit)
-                .map(|group| self.envelope(group, signer, salt_key))
-                .collect::<Result<Vec<_>, _>>()?;
-            let replaced: Vec<_> = leased.iter().map(|submission| submission.id).collect();
-            let now = self.environment.now();
-            self.store.record_envelopes(&self.tenant, now, lease.token, &replaced, &envelopes).await?;
-            made += envelopes.len() as u64;
+            let ids: BTreeMap<_, _> = leased.iter().filter_map(|s| Some((document_of(s)?, s.id))).collect();
+            let mut batch = Batch::default();
+            for group in groups(&documents, unit) {
+                for statement in statements(group, unit) {
+                    batch.envelopes.push(self.envelope(&statement, signer, salt_key)?);
+                }
+                batch.replaced.extend(group.iter().filter_map(|document| ids.get(&document.digest)));
+                if batch.envelopes.len() >= ENVELOPES {
+                    made += self.record_envelopes(std::mem::take(&mut batch), lease.token).await?;
+                }
+            }
+            made += self.record_envelopes(batch, lease.token).await?;
         }
+    }
+
+    async fn record_envelopes(&self, batch: Batch, token: LeaseToken) -> Result<u64, Error> {
+        if batch.replaced.is_empty() {
+            return Ok(0);
+        }
+        let now = self.environment.now();
+        self.store.record_envelopes(&self.tenant, now, token, &batch.replaced, &batch.envelopes).await?;
+        Ok(batch.envelopes.len() as u64)
     }
 
     fn envelope(
@@ -72,11 +95,37 @@ impl Pipeline {
     }
 }
 
-/// The documents of each statement.
+/// Envelopes to be recorded together, and the submissions that they replace.
+#[derive(Default)]
+struct Batch {
+    replaced: Vec<uuid::Uuid>,
+    envelopes: Vec<NewEnvelope>,
+}
+
+/// Documents whose submissions are replaced together.
 fn groups(documents: &[AttestableDocument], unit: Unit) -> impl Iterator<Item = &[AttestableDocument]> {
     match unit {
-        Unit::Document => documents.chunks(1),
+        Unit::Document | Unit::Observation => documents.chunks(1),
+        Unit::Batch(size) => documents.chunks(size.get()),
     }
+}
+
+/// What each statement of a group is about.
+fn statements(group: &[AttestableDocument], unit: Unit) -> Vec<Cow<'_, [AttestableDocument]>> {
+    match unit {
+        Unit::Document | Unit::Batch(_) => vec![Cow::Borrowed(group)],
+        Unit::Observation => group.iter().flat_map(one_each).collect(),
+    }
+}
+
+/// A document as often as it has observations, each time with one of them.
+fn one_each(document: &AttestableDocument) -> Vec<Cow<'_, [AttestableDocument]>> {
+    if document.observations.is_empty() {
+        return vec![Cow::Borrowed(std::slice::from_ref(document))];
+    }
+    let (digest, format) = (document.digest, document.format);
+    let one = |id: &ObservationId| AttestableDocument { digest, format, observations: vec![*id] };
+    document.observations.iter().map(|id| Cow::Owned(vec![one(id)])).collect()
 }
 
 /// The predicate's documents: by digest, without doubles.

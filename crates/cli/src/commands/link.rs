@@ -4,7 +4,7 @@ use provex_core::keys::RustCrypto;
 use provex_core::verify::Verifier;
 use provex_pipeline::{Pipeline, Unit};
 
-use crate::args::{Global, Json};
+use crate::args::{Global, Link};
 use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
 use crate::output;
@@ -20,13 +20,13 @@ pub(super) struct Linked {
     pub(super) reason: Option<String>,
 }
 
-pub(super) async fn run(global: &Global, json: Json) -> Result<Done, Failure> {
+pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
     let folder = DataFolder::open(&global.data)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let _working = folder.work(&pipeline).await?;
     let mut report = RunReport::default();
-    let linked = link(&folder, &pipeline, &mut report).await?;
-    if json.json {
+    let linked = link(&folder, &pipeline, folder.unit(args.unit)?, &mut report).await?;
+    if args.json.json {
         output::json(&report)?;
     } else {
         print(&report, &linked)?;
@@ -38,12 +38,13 @@ pub(super) async fn run(global: &Global, json: Json) -> Result<Done, Failure> {
 pub(super) async fn link(
     folder: &DataFolder,
     pipeline: &Pipeline,
+    unit: Unit,
     report: &mut RunReport,
 ) -> Result<Linked, Failure> {
     let (signer, salt_key, keys) = (folder.signer()?, folder.salt_key()?, folder.public_keys()?);
     let log = folder.log(pipeline)?;
     let bar = output::progress("attesting, logging, linking");
-    let envelopes = pipeline.attest(&signer, &salt_key, Unit::Document).await?;
+    let envelopes = pipeline.attest(&signer, &salt_key, unit).await?;
     let submitted = pipeline.submit(&log, &keys).await?;
     let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &keys, signatures: &RustCrypto };
     let linked = pipeline.link(&log, verifier).await?;

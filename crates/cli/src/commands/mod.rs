@@ -22,12 +22,12 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
     runtime.block_on(async {
         let global = &args.global;
         match args.command {
-            Command::Prove(sources) => prove::run(global, sources).await,
+            Command::Prove(args) => prove::run(global, args).await,
             Command::Init(init) => init::run(global, &init).await,
             Command::Check(sources) => check::run(global, sources).await,
             Command::Ingest(sources) => prove::ingest(global, sources).await,
             Command::Pending(listing) => list::pending(global, listing).await,
-            Command::Link(json) => link::run(global, json).await,
+            Command::Link(args) => link::run(global, args).await,
             Command::Observations(observations) => list::observations(global, &observations).await,
             Command::Show(show) => show::run(global, &show).await,
             Command::Export(export) => export::run(global, &export).await,

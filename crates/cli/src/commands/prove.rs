@@ -5,19 +5,20 @@ use provex_pipeline::Pipeline;
 use provex_store::ObservationFilter;
 
 use super::link;
-use crate::args::{Global, Sources};
+use crate::args::{Global, Prove, Sources};
 use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
 use crate::inputs::Inputs;
 use crate::output;
 use crate::run::RunReport;
 
-pub(super) async fn run(global: &Global, sources: Sources) -> Result<Done, Failure> {
+pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
     let folder = DataFolder::open_or_init(&global.data).await?;
+    let (sources, unit) = (args.sources, folder.unit(args.unit)?);
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let _working = folder.work(&pipeline).await?;
     let mut report = record(&folder, &pipeline, &sources).await?;
-    let linked = link::link(&folder, &pipeline, &mut report).await?;
+    let linked = link::link(&folder, &pipeline, unit, &mut report).await?;
     report.print_places();
     if sources.json.json {
         output::json(&report)?;
