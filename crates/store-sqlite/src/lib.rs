@@ -257,3 +257,194 @@ impl Store for SqliteStore {
         self.explain("counting", counts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use provex_store::testing::{at, document, id};
+    use sqlx::{Executor as _, Row as _, SqlSafeStr as _};
+
+    use super::*;
+
+    async fn store() -> (tempfile::TempDir, SqliteStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("provex.db")).await.unwrap();
+        store.add_tenant(&TenantId::default_tenant(), id(1), at(0)).await.unwrap();
+        (folder, store)
+    }
+
+    /// Every literal of this crate that begins as statements do, with the name that it opens with and its file.
+    fn statements() -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+            let path = file.unwrap().path();
+            let source = std::fs::read_to_string(&path).unwrap();
+            let code = source.split("#[cfg(test)]").next().unwrap();
+            for literal in code.split("\"-- ").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+                let literal = literal.replace("\\n", "\n");
+                let (name, sql) = literal.split_once('\n').unwrap();
+                let file = path.file_name().unwrap().to_string_lossy().into_owned();
+                found.push((file, name.to_owned(), sql.to_owned()));
+            }
+            let queries = code.matches("sqlx::query").count()
+                - code.matches("sqlx::query::Query").count()
+                - code.matches("sqlx::query(repeat_values").count()
+                + code.matches("insert_rows(\n").count()
+                + code.matches("QueryBuilder::new").count();
+            let statements = code.matches("\"-- ").count();
+            assert_eq!(queries, statements, "{}: a statement without its name", path.display());
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn every_statement_prepares_against_the_migrated_schema() {
+        let (_folder, store) = store().await;
+        let mut connection = store.connections.connect().await.unwrap();
+        let statements = statements();
+        assert!(statements.len() > 45, "{}", statements.len());
+        for (file, name, sql) in statements {
+            // The one that is put together is tested where it is.
+            if name != "page_query" {
+                let sql = sqlx::AssertSqlSafe(sql).into_sql_str();
+                if let Err(error) = connection.prepare(sql).await {
+                    panic!("{file}: {name}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_statement_opens_with_the_name_of_its_function() {
+        for (file, name, _) in statements() {
+            let source =
+                std::fs::read_to_string(format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+            let (before, _) = source.split_once(&format!("\"-- {name}\n")).unwrap_or_else(|| {
+                source.split_once(&format!("\"-- {name}\\n")).expect("it was found there")
+            });
+            let function = before.rsplit("fn ").next().unwrap();
+            assert!(function.starts_with(&format!("{name}(")) || file == "connection.rs", "{file}: {name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_statement_names_the_tenant_of_every_tenant_table() {
+        for (file, name, sql) in statements() {
+            let tables = ["vex_", "vexhub_", "attestor_", "findings_"];
+            let touched = tables.iter().any(|table| sql.contains(&format!(" {table}")));
+            assert!(!touched || sql.contains("tenant_id"), "{file}: {name}");
+        }
+    }
+
+    /// How SQLite runs a page.
+    async fn plan(store: &SqliteStore, filter: &ObservationFilter, after: bool) -> String {
+        let after = after.then(|| ObservationPosition {
+            created_at: at(0),
+            id: ObservationId::new(provex_core::digest::Digest::of(b"x")),
+        });
+        let tenant = TenantId::default_tenant();
+        let query = observations::page_query(&tenant, filter, after, 100).unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", query.sql().as_str()));
+        let mut connection = store.connections.connect().await.unwrap();
+        let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("; ")
+    }
+
+    #[tokio::test]
+    async fn pages_use_the_index_of_their_filter() {
+        let (_folder, store) = store().await;
+        let digest = provex_core::digest::Digest::of(b"x");
+        let text = || Some("x".to_owned());
+        let none = ObservationFilter::default;
+        let keys = "SEARCH vex_observation_keys USING PRIMARY KEY (tenant_id=? AND kind=? AND key=?";
+        let primary = "sqlite_autoindex_vex_observations_1 (tenant_id=? AND observation_id=?)";
+        for (filter, expected, sorted) in [
+            (none(), vec!["observations_created_idx"], false),
+            (ObservationFilter { pending: true, ..none() }, vec!["observations_rekor_pending_idx"], false),
+            (
+                ObservationFilter { document: Some(DocumentDigest::new(digest)), ..none() },
+                vec!["observations_document_idx (tenant_id=? AND document_digest=?"],
+                false,
+            ),
+            (ObservationFilter { vulnerability: text(), ..none() }, vec![keys, primary], true),
+            (ObservationFilter { product: text(), pending: true, ..none() }, vec![keys, primary], true),
+            (
+                ObservationFilter { vulnerability: text(), product: text(), ..none() },
+                vec![keys, primary],
+                true,
+            ),
+            (
+                ObservationFilter {
+                    vulnerability: text(),
+                    document: Some(DocumentDigest::new(digest)),
+                    pending: true,
+                    ..none()
+                },
+                vec![keys, primary],
+                true,
+            ),
+            (
+                ObservationFilter { rekor_uuid: Some(digest), product: text(), log_index: Some(1), ..none() },
+                vec!["observations_rekor_uuid_idx (tenant_id=? AND rekor_uuid=?)"],
+                true,
+            ),
+            (
+                ObservationFilter {
+                    document: Some(DocumentDigest::new(digest)),
+                    status: Some(provex_core::vex::Status::Fixed),
+                    pending: true,
+                    ..none()
+                },
+                vec!["observations_document_idx (tenant_id=? AND document_digest=?"],
+                false,
+            ),
+            (
+                ObservationFilter { rekor_uuid: Some(digest), ..none() },
+                vec!["observations_rekor_uuid_idx (tenant_id=? AND rekor_uuid=?)"],
+                true,
+            ),
+            (
+                ObservationFilter { log_index: Some(1), ..none() },
+                vec![
+                    "observations_rekor_position_idx (tenant_id=? AND rekor_log_id=? AND rekor_log_index=?)",
+                    "log_entries_index_idx (tenant_id=? AND rekor_log_index=?)",
+                ],
+                true,
+            ),
+        ] {
+            for after in [false, true] {
+                let plan = plan(&store, &filter, after).await;
+                for index in &expected {
+                    assert!(plan.contains(index), "{filter:?}: {plan}");
+                }
+                assert_eq!(plan.contains("TEMP B-TREE FOR ORDER BY"), sorted, "{filter:?}: {plan}");
+                assert!(!plan.contains("SCAN vex"), "{filter:?}: {plan}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_named() {
+        let (_folder, store) = store().await;
+        let tenant = TenantId::default_tenant();
+        let new = document(1, 1);
+        store.record_documents(&tenant, at(0), std::slice::from_ref(&new)).await.unwrap();
+        let mut connection = store.connections.connect().await.unwrap();
+        sqlx::raw_sql(
+            "PRAGMA ignore_check_constraints = ON;
+            DROP TRIGGER vex_observations_no_update;
+            UPDATE vex_observations SET claim_digest = 'x';
+            DROP TRIGGER vex_documents_no_update;
+            UPDATE vex_documents SET format = 'pdf'",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        let id = new.observations[0].id;
+        let found = store.observation(&tenant, &id).await.unwrap_err().to_string();
+        let row = format!("vex_observations.claim_digest of row default/{} cannot", id.digest().to_hex());
+        assert!(found.starts_with(&row), "{found}");
+        let found = store.document(&tenant, &new.facts.digest).await.unwrap_err().to_string();
+        let row = format!("vex_documents.format of row default/{} cannot", new.facts.digest.to_text());
+        assert!(found.starts_with(&row), "{found}");
+    }
+}

@@ -140,24 +140,36 @@ impl Definition {
     /// # Errors
     /// [`Error::Schema`] if it is there with another definition.
     fn is_in(&self, objects: &[Object]) -> Result<bool> {
-        let (present, same) = match self {
+        match self {
             Self::Object { kind, name, sql } => {
-                let found = objects.iter().find(|o| o.kind == *kind && o.name == *name);
-                // A table's text changes with each column that is added: the columns are checked one by one.
-                (found.is_some(), *kind == "table" || found.is_some_and(|o| o.sql == *sql))
+                let Some(found) = objects.iter().find(|o| o.kind == *kind && o.name == *name) else {
+                    return Ok(false);
+                };
+                // A table has the columns of later migrations too.
+                let differing = match *kind {
+                    "table" => {
+                        let present = columns(&found.sql);
+                        columns(sql).into_iter().find(|column| !present.contains(column))
+                    }
+                    _ => (found.sql != *sql).then(|| found.sql.clone()),
+                };
+                differing.map_or(Ok(true), |definition| Err(differs(self, &definition)))
             }
             Self::Column { table, name, sql } => {
                 let found = objects.iter().find(|o| o.kind == "table" && o.name == *table);
-                let columns = found.map(|o| columns(&o.sql)).unwrap_or_default();
-                let column = columns.iter().find(|column| column.split(' ').next() == Some(name));
-                (column.is_some(), column.is_some_and(|column| column == sql))
+                let present = found.map(|o| columns(&o.sql)).unwrap_or_default();
+                match present.iter().find(|column| column.split(' ').next() == Some(name)) {
+                    None => Ok(false),
+                    Some(column) if column == sql => Ok(true),
+                    Some(column) => Err(differs(self, column)),
+                }
             }
-        };
-        match (present, same) {
-            (true, false) => Err(schema(format!("{self} has another definition"))),
-            (present, _) => Ok(present),
         }
     }
+}
+
+fn differs(wanted: &Definition, definition: &str) -> Failure {
+    schema(format!("{wanted} is there with another definition: `{definition}`"))
 }
 
 fn schema(reason: String) -> Failure {
@@ -172,7 +184,7 @@ struct Object {
     sql: String,
 }
 
-/// The statements of a migration, without what stands between them. A trigger's ends with `END;`.
+/// The statements of a migration, each with the comments above it, without what stands between them. A trigger's ends with `END;`.
 pub(crate) fn statements(sql: &'static str) -> Vec<&'static str> {
     let mut statements = Vec::new();
     let mut start = 0;
@@ -300,4 +312,38 @@ async fn vacuum_into(connection: &mut SqliteConnection, target: &Path) -> Result
     .execute(connection)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_is_split_into_whole_statements() {
+        for migration in &MIGRATIONS {
+            let statements = statements(migration.sql);
+            let text: String = statements.join("\n").split_whitespace().collect();
+            let whole: String = migration.sql.split_whitespace().collect();
+            assert_eq!(text, whole, "nothing is left out");
+            for statement in statements {
+                assert!(Definition::of(statement).is_ok(), "{statement}");
+                let opens = normalize(statement).matches("CREATE ").count();
+                assert!(opens <= 1, "{statement}");
+            }
+        }
+    }
+
+    #[test]
+    fn definitions_are_compared_without_comments_and_white_space() {
+        let sql = "CREATE TABLE t (a TEXT CHECK (a IN ('x,(', 'y')), -- why, (then)\n  b INTEGER,\n\tPRIMARY KEY (a, b)) STRICT;";
+        let columns = columns(&normalize(sql));
+        assert_eq!(columns, ["a TEXT CHECK (a IN ('x,(', 'y'))", "b INTEGER", "PRIMARY KEY (a, b)"]);
+        assert_eq!(normalize("CREATE INDEX IF NOT EXISTS i\n ON t (a);"), "CREATE INDEX i ON t (a)");
+    }
+
+    #[test]
+    fn versions_are_sequential() {
+        let versions: Vec<_> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        assert_eq!(versions, (1..=NEWEST).collect::<Vec<_>>());
+    }
 }

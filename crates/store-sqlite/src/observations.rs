@@ -226,8 +226,8 @@ async fn select_page(
 
 /// The one statement that is put together: a condition for each filter that is set.
 ///
-/// By a key, observations are reached from `vex_observation_keys` and then sorted, so the order must not invite SQLite
-/// to walk all observations in it instead: a unary plus takes an expression out of index choice
+/// SQLite knows nothing of how many rows a value has, so the index is chosen here: the one of the first filter below
+/// that is set, or the order's own. All else carries a unary plus, which takes a column out of index choice
 /// (sqlite.org/optoverview.html section 8).
 pub(crate) fn page_query(
     tenant: &TenantId,
@@ -244,53 +244,49 @@ pub(crate) fn page_query(
         FROM vex_observations WHERE tenant_id = ",
     );
     query.push_bind(tenant.as_str().to_owned());
-    if let Some(key) = &filter.vulnerability {
-        query.push(
-            " AND observation_id IN (SELECT observation_id FROM vex_observation_keys WHERE tenant_id = ",
-        );
-        query.push_bind(tenant.as_str().to_owned());
-        query.push(" AND kind IN ('alias', 'vulnerability') AND key = ");
-        query.push_bind(key.clone()).push(")");
-    }
-    if let Some(key) = &filter.product {
-        query.push(
-            " AND observation_id IN (SELECT observation_id FROM vex_observation_keys WHERE tenant_id = ",
-        );
-        query.push_bind(tenant.as_str().to_owned());
-        query.push(" AND kind IN ('identifier', 'product', 'subcomponent') AND key = ");
-        query.push_bind(key.clone()).push(")");
-    }
+    let mut chosen = false;
+    // Where the column stands for its index if none is chosen yet.
+    let mut choose = || if std::mem::replace(&mut chosen, true) { "+" } else { "" };
     if let Some(digest) = &filter.rekor_uuid {
-        query.push(" AND rekor_uuid = ").push_bind(digest.to_hex());
+        query.push(format_args!(" AND {}rekor_uuid = ", choose())).push_bind(digest.to_hex());
     }
     if let Some(index) = filter.log_index {
-        let index = signed(index)?;
-        query.push(" AND rekor_log_index = ").push_bind(index);
-        query.push(" AND rekor_log_id IN (SELECT rekor_log_id FROM attestor_log_entries WHERE tenant_id = ");
-        query.push_bind(tenant.as_str().to_owned());
+        let (index, plus) = (signed(index)?, choose());
+        query.push(format_args!(" AND {plus}rekor_log_index = ")).push_bind(index);
+        query.push(format_args!(" AND {plus}rekor_log_id IN (SELECT rekor_log_id FROM attestor_log_entries"));
+        query.push(" WHERE tenant_id = ").push_bind(tenant.as_str().to_owned());
         query.push(" AND rekor_log_index = ").push_bind(index).push(")");
     }
+    let keys = [
+        (&filter.vulnerability, "'alias', 'vulnerability'"),
+        (&filter.product, "'identifier', 'product', 'subcomponent'"),
+    ];
+    for (key, kinds) in keys {
+        if let Some(key) = key {
+            query.push(format_args!(" AND {}observation_id IN (", choose()));
+            query.push("SELECT observation_id FROM vex_observation_keys WHERE tenant_id = ");
+            query.push_bind(tenant.as_str().to_owned());
+            query.push(format_args!(" AND kind IN ({kinds}) AND key = ")).push_bind(key.clone()).push(")");
+        }
+    }
+    // The indexes of a document and of what is pending are in the pages' order, so they serve that too.
+    let order = if chosen { "+" } else { "" };
     if let Some(digest) = &filter.document {
-        query.push(" AND document_digest = ").push_bind(digest.to_text());
+        query.push(format_args!(" AND {order}document_digest = ")).push_bind(digest.to_text());
+    }
+    if filter.pending {
+        query.push(format_args!(" AND {order}rekor_uuid IS NULL"));
     }
     if let Some(status) = filter.status {
         query.push(" AND status = ").push_bind(status.label());
     }
-    if filter.pending {
-        query.push(" AND rekor_uuid IS NULL");
-    }
-    let by_key = filter.vulnerability.is_some()
-        || filter.product.is_some()
-        || filter.rekor_uuid.is_some()
-        || filter.log_index.is_some();
-    let (created_at, id) =
-        if by_key { ("+created_at", "+observation_id") } else { ("created_at", "observation_id") };
     if let Some(after) = after {
-        query.push(format_args!(" AND ({created_at}, {id}) > ("));
+        query.push(format_args!(" AND ({order}created_at, {order}observation_id) > ("));
         query.push_bind(after.created_at.as_unix_micros()).push(", ");
         query.push_bind(after.id.digest().to_hex()).push(")");
     }
-    query.push(format_args!(" ORDER BY {created_at}, {id} LIMIT ")).push_bind(sql_limit(limit));
+    query.push(format_args!(" ORDER BY {order}created_at, {order}observation_id LIMIT "));
+    query.push_bind(sql_limit(limit));
     Ok(query)
 }
 
