@@ -49,6 +49,37 @@ pub(crate) enum Command {
     Show(Show),
     /// Write out a proof or a bundle.
     Export(Export),
+    /// Show on one screen how much there is, what waits and why, and what to do next.
+    Status(Json),
+    /// Add or list tenants.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Look at the embedded log.
+    #[command(subcommand)]
+    Log(LogCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Add a tenant.
+    Add {
+        /// Its name: 1 to 63 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit.
+        name: TenantId,
+    },
+    /// List the tenants.
+    List {
+        #[command(flatten)]
+        json: Json,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Print the log's newest checkpoint, verified: keep it elsewhere, and `verify --checkpoint` against it later.
+    Checkpoint {
+        #[command(flatten)]
+        json: Json,
+    },
 }
 
 #[derive(Debug, Group)]
@@ -132,6 +163,12 @@ pub(crate) struct Verify {
     /// The signer's public key, PEM; may be given several times [default: the data folder's].
     #[arg(long, value_name = "PEM")]
     pub(crate) key: Vec<PathBuf>,
+    /// A checkpoint of the log that was kept from before: checks that the log only grew since.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// With --checkpoint: the log's folder, whose tiles connect the two [default: the data folder's `log`].
+    #[arg(long, value_name = "DIR", requires = "checkpoint")]
+    pub(crate) log: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) json: Json,
 }

@@ -134,10 +134,14 @@ impl DataFolder {
         Ok(SaltKey::new(bytes))
     }
 
+    /// The folder's database.
+    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        Ok(Arc::new(SqliteStore::open(&self.path.join("provex.db")).await?))
+    }
+
     /// The tenant's pipeline on the folder's database.
     pub(crate) async fn pipeline(&self, tenant: TenantId) -> Result<Pipeline, Failure> {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&self.path.join("provex.db")).await?);
-        Ok(Pipeline { store, environment: Arc::new(System), tenant })
+        Ok(Pipeline { store: self.store().await?, environment: Arc::new(System), tenant })
     }
 
     /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased.
@@ -207,13 +211,7 @@ pub(crate) async fn init(path: &Path, origin: Option<&str>) -> Result<Initialise
     ensure_salt(&keys.join("salt.key"))?;
     let identity = ensure_trust(path, origin, log.public_key())?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path.join("provex.db")).await?);
-    store
-        .add_tenant(
-            &TenantId::default_tenant(),
-            uuid::Builder::from_random_bytes(random_bytes()).into_uuid(),
-            System.now(),
-        )
-        .await?;
+    store.add_tenant(&TenantId::default_tenant(), System.uuid(), System.now()).await?;
     if !path.join("log/checkpoint").exists() {
         let config = log_config(path, identity.clone(), log, store);
         EmbeddedLog::create(config).await.map_err(|e| anyhow!("{e}"))?;

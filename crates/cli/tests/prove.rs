@@ -285,3 +285,56 @@ fn every_unit_proves_the_same_observations() {
     let folder = Folder::new();
     assert_eq!(folder.provex(&["prove", &examples(), "--batch-size", "4"]).status.code(), Some(2));
 }
+
+#[test]
+fn status_says_what_waits_and_what_to_do() {
+    let folder = Folder::new();
+    folder.text(0, &["ingest", &examples()]);
+    let before = folder.json(0, &["status", "--json"]);
+    assert_eq!(before["observations"], json!({"recorded": 7, "linked": 0, "pending": 7, "failed": 0}));
+    assert_eq!(before["queue"]["attest"], 3);
+    assert!(before["oldestPending"].is_string());
+    let text = folder.text(0, &["status"]);
+    assert!(text.contains("3 to attest") && text.contains("next          provex link"), "{text}");
+    folder.text(0, &["link"]);
+    let after = folder.json(0, &["status", "--json"]);
+    assert_eq!(after["observations"], json!({"recorded": 7, "linked": 7, "pending": 0, "failed": 0}));
+    assert_eq!(after["queue"]["attest"], 0);
+    assert_eq!(after["log"]["treeSize"], 3);
+    assert!(after["oldestPending"].is_null());
+}
+
+#[test]
+fn tenants_see_nothing_of_one_another() {
+    let folder = Folder::new();
+    folder.text(0, &["prove", &examples()]);
+    folder.text(0, &["tenant", "add", "acme"]);
+    assert_eq!(folder.json(0, &["tenant", "list", "--json"]), json!({"tenants": ["acme", "default"]}));
+    assert!(folder.lines(&["--tenant", "acme", "observations", "--ndjson"]).is_empty());
+    let run = folder.json(0, &["--tenant", "acme", "prove", &examples(), "--json"]);
+    assert_eq!(run["linkages"], json!({"linked": 7, "pending": 0, "failed": 0}));
+    // The same documents give the same observations, and statements that share no leaf.
+    let of = |tenant: &str| folder.lines(&["--tenant", tenant, "observations", "--ndjson"]);
+    let (ours, theirs) = (of("default"), of("acme"));
+    let ids = |rows: &[Value]| {
+        let mut ids: Vec<_> = rows.iter().map(|row| row["observationId"].to_string()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(ids(&ours), ids(&theirs));
+    let leaves = |rows: &[Value]| -> std::collections::BTreeSet<String> {
+        rows.iter().map(|row| row["linkage"]["rekorUuid"].to_string()).collect()
+    };
+    assert!(leaves(&ours).is_disjoint(&leaves(&theirs)));
+}
+
+#[test]
+fn a_log_checkpoint_is_a_note_of_its_size() {
+    let folder = Folder::new();
+    folder.text(0, &["prove", &examples()]);
+    let note = folder.text(0, &["log", "checkpoint"]);
+    assert_eq!(note.as_bytes(), std::fs::read(folder.path("data/log/checkpoint")).unwrap());
+    let view = folder.json(0, &["log", "checkpoint", "--json"]);
+    assert_eq!(view["treeSize"], 3);
+    assert_eq!(view["note"], note);
+}

@@ -1,7 +1,7 @@
 //! How much there is, and how much waits.
 
 use provex_core::ids::TenantId;
-use provex_store::Counts;
+use provex_store::{Backlog, Counts};
 use sqlx::SqliteConnection;
 
 use crate::connection::Connections;
@@ -59,4 +59,43 @@ async fn count_failed(connection: &mut SqliteConnection, tenant: &TenantId) -> R
     .fetch_one(connection)
     .await?;
     Stored::new(&row, "attestor_submissions", &["tenant_id"]).unsigned("failed")
+}
+
+pub(crate) async fn backlog(connections: &Connections, tenant: &TenantId) -> Result<Backlog> {
+    let mut tx = connections.read_snapshot().await?;
+    tenants::require(&mut tx, tenant).await?;
+    let reasons = select_reasons(&mut tx, tenant).await?;
+    Ok(Backlog { reasons, ..count_queue(&mut tx, tenant).await? })
+}
+
+async fn count_queue(connection: &mut SqliteConnection, tenant: &TenantId) -> Result<Backlog> {
+    let row = sqlx::query(
+        "-- count_queue
+        SELECT ?1 AS tenant_id,
+            count(*) FILTER (WHERE state = 'queued' AND stage = 'attest') AS attest,
+            count(*) FILTER (WHERE state = 'queued' AND stage = 'submit') AS submit,
+            count(*) FILTER (WHERE state = 'queued' AND stage = 'link') AS link,
+            count(*) FILTER (WHERE state = 'dead') AS dead
+        FROM attestor_submissions WHERE tenant_id = ?1",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(connection)
+    .await?;
+    let row = Stored::new(&row, "attestor_submissions", &["tenant_id"]);
+    let count = |stage| row.unsigned(stage);
+    let (attest, submit, link, dead) = (count("attest")?, count("submit")?, count("link")?, count("dead")?);
+    Ok(Backlog { attest, submit, link, dead, reasons: Vec::new() })
+}
+
+async fn select_reasons(connection: &mut SqliteConnection, tenant: &TenantId) -> Result<Vec<(String, u64)>> {
+    let rows = sqlx::query(
+        "-- select_reasons
+        SELECT tenant_id, reason, count(*) AS submissions FROM attestor_submissions
+        WHERE tenant_id = ? AND reason IS NOT NULL GROUP BY reason ORDER BY submissions DESC, reason LIMIT 10",
+    )
+    .bind(tenant.as_str())
+    .fetch_all(connection)
+    .await?;
+    let stored = |row| Stored::new(row, "attestor_submissions", &["tenant_id"]);
+    rows.iter().map(|row| Ok((stored(row).get("reason")?, stored(row).unsigned("submissions")?))).collect()
 }

@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, AttestableDocument, Counts, DocumentRow, Error, Lease, LeaseToken, LinkCounts, LogCheckpoint,
-    NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
+    Answer, AttestableDocument, Backlog, Counts, DocumentRow, Error, Lease, LeaseToken, LinkCounts,
+    LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
     RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
 };
 
@@ -255,6 +255,11 @@ impl Store for SqliteStore {
     async fn counts(&self, tenant: &TenantId) -> Result<Counts, Error> {
         let counts = counts::counts(&self.connections, tenant).await;
         self.explain("counting", counts)
+    }
+
+    async fn backlog(&self, tenant: &TenantId) -> Result<Backlog, Error> {
+        let backlog = counts::backlog(&self.connections, tenant).await;
+        self.explain("counting the queue", backlog)
     }
 }
 

@@ -183,4 +183,7 @@ pub trait Store: Send + Sync {
 
     /// How much there is, and how much waits.
     async fn counts(&self, tenant: &TenantId) -> Result<Counts, Error>;
+
+    /// What waits in the queue, by stage, and why.
+    async fn backlog(&self, tenant: &TenantId) -> Result<Backlog, Error>;
 }

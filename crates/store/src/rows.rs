@@ -436,3 +436,18 @@ pub struct Counts {
     /// When the oldest observation without a linkage was recorded.
     pub oldest_pending: Option<Timestamp>,
 }
+
+/// What waits in the queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Documents to be attested.
+    pub attest: u64,
+    /// Envelopes to be submitted.
+    pub submit: u64,
+    /// Answers to be verified and linked.
+    pub link: u64,
+    /// Submissions that were given up.
+    pub dead: u64,
+    /// Why submissions wait or were given up, and how many for each reason; the most frequent first, at most ten.
+    pub reasons: Vec<(String, u64)>,
+}

@@ -5,8 +5,11 @@ mod export;
 mod init;
 mod link;
 mod list;
+mod log;
 mod prove;
 mod show;
+mod status;
+mod tenant;
 mod verify;
 
 use crate::args::{Args, Command};
@@ -31,6 +34,9 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Observations(observations) => list::observations(global, &observations).await,
             Command::Show(show) => show::run(global, &show).await,
             Command::Export(export) => export::run(global, &export).await,
+            Command::Status(json) => status::run(global, json).await,
+            Command::Tenant(command) => tenant::run(global, &command).await,
+            Command::Log(command) => log::run(global, &command).await,
             Command::Verify(verify) => verify::run(global, &verify),
         }
     })
