@@ -122,7 +122,7 @@ async fn the_same_entry_is_logged_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_writers_share_one_folder() {
+async fn several_writers_share_one_folder() {
     let test = Arc::new(TestLog::new());
     let writer = |first: u64| {
         let test = Arc::clone(&test);

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::{TestLog, copy_folder, files, submissions, submit, submit_all};
+use provex_core::dsse::Envelope;
+use provex_core::entry::HashedRekord;
 use provex_core::keys::LocalSigner;
 use provex_tlog::LogError;
 use provex_tlog::embedded::{EmbeddedLog, FolderError};
@@ -125,6 +127,9 @@ async fn another_root_at_the_same_size_is_a_fork() {
     assert_eq!(other.check().size, 300);
     let forked = history.test.copy(other.store.newest_note());
     assert!(matches!(&*refusal(&forked).await, FolderError::Forked { size: 300, .. }));
+    // Without its file, the folder is just not that of the checkpoint.
+    fs::remove_file(forked.folder.join("checkpoint")).unwrap();
+    assert!(is_behind(&*refusal(&forked).await));
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,6 +196,21 @@ async fn a_lost_checkpoint_file_comes_back_from_the_store() {
     fs::remove_file(test.folder.join("checkpoint")).unwrap();
     EmbeddedLog::create(test.config()).await.unwrap();
     assert_eq!(test.check().size, 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_too_long_for_a_bundle_is_refused_alone() {
+    let test = TestLog::new();
+    let log = Arc::new(test.open());
+    let mut batch = submissions(0..3);
+    let signature = provex_core::digest::base64(&[1; 50_000]);
+    let json = format!(r#"{{"payload":"","payloadType":"x","signatures":[{{"sig":"{signature}"}}]}}"#);
+    let envelope = Envelope::parse(json.as_bytes()).unwrap();
+    batch[1].entry = HashedRekord::of_envelope(&envelope, &batch[1].key).unwrap();
+    let answers = submit(&log, &batch).await;
+    assert!(matches!(answers[1], Err(LogError::Refused(_))));
+    assert!(answers[0].is_ok() && answers[2].is_ok());
+    assert_eq!(test.check().size, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -82,11 +82,11 @@ mod tests {
 
     #[test]
     fn proofs_are_those_of_the_whole_tree() {
-        let leaves: Vec<_> = (0..66_200_u64).map(|n| merkle::leaf_hash(&n.to_be_bytes())).collect();
+        let leaves: Vec<_> = (0..65_793_u64).map(|n| merkle::leaf_hash(&n.to_be_bytes())).collect();
         for size in 1..=600 {
             check(&leaves[..size], 0..size as u64);
         }
-        for size in [65_535, 65_536, 65_537, 65_792, 65_793, 66_200] {
+        for size in [65_535, 65_536, 65_793] {
             check(&leaves[..size], (0..size as u64).step_by(251).chain([size as u64 - 1]));
         }
     }

@@ -211,6 +211,9 @@ pub struct CheckedLog {
 /// every upper tile against the one below, the root. Partial tiles of earlier sizes may lie there until the full one
 /// does; what they hold has to be the beginning of it. No entry is there twice.
 pub fn check_log(folder: &Path, identity: &TrustedLog) -> CheckedLog {
+    // Other writers wait meanwhile: they collect partial tiles that this is about to read.
+    let lock = fs::File::open(folder).unwrap();
+    lock.lock().unwrap();
     let note = fs::read(folder.join("checkpoint")).unwrap();
     let signed = SignedCheckpoint::verify(&note, ORIGIN, &[&identity.key], &RustCrypto).unwrap();
     let size = signed.checkpoint().size;
