@@ -1,5 +1,7 @@
 //! What a parsed document is: facts about it, its claims, and what was found.
 
+use std::collections::BTreeMap;
+
 use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, ObservationId};
 use provex_core::vex::{DocumentRef, Format, Issuer, Observation};
@@ -177,6 +179,32 @@ impl Claims {
     /// The claims so far.
     pub(crate) fn list(&self) -> &[ParsedObservation] {
         &self.list
+    }
+
+    /// Reports claims that give one subject different statuses at one time. At different times they are a history.
+    pub(crate) fn report_conflicts(&self, findings: &mut Findings) {
+        let mut first = BTreeMap::new();
+        for ParsedObservation { observation, .. } in &self.list {
+            let subject = (
+                observation.vulnerability.id.as_str(),
+                observation.product.key.as_str(),
+                observation.subcomponent.as_ref().map(|component| component.key.as_str()),
+                observation.version_scope.as_deref(),
+                observation.asserted_at.as_deref(),
+            );
+            let earlier: &Observation = first.entry(subject).or_insert(observation);
+            if earlier.status != observation.status {
+                findings.add(Code::IntraDocumentConflict, || observation.locator.pointer.clone(), || {
+                    format!(
+                        "This product is `{}` here and `{}` at {} for the same vulnerability and time; both are \
+                         kept; state one, or give them different times.",
+                        observation.status.label(),
+                        earlier.status.label(),
+                        earlier.locator.pointer
+                    )
+                });
+            }
+        }
     }
 
     /// The document, once all is added.

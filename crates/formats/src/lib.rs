@@ -7,7 +7,7 @@
 //!
 //! A reader is a module with one entry point, `read(text, context)`; it leans on `typed` (members of any JSON
 //! type without losing the document), `component` and `vulnerability` (keys), `terms` (the mapping tables) and
-//! `document` (claims and their digests). To add one, name its marks in `detect` and call it in [`parse`].
+//! `document` (claims and their digests). To add one, name its marks in `detect` and call it in `read`.
 //!
 //! Everything here is pure: no files, sockets, clock, threads or randomness. Merging is not done here.
 
@@ -18,6 +18,7 @@ mod document;
 mod openvex;
 pub mod purl;
 mod report;
+mod spdx3;
 mod stated;
 pub mod terms;
 mod typed;
@@ -72,9 +73,14 @@ pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
     let carrier = detect::detect(text).map_err(|rejection| rejection.located(text))?;
     let digest = DocumentDigest::new(Digest::of(bytes));
     let context = Context { digest, max_body_bytes: limits.max_body_bytes };
-    let parsed = match carrier {
-        Carrier::OpenVex => openvex::read(text, &context),
+    read(carrier, text, &context).map_err(|rejection| rejection.located(text))
+}
+
+/// Reads a VEX document.
+fn read(carrier: Carrier, text: &str, context: &Context) -> Result<Parsed, Rejection> {
+    match carrier {
+        Carrier::OpenVex => openvex::read(text, context),
+        Carrier::Spdx3 => spdx3::read(text, context),
         other => Err(detect::unsupported(other)),
-    };
-    parsed.map_err(|rejection| rejection.located(text))
+    }
 }

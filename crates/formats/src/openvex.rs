@@ -10,7 +10,6 @@
 //! widened to the whole product.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use provex_core::vex::{
@@ -21,7 +20,7 @@ use provex_core::vex::{
 use crate::Context;
 use crate::component::{Components, Described, IdentifierType, Keyed};
 use crate::detect::OPENVEX_CONTEXT;
-use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES, Parsed, ParsedObservation};
+use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES, Parsed};
 use crate::purl;
 use crate::report::{Code, Findings, Rejection, child, quoted};
 use crate::stated::{Time, integer, is_blank};
@@ -56,7 +55,7 @@ pub(crate) fn read(text: &str, context: &Context) -> Result<Parsed, Rejection> {
     if claims.list().is_empty() {
         return Err(no_claims(&findings));
     }
-    report_conflicts(claims.list(), &mut findings);
+    claims.report_conflicts(&mut findings);
     Ok(claims.finish(facts, findings, text))
 }
 
@@ -758,31 +757,6 @@ fn report_unknown(unknown: &[Cow<'_, str>], at: &str, findings: &mut Findings) {
                 )
             },
         );
-    }
-}
-
-/// Reports statements that give one subject different statuses at one time. At different times they are a history.
-fn report_conflicts(claims: &[ParsedObservation], findings: &mut Findings) {
-    let mut first = BTreeMap::new();
-    for ParsedObservation { observation, .. } in claims {
-        let subject = (
-            observation.vulnerability.id.as_str(),
-            observation.product.key.as_str(),
-            observation.subcomponent.as_ref().map(|component| component.key.as_str()),
-            observation.asserted_at.as_deref(),
-        );
-        let earlier: &Observation = first.entry(subject).or_insert(observation);
-        if earlier.status != observation.status {
-            findings.add(Code::IntraDocumentConflict, || observation.locator.pointer.clone(), || {
-                format!(
-                    "This product is `{}` here and `{}` at {} for the same vulnerability and time; both are kept; \
-                     state one, or give them different times.",
-                    observation.status.label(),
-                    earlier.status.label(),
-                    earlier.locator.pointer
-                )
-            });
-        }
     }
 }
 

@@ -87,6 +87,9 @@ codes! {
     /// Statement dropped: an identifier, a vulnerability name or a key made of them is over 1,024 bytes.
     KeyTooLong = "key_too_long",
 
+    /// Statement dropped: its issuer withdrew it.
+    WithdrawnStatement = "withdrawn_statement",
+
     /// Kept, but the document stands alone: it has no id.
     MissingId = "missing_id",
     /// Kept without an issuer.
@@ -119,6 +122,12 @@ codes! {
     BadHash = "bad_hash",
     /// Kept: a product that identifiers of one kind name differently.
     AmbiguousProduct = "ambiguous_product",
+    /// Kept, keyed by its text: a reference to something that the document does not have.
+    DanglingRef = "dangling_ref",
+    /// Kept: two elements of one document have the same name.
+    DuplicateRef = "duplicate_ref",
+    /// Kept: the vulnerability was rejected, or its record withdrawn.
+    RejectedVulnerability = "rejected_vulnerability",
     /// Kept: not affected, and nothing says why.
     Unjustified = "unjustified",
     /// Kept without it: a justification that its format does not have.
@@ -129,6 +138,14 @@ codes! {
     MissingAction = "missing_action",
     /// Kept, all of them: two statements of one document give one subject different statuses at the same time.
     IntraDocumentConflict = "intra_document_conflict",
+    /// Kept with the status least favourable to the product: a statement that has two statuses.
+    ContradictoryStatus = "contradictory_status",
+    /// Kept: a relationship type that says nothing of the status.
+    BadRelationshipType = "bad_relationship_type",
+    /// Kept: names without the prefix of their profile.
+    UnprefixedName = "unprefixed_name",
+    /// Kept with the first: a vulnerability with several CVE ids.
+    AmbiguousVulnerability = "ambiguous_vulnerability",
     /// Some findings are left out: there are too many of one code.
     FindingsOmitted = "findings_omitted",
 }

@@ -118,6 +118,17 @@ pub fn spdx3_status(relationship: &str) -> Option<Status> {
     }
 }
 
+/// An SPDX 3 `relationshipType`, where it is that of a VEX relationship.
+pub fn spdx3_relationship(term: &str) -> Option<Status> {
+    match term {
+        "affects" => Some(Status::Affected),
+        "doesNotAffect" => Some(Status::NotAffected),
+        "fixedIn" => Some(Status::Fixed),
+        "underInvestigationFor" => Some(Status::UnderInvestigation),
+        _ => None,
+    }
+}
+
 /// An SPDX 3 `security_justificationType`.
 pub fn spdx3_justification(native: &str) -> Option<Justification> {
     let label = match native {

@@ -763,7 +763,7 @@ fn what_is_not_openvex_is_named() {
         (r#"{"document": {"tracking": {"id": "x"}}}"#, Code::UnsupportedFormat, Some(Format::Csaf)),
         (
             r#"{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"}"#,
-            Code::UnsupportedFormat,
+            Code::NoUsableStatement,
             Some(Format::Spdx3),
         ),
         (r#"{"spdxVersion": "SPDX-2.3"}"#, Code::UnsupportedFormat, None),
