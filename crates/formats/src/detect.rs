@@ -25,6 +25,8 @@ pub(crate) enum Carrier {
     Spdx2,
     /// A DSSE envelope.
     Dsse,
+    /// A Sigstore bundle.
+    Bundle,
     /// An in-toto Statement without an envelope.
     InToto,
 }
@@ -33,6 +35,7 @@ pub(crate) enum Carrier {
 pub(crate) const OPENVEX_CONTEXT: &str = "https://openvex.dev/ns";
 const SPDX3_CONTEXT: &str = "https://spdx.org/rdf/3";
 const IN_TOTO_STATEMENT: &str = "https://in-toto.io/Statement/";
+const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle";
 
 /// Whether `url` is `base` or goes on with a path below it.
 pub(crate) fn is_below(url: &str, base: &str) -> bool {
@@ -80,7 +83,7 @@ pub(crate) fn unsupported(carrier: Carrier) -> Rejection {
 }
 
 impl Carrier {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::OpenVex => "OpenVEX",
             Self::Csaf => "CSAF",
@@ -88,17 +91,18 @@ impl Carrier {
             Self::Spdx3 => "SPDX 3",
             Self::Spdx2 => "SPDX 2",
             Self::Dsse => "a DSSE envelope",
+            Self::Bundle => "a Sigstore bundle",
             Self::InToto => "an in-toto Statement",
         }
     }
 
-    const fn format(self) -> Option<Format> {
+    pub(crate) const fn format(self) -> Option<Format> {
         match self {
             Self::OpenVex => Some(Format::OpenVex),
             Self::Csaf => Some(Format::Csaf),
             Self::CycloneDx => Some(Format::CycloneDx),
             Self::Spdx3 => Some(Format::Spdx3),
-            Self::Spdx2 | Self::Dsse | Self::InToto => None,
+            Self::Spdx2 | Self::Dsse | Self::Bundle | Self::InToto => None,
         }
     }
 }
@@ -112,6 +116,7 @@ object! {
         spdx_version: Cow<'a, str> = "spdxVersion",
         payload: Cow<'a, str> = "payload",
         payload_type: Cow<'a, str> = "payloadType",
+        media_type: Cow<'a, str> = "mediaType",
         statement_type: Cow<'a, str> = "_type",
     }
 }
@@ -159,6 +164,7 @@ impl Top<'_> {
             document.csaf_version.value().is_some() || document.tracking.value().is_some()
         });
         let statement = self.statement_type.value();
+        let media_type = self.media_type.value();
         [
             (context(|url| is_below(url, OPENVEX_CONTEXT)), Carrier::OpenVex),
             (csaf, Carrier::Csaf),
@@ -166,6 +172,7 @@ impl Top<'_> {
             (context(|url| url.starts_with(SPDX3_CONTEXT)), Carrier::Spdx3),
             (self.spdx_version.value().is_some(), Carrier::Spdx2),
             (self.payload.value().is_some() && self.payload_type.value().is_some(), Carrier::Dsse),
+            (media_type.is_some_and(|kind| kind.starts_with(SIGSTORE_BUNDLE)), Carrier::Bundle),
             (statement.is_some_and(|kind| kind.starts_with(IN_TOTO_STATEMENT)), Carrier::InToto),
         ]
         .into_iter()

@@ -7,7 +7,8 @@
 //!
 //! A reader is a module with one entry point, `read(text, context)`; it leans on `typed` (members of any JSON
 //! type without losing the document), `component` and `vulnerability` (keys), `terms` (the mapping tables) and
-//! `document` (claims and their digests). To add one, name its marks in `detect` and call it in `read`.
+//! `document` (claims and their digests). To add one, name its marks in `detect` and call it in `read`. What a
+//! document comes wrapped in (`wrapper`) is opened first.
 //!
 //! Everything here is pure: no files, sockets, clock, threads or randomness. Merging is not done here.
 
@@ -23,6 +24,7 @@ mod stated;
 pub mod terms;
 mod typed;
 mod vulnerability;
+mod wrapper;
 
 use provex_core::digest::Digest;
 use provex_core::ids::DocumentDigest;
@@ -33,6 +35,7 @@ pub use crate::document::{
     DocumentFacts, KeyKind, LookupKey, MAX_KEY_BYTES, Parsed, ParsedObservation, Retirement,
 };
 pub use crate::report::{Code, Finding, Rejection};
+use crate::wrapper::{Subjects, Wrapper};
 
 /// What [`parse`] takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +58,13 @@ impl Default for ParseLimits {
 
 /// What a reader is told besides the text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Context {
+pub(crate) struct Context<'a> {
     /// SHA-256 of the received bytes.
     pub(crate) digest: DocumentDigest,
     /// [`ParseLimits::max_body_bytes`].
     pub(crate) max_body_bytes: usize,
+    /// What the wrapper that the document came in is about.
+    pub(crate) subjects: Option<&'a Subjects>,
 }
 
 /// Reads a document of any format.
@@ -72,12 +77,15 @@ pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
     let text = json::check(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
     let carrier = detect::detect(text).map_err(|rejection| rejection.located(text))?;
     let digest = DocumentDigest::new(Digest::of(bytes));
-    let context = Context { digest, max_body_bytes: limits.max_body_bytes };
-    read(carrier, text, &context).map_err(|rejection| rejection.located(text))
+    let context = Context { digest, max_body_bytes: limits.max_body_bytes, subjects: None };
+    match Wrapper::of(carrier) {
+        Some(wrapper) => wrapper.read(text, &context),
+        None => read(carrier, text, &context).map_err(|rejection| rejection.located(text)),
+    }
 }
 
-/// Reads a VEX document.
-fn read(carrier: Carrier, text: &str, context: &Context) -> Result<Parsed, Rejection> {
+/// Reads a VEX document, as received or as a wrapper held it.
+pub(crate) fn read(carrier: Carrier, text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
     match carrier {
         Carrier::OpenVex => openvex::read(text, context),
         Carrier::Spdx3 => spdx3::read(text, context),

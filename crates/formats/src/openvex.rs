@@ -27,12 +27,13 @@ use crate::stated::{Time, integer, is_blank};
 use crate::terms;
 use crate::typed::{Entries, Member, Number, Shape, object};
 use crate::vulnerability::vulnerability;
+use crate::wrapper::Subjects;
 
 /// `scheme` of the issuer, whose id is the `author`.
 const ISSUER_SCHEME: &str = "openvex";
 
 /// Reads a document whose `@context` is OpenVEX's.
-pub(crate) fn read(text: &str, context: &Context) -> Result<Parsed, Rejection> {
+pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
     let document = match serde_json::from_str::<Member<Document<'_>>>(text) {
         Ok(Member::Value(document)) => document,
         Ok(_) => {
@@ -213,7 +214,7 @@ impl Statement<'_> {
 /// What the document says of itself, and its statements.
 fn facts<'a>(
     document: Document<'a>,
-    context: &Context,
+    context: &Context<'_>,
     findings: &mut Findings,
 ) -> Result<(DocumentFacts, Form, Vec<Member<Statement<'a>>>), Rejection> {
     let Member::Value(statements) = document.statements else {
@@ -354,6 +355,8 @@ struct Targets {
     products: Vec<(Placed, Option<Vec<Placed>>)>,
     /// The subcomponents that the statement lists for the products that list none.
     shared: Option<Vec<Placed>>,
+    /// Whether the statement lists no products, so that it is about the subjects of its wrapper.
+    inherits: bool,
 }
 
 impl Targets {
@@ -366,6 +369,7 @@ impl Targets {
 
 struct Reader<'a> {
     form: Form,
+    subjects: Option<&'a Subjects>,
     issuer: Option<Arc<Issuer>>,
     document: Arc<DocumentRef>,
     stated_at: Option<String>,
@@ -375,9 +379,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(facts: &DocumentFacts, form: Form, context: &Context, findings: Findings) -> Self {
+    fn new(facts: &DocumentFacts, form: Form, context: &Context<'a>, findings: Findings) -> Self {
         Self {
             form,
+            subjects: context.subjects,
             issuer: facts.issuer.clone().map(Arc::new),
             document: Arc::new(facts.reference()),
             stated_at: facts.stated_at.clone(),
@@ -436,7 +441,7 @@ impl<'a> Reader<'a> {
             asserted_at_source,
             last_updated: last_updated.text(),
         };
-        self.claims_of(&said, targets)
+        self.claims_of(at, &said, targets)
     }
 
     fn vulnerability(&mut self, at: &str, member: Member<Named<'a>>) -> Option<Vulnerability> {
@@ -498,11 +503,13 @@ impl<'a> Reader<'a> {
             self.expect_form(form, Form::V001, || format!("{at}/subcomponents"));
         }
         let shared = self.subcomponents(at, Form::V001, shared);
+        let inherits = !products.is_stated() || products.value().is_some_and(Vec::is_empty);
+        let inherits = inherits && self.subjects.is_some_and(|subjects| !subjects.components().is_empty());
         let listed = match products {
             Member::Value(list) => list,
             Member::Absent | Member::Wrong(_) => Vec::new(),
         };
-        if listed.is_empty() {
+        if listed.is_empty() && !inherits {
             let message = "The statement has no products and was dropped; list at least one product.";
             self.findings.add(Code::MissingProduct, || format!("{at}/products"), || message.to_owned());
             return None;
@@ -511,10 +518,16 @@ impl<'a> Reader<'a> {
         for (m, product) in listed.into_iter().enumerate() {
             let pointer = format!("{at}/products/{m}");
             let Some((component, own)) = self.component(&pointer, form, product) else { continue };
+            if self.subjects.is_some_and(|subjects| !subjects.include(&component)) {
+                let message = "The product is no subject of the in-toto Statement, which says nothing of it, and was \
+                               dropped; list it among the subjects.";
+                self.findings.add(Code::NotASubject, || pointer, || message.to_owned());
+                continue;
+            }
             let own = self.subcomponents(&pointer, Form::V020, own);
             products.push((Placed { pointer, component }, own));
         }
-        Some(Targets { products, shared })
+        Some(Targets { products, shared, inherits })
     }
 
     /// The subcomponents listed at `at`; `None` if none are, so that the claim is about the whole product.
@@ -672,7 +685,10 @@ impl<'a> Reader<'a> {
     }
 
     /// One claim for each product, or for each of its subcomponents.
-    fn claims_of(&mut self, said: &Said<'a>, targets: Targets) -> Result<(), Rejection> {
+    fn claims_of(&mut self, at: &str, said: &Said<'a>, targets: Targets) -> Result<(), Rejection> {
+        if targets.inherits {
+            return self.inherited_claims(at, said, targets.shared.as_deref());
+        }
         for (product, own) in targets.products {
             match (own, &targets.shared) {
                 (Some(own), _) => {
@@ -695,6 +711,28 @@ impl<'a> Reader<'a> {
                     let locator = Locator { pointer: product.pointer, index: 0 };
                     self.claim(said, locator, &product.component, None)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// One claim for each subject, or for each subcomponent of each: all come from the statement as a whole.
+    fn inherited_claims(
+        &mut self,
+        at: &str,
+        said: &Said<'a>,
+        shared: Option<&[Placed]>,
+    ) -> Result<(), Rejection> {
+        let mut index = 0..;
+        let mut locator = || Locator { pointer: at.to_owned(), index: index.next().unwrap_or_default() };
+        for product in self.subjects.map(Subjects::components).unwrap_or_default() {
+            match shared {
+                Some(shared) => {
+                    for part in shared {
+                        self.claim(said, locator(), product, Some(&part.component))?;
+                    }
+                }
+                None => self.claim(said, locator(), product, None)?,
             }
         }
         Ok(())
@@ -761,10 +799,11 @@ fn report_unknown(unknown: &[Cow<'_, str>], at: &str, findings: &mut Findings) {
 }
 
 /// Codes that say why a statement has no claim.
-const DROPPED: [Code; 7] = [
+const DROPPED: [Code; 8] = [
     Code::BadStatement,
     Code::MissingVulnerability,
     Code::MissingProduct,
+    Code::NotASubject,
     Code::NestedSubcomponents,
     Code::MissingStatus,
     Code::UnknownStatus,

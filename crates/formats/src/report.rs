@@ -67,6 +67,10 @@ codes! {
     UnsupportedFormat = "unsupported_format",
     /// Rejected: the marks of several formats; which of them is read would depend on the reader.
     AmbiguousFormat = "ambiguous_format",
+    /// Rejected: the payload of an envelope is no base64.
+    BadBase64 = "bad_base64",
+    /// Rejected: what the predicate is and what the predicate type says that it is differ.
+    PredicateMismatch = "predicate_mismatch",
     /// Rejected: no statement is left that makes a claim.
     NoUsableStatement = "no_usable_statement",
     /// Rejected: so many claims, or claims so long, that they would take more memory than is allowed.
@@ -89,6 +93,8 @@ codes! {
 
     /// Statement dropped: its issuer withdrew it.
     WithdrawnStatement = "withdrawn_statement",
+    /// Product dropped: it is no subject of the in-toto Statement, which speaks for its subjects only.
+    NotASubject = "not_a_subject",
 
     /// Kept, but the document stands alone: it has no id.
     MissingId = "missing_id",
@@ -146,6 +152,12 @@ codes! {
     UnprefixedName = "unprefixed_name",
     /// Kept with the first: a vulnerability with several CVE ids.
     AmbiguousVulnerability = "ambiguous_vulnerability",
+    /// Kept: an envelope without a signature.
+    MissingSignature = "missing_signature",
+    /// Kept: base64 in another alphabet than the standard one, or without padding.
+    LooseBase64 = "loose_base64",
+    /// Kept without it: a subject of an in-toto Statement that nothing identifies, or no subject at all.
+    BadSubject = "bad_subject",
     /// Some findings are left out: there are too many of one code.
     FindingsOmitted = "findings_omitted",
 }

@@ -64,7 +64,7 @@ object! {
 }
 
 /// Reads a document whose `@context` is SPDX 3's.
-pub(crate) fn read(text: &str, context: &Context) -> Result<Parsed, Rejection> {
+pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
     let root = match serde_json::from_str::<Member<Node<'_>>>(text) {
         Ok(Member::Value(root)) => root,
         Ok(_) => {
@@ -162,7 +162,7 @@ struct Reader<'g> {
 }
 
 impl<'g> Reader<'g> {
-    fn new(graph: &'g Graph<'g>, context: &Context) -> Self {
+    fn new(graph: &'g Graph<'g>, context: &Context<'_>) -> Self {
         let withdrawn = graph.nodes().map(|(_, node)| node).filter(|node| node.is_withdrawn());
         let document = DocumentRef {
             format: Format::Spdx3,
@@ -192,7 +192,7 @@ impl<'g> Reader<'g> {
     }
 
     /// What the document says of itself: its `SpdxDocument`, the first if there are several.
-    fn facts(&mut self, root: &'g Node<'g>, context: &Context) -> DocumentFacts {
+    fn facts(&mut self, root: &'g Node<'g>, context: &Context<'_>) -> DocumentFacts {
         let document = self.graph.nodes().find(|(_, node)| node.is_a("SpdxDocument"));
         let mut id = None;
         if let Some((at, node)) = document {

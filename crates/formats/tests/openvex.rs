@@ -768,7 +768,7 @@ fn what_is_not_openvex_is_named() {
         ),
         (r#"{"spdxVersion": "SPDX-2.3"}"#, Code::UnsupportedFormat, None),
         (r#"{"payloadType": "x", "payload": ""}"#, Code::UnsupportedFormat, None),
-        (r#"{"_type": "https://in-toto.io/Statement/v1"}"#, Code::UnsupportedFormat, None),
+        (r#"{"_type": "https://in-toto.io/Statement/v1"}"#, Code::UnknownFormat, None),
         (r#"{"@context": "https://openvex.dev/ns", "bomFormat": "CycloneDX"}"#, Code::AmbiguousFormat, None),
     ] {
         let rejection = rejected(text);
