@@ -57,6 +57,33 @@ pub(crate) enum Command {
     /// Look at the embedded log.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Show or rotate keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Show the keys that sign and have signed attestations.
+    Show {
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Sign with another key from now on; the old one stays as a retired public key and keeps verifying.
+    Rotate {
+        /// Begin a new embedded log under a new key and origin instead; the old one stays trusted up to now.
+        #[arg(long, conflicts_with = "signing_key")]
+        log: bool,
+        /// With --log: the new log's origin [default: made from its key].
+        #[arg(long, value_name = "HOST", requires = "log")]
+        origin: Option<String>,
+        /// The new key: PKCS#8 PEM, encrypted or not, or a cosign key [default: a fresh one].
+        #[arg(long, value_name = "FILE")]
+        signing_key: Option<PathBuf>,
+        /// The file whose first line is that key's password [default: ask on the terminal].
+        #[arg(long, value_name = "FILE", requires = "signing_key")]
+        password_file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -140,6 +167,18 @@ pub(crate) struct Init {
     /// The embedded log's origin, a bare host name, for ever [default: made from the log's key].
     #[arg(long, value_name = "HOST")]
     pub(crate) origin: Option<String>,
+    #[command(flatten)]
+    pub(crate) key: SigningKey,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct SigningKey {
+    /// Sign with this key instead of a fresh one: PKCS#8 PEM, encrypted or not, or a cosign key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signing_key: Option<PathBuf>,
+    /// The file whose first line is that key's password [default: ask on the terminal].
+    #[arg(long, value_name = "FILE", requires = "signing_key")]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Group)]

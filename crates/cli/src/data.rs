@@ -86,7 +86,7 @@ impl DataFolder {
     /// Opens the folder, or makes it first if there is none.
     pub(crate) async fn open_or_init(path: &Path) -> Result<Self, Failure> {
         if !path.join("provex.toml").exists() {
-            init(path, None).await?;
+            init(path, None, None).await?;
         }
         Self::open(path)
     }
@@ -123,7 +123,14 @@ impl DataFolder {
 
     /// The key that signs attestations.
     pub(crate) fn signer(&self) -> Result<LocalSigner, Failure> {
-        Ok(private_key(&self.path.join("keys/attest.pem"))?)
+        let keys = self.path.join("keys");
+        let signer = private_key(&keys.join("attest.pem"))?;
+        // A rotation that was killed between the two files is finished here.
+        if public_key(&keys.join("attest.pub"))? != *signer.public_key() {
+            retire(&keys, "attest")?;
+            write_file(&keys.join("attest.pub"), signer.public_key().to_pem().as_bytes(), 0o644)?;
+        }
+        Ok(signer)
     }
 
     /// The key that makes payloads unguessable.
@@ -164,6 +171,12 @@ impl DataFolder {
     /// The folder's embedded log.
     pub(crate) fn log(&self, pipeline: &Pipeline) -> Result<Arc<dyn TransparencyLog>, Failure> {
         let signer = private_key(&self.path.join("keys/log.pem"))?;
+        if self.path.join("keys/log.next.pem").exists() {
+            return Err(anyhow!(
+                "a rotation of the log was interrupted: run `provex key rotate --log` again"
+            )
+            .into());
+        }
         let known = self.trusted_root.logs.iter().find(|log| log.key.key == *signer.public_key());
         let identity = known.ok_or_else(|| {
             anyhow!(
@@ -191,7 +204,11 @@ pub(crate) struct Initialised {
 }
 
 /// Makes what the folder lacks: keys, trust, database, log.
-pub(crate) async fn init(path: &Path, origin: Option<&str>) -> Result<Initialised, Failure> {
+pub(crate) async fn init(
+    path: &Path,
+    origin: Option<&str>,
+    given: Option<LocalSigner>,
+) -> Result<Initialised, Failure> {
     if let Some(origin) = origin {
         check_origin(origin)?;
     }
@@ -202,12 +219,14 @@ pub(crate) async fn init(path: &Path, origin: Option<&str>) -> Result<Initialise
     let lock = open_lock(&lock_path)?;
     lock.lock().with_context(|| lock_path.display().to_string())?;
     let existed = path.join("provex.toml").exists();
-    let attest = ensure_key(&keys, "attest", random_p256)?;
-    let log = ensure_key(&keys, "log", || {
-        let mut bytes = [0; 32];
-        System.random(&mut bytes);
-        LocalSigner::ed25519_from_random(&bytes)
-    })?;
+    let wanted = given.as_ref().map(|signer| signer.public_key().clone());
+    let attest = ensure_key(&keys, "attest", || given.unwrap_or_else(random_p256))?;
+    if wanted.is_some_and(|wanted| wanted != *attest.public_key()) {
+        return Err(Failure::call(
+            "the folder signs with another key already; `provex key rotate` changes it",
+        ));
+    }
+    let log = ensure_key(&keys, "log", || LocalSigner::ed25519_from_random(&random_bytes()))?;
     ensure_salt(&keys.join("salt.key"))?;
     let identity = ensure_trust(path, origin, log.public_key())?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path.join("provex.db")).await?);
@@ -217,10 +236,109 @@ pub(crate) async fn init(path: &Path, origin: Option<&str>) -> Result<Initialise
         EmbeddedLog::create(config).await.map_err(|e| anyhow!("{e}"))?;
     }
     if !existed {
-        write_new(&path.join("provex.toml"), CONFIG.as_bytes(), 0o644)?;
+        write_file(&path.join("provex.toml"), CONFIG.as_bytes(), 0o644)?;
     }
     let key = attest.public_key().fingerprint().to_hex();
     Ok(Initialised { origin: identity.origin().to_owned(), key, existed })
+}
+
+/// What a rotation did.
+pub(crate) struct Rotated {
+    /// SHA-256 of the new key's SPKI.
+    pub(crate) new: String,
+    /// Where the old public key is now.
+    pub(crate) retired: PathBuf,
+}
+
+/// Takes the folder for a change of keys: nobody works on it meanwhile.
+fn alone(path: &Path) -> Result<File, Failure> {
+    let lock_path = path.join(".work.lock");
+    let lock = open_lock(&lock_path)?;
+    lock.try_lock()
+        .map_err(|_| anyhow!("another provex works on {}; try again when it has ended", path.display()))?;
+    Ok(lock)
+}
+
+/// Signs with another key from now on. The old public key is kept first, so that a kill in between loses none.
+pub(crate) fn rotate_attest(path: &Path, given: Option<LocalSigner>) -> Result<Rotated, Failure> {
+    DataFolder::open(path)?.signer()?;
+    let _alone = alone(path)?;
+    let keys = path.join("keys");
+    let signer = given.unwrap_or_else(random_p256);
+    let retired = retire(&keys, "attest")?;
+    let pem = signer.to_pkcs8_pem().context("encoding the key")?;
+    write_file(&keys.join("attest.pem"), pem.as_bytes(), 0o600)?;
+    write_file(&keys.join("attest.pub"), signer.public_key().to_pem().as_bytes(), 0o644)?;
+    Ok(Rotated { new: signer.public_key().fingerprint().to_hex(), retired })
+}
+
+/// Begins a new embedded log: a new key, a new origin, a new folder. The old log stays trusted, its window ends now,
+/// and its folder moves to `log-<origin>`. `keys/log.next.pem` stands while this goes on: killed, it is run again.
+pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<String, Failure> {
+    if let Some(origin) = origin {
+        check_origin(origin)?;
+    }
+    let folder = DataFolder::open(path)?;
+    let _alone = alone(path)?;
+    let keys = path.join("keys");
+    let next = ensure_key(&keys, "log.next", || LocalSigner::ed25519_from_random(&random_bytes()))?;
+    let old_key = private_key(&keys.join("log.pem"))?;
+    let mut root = folder.trusted_root;
+    if !root.logs.iter().any(|log| log.key.key == *next.public_key()) {
+        let now = Timestamp::from_unix_seconds(System.now().as_unix_seconds()).context("the clock is off")?;
+        let log = new_log(origin, next.public_key())?;
+        if root.logs.iter().any(|known| known.origin() == log.origin()) {
+            return Err(Failure::call(format!(
+                "`{}` is the name of a log that was here before",
+                log.origin()
+            )));
+        }
+        let old = root.logs.iter_mut().filter(|log| log.key.key == *old_key.public_key());
+        old.for_each(|log| log.valid_until = Some(now));
+        root.logs.push(log);
+        write_file(&path.join("trusted_root.json"), root.to_json().as_bytes(), 0o644)?;
+    }
+    let log = root.logs.iter().find(|log| log.key.key == *next.public_key());
+    let log = log.ok_or_else(|| anyhow!("trusted_root.json does not know the new log"))?.clone();
+    write_file(&path.join("signing_config.json"), SigningConfig::embedded(&log).to_json().as_bytes(), 0o644)?;
+    // Killed after the new key took its place, only the last step is left.
+    if old_key.public_key() != next.public_key() {
+        let old = root.logs.iter().find(|log| log.key.key == *old_key.public_key());
+        if let Some(moved) = old.map(|old| path.join(format!("log-{}", old.origin())))
+            && !moved.exists()
+        {
+            fs::rename(path.join("log"), &moved).with_context(|| moved.display().to_string())?;
+        }
+        retire(&keys, "log")?;
+    }
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path.join("provex.db")).await?);
+    let pem = next.to_pkcs8_pem().context("encoding the key")?;
+    let public = next.public_key().to_pem();
+    let config = log_config(path, log.clone(), next, store);
+    EmbeddedLog::create(config).await.map_err(|e| anyhow!("{e}"))?;
+    write_file(&keys.join("log.pem"), pem.as_bytes(), 0o600)?;
+    write_file(&keys.join("log.pub"), public.as_bytes(), 0o644)?;
+    for name in ["log.next.pub", "log.next.pem"] {
+        let path = keys.join(name);
+        fs::remove_file(&path).with_context(|| path.display().to_string())?;
+    }
+    Ok(log.origin().to_owned())
+}
+
+/// Copies `<name>.pub` to `<name>-<first 8 hex of its SHA-256>.pub`.
+fn retire(keys: &Path, name: &str) -> Result<PathBuf, Failure> {
+    let key = public_key(&keys.join(format!("{name}.pub")))?;
+    let path = keys.join(format!("{name}-{}.pub", &key.fingerprint().to_hex()[..8]));
+    write_file(&path, key.to_pem().as_bytes(), 0o644)?;
+    Ok(path)
+}
+
+/// A log that begins now: its origin as given, else made from its key.
+fn new_log(origin: Option<&str>, key: &PublicKey) -> Result<TrustedLog, Failure> {
+    let by_key = format!("log-{}.provex.internal", &key.fingerprint().to_hex()[..8]);
+    let start = System.now().as_unix_seconds() - ONE_DAY_SECONDS;
+    let start = Timestamp::from_unix_seconds(start).context("the clock is off")?;
+    Ok(TrustedLog::embedded(origin.unwrap_or(&by_key), key.clone(), start))
 }
 
 /// The public keys of a folder that may have nothing else.
@@ -281,12 +399,12 @@ fn ensure_key(keys: &Path, name: &str, make: impl FnOnce() -> LocalSigner) -> Re
     let private = keys.join(format!("{name}.pem"));
     if !private.exists() {
         let pem = make().to_pkcs8_pem().context("encoding a fresh key")?;
-        write_new(&private, pem.as_bytes(), 0o600)?;
+        write_file(&private, pem.as_bytes(), 0o600)?;
     }
     let signer = private_key(&private)?;
     let public = keys.join(format!("{name}.pub"));
     if !public.exists() {
-        write_new(&public, signer.public_key().to_pem().as_bytes(), 0o644)?;
+        write_file(&public, signer.public_key().to_pem().as_bytes(), 0o644)?;
     }
     Ok(signer)
 }
@@ -308,7 +426,7 @@ fn random_bytes<const N: usize>() -> [u8; N] {
 
 fn ensure_salt(path: &Path) -> Result<(), Failure> {
     if !path.exists() {
-        write_new(path, &random_bytes::<32>(), 0o600)?;
+        write_file(path, &random_bytes::<32>(), 0o600)?;
     }
     Ok(())
 }
@@ -317,11 +435,8 @@ fn ensure_salt(path: &Path) -> Result<(), Failure> {
 fn ensure_trust(path: &Path, origin: Option<&str>, key: &PublicKey) -> Result<TrustedLog, Failure> {
     let root_path = path.join("trusted_root.json");
     if !root_path.exists() {
-        let by_key = format!("log-{}.provex.internal", &key.fingerprint().to_hex()[..8]);
-        let start = System.now().as_unix_seconds() - ONE_DAY_SECONDS;
-        let start = Timestamp::from_unix_seconds(start).context("the clock is off")?;
-        let log = TrustedLog::embedded(origin.unwrap_or(&by_key), key.clone(), start);
-        write_new(&root_path, TrustedRoot { logs: vec![log] }.to_json().as_bytes(), 0o644)?;
+        let log = new_log(origin, key)?;
+        write_file(&root_path, TrustedRoot { logs: vec![log] }.to_json().as_bytes(), 0o644)?;
     }
     let root = TrustedRoot::parse(&read(&root_path)?).with_context(|| root_path.display().to_string())?;
     let known = root.logs.iter().find(|log| log.key.key == *key);
@@ -335,7 +450,7 @@ fn ensure_trust(path: &Path, origin: Option<&str>, key: &PublicKey) -> Result<Tr
     }
     let config_path = path.join("signing_config.json");
     if !config_path.exists() {
-        write_new(&config_path, SigningConfig::embedded(log).to_json().as_bytes(), 0o644)?;
+        write_file(&config_path, SigningConfig::embedded(log).to_json().as_bytes(), 0o644)?;
     }
     Ok(log.clone())
 }
@@ -346,7 +461,7 @@ fn private_key(path: &Path) -> Result<LocalSigner, anyhow::Error> {
 }
 
 /// Reads a file that nobody else may read.
-fn read_secret(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
+pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
     let mode = fs::metadata(path).with_context(|| path.display().to_string())?.permissions().mode();
     if mode & 0o077 != 0 {
         bail!("{0} can be read by others (mode {1:o}): `chmod 600 {0}`", path.display(), mode & 0o777);
@@ -358,8 +473,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
     fs::read(path).with_context(|| path.display().to_string())
 }
 
-/// Writes a file that is not there yet, whole or not at all: under another name first, then renamed.
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
+/// Writes a file, whole or not at all: under another name first, then renamed.
+fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
     let context = || format!("cannot write {}", path.display());
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");

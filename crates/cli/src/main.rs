@@ -6,6 +6,7 @@ mod data;
 mod environment;
 mod failure;
 mod inputs;
+mod keyfile;
 mod output;
 mod run;
 

@@ -230,11 +230,18 @@ impl LocalSigner {
     /// # Errors
     /// [`KeyError::Pem`] or [`KeyError::PrivateKey`].
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, KeyError> {
-        let der = pem_decode(pem, PRIVATE_LABEL)?;
-        if let Ok(secret) = p256::SecretKey::from_pkcs8_der(&der) {
+        Self::from_pkcs8_der(&pem_decode(pem, PRIVATE_LABEL)?)
+    }
+
+    /// Reads an unencrypted PKCS#8 DER private key, P-256 or Ed25519.
+    ///
+    /// # Errors
+    /// [`KeyError::PrivateKey`].
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
+        if let Ok(secret) = p256::SecretKey::from_pkcs8_der(der) {
             return Ok(Self::p256(secret.into()));
         }
-        ed25519_dalek::SigningKey::from_pkcs8_der(&der)
+        ed25519_dalek::SigningKey::from_pkcs8_der(der)
             .map(Self::ed25519)
             .map_err(|_| KeyError::PrivateKey { algorithm: "P-256 or Ed25519" })
     }
@@ -288,7 +295,10 @@ impl Signer for LocalSigner {
 }
 
 /// The DER inside one PEM block of this label (RFC 7468), white space around it allowed, nothing else.
-fn pem_decode(pem: &str, label: &'static str) -> Result<Vec<u8>, KeyError> {
+///
+/// # Errors
+/// [`KeyError::Pem`].
+pub fn pem_decode(pem: &str, label: &'static str) -> Result<Vec<u8>, KeyError> {
     let bad = || KeyError::Pem { label };
     let inner = pem
         .trim()

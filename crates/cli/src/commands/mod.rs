@@ -3,6 +3,7 @@
 mod check;
 mod export;
 mod init;
+mod key;
 mod link;
 mod list;
 mod log;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Export(export) => export::run(global, &export).await,
             Command::Status(json) => status::run(global, json).await,
             Command::Tenant(command) => tenant::run(global, &command).await,
+            Command::Key(command) => key::run(global, &command).await,
             Command::Log(command) => log::run(global, &command).await,
             Command::Verify(verify) => verify::run(global, &verify),
         }

@@ -7,7 +7,8 @@ use provex_core::json::{self, Limits};
 use provex_core::keys::{PublicKey, RustCrypto};
 use provex_core::proof::Proof;
 use provex_core::trusted_root::TrustedRoot;
-use provex_core::verify::{VerifiedEntry, VerifiedProof, Verifier};
+use provex_core::verify::{self, VerifiedEntry, VerifiedProof, Verifier};
+use provex_tlog::embedded;
 use serde_json::{Value, json};
 
 use crate::args::{Global, Verify};
@@ -19,12 +20,22 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
     let keys = keys(global, args)?;
     let trusted_root = trusted_root(global, args)?;
     let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &RustCrypto };
+    let kept = args.checkpoint.as_deref().map(data::read).transpose()?;
+    let folder = args.log.clone().unwrap_or_else(|| global.data.join("log"));
     let mut done = Done::Yes;
     for path in &args.files {
         let bytes = data::read(path)?;
-        match verify(&bytes, verifier) {
-            Ok(verified) => print(path, &verified, args.json.json)?,
-            Err(reason) => {
+        let verified = verify(&bytes, verifier).and_then(|verified| {
+            let grew =
+                kept.as_deref().map(|note| append_only(note, &folder, &verified, verifier)).transpose()?;
+            Ok((verified, grew))
+        });
+        match verified {
+            Ok((verified, grew)) => print(path, &verified, grew, args.json.json)?,
+            Err(Reason::Unchecked(reason)) => {
+                return Err(Failure::Unchecked(anyhow::anyhow!("{}: {reason}", path.display())));
+            }
+            Err(Reason::NotTrue(reason)) => {
                 done = Done::NotAll;
                 print_refused(path, &reason, args.json.json)?;
             }
@@ -47,15 +58,57 @@ impl Verified {
     }
 }
 
+/// Why a file is not accepted, in words.
+enum Reason {
+    /// It does not hold.
+    NotTrue(String),
+    /// Something to check it with could not be read.
+    Unchecked(String),
+}
+
+impl From<String> for Reason {
+    fn from(reason: String) -> Self {
+        Self::NotTrue(reason)
+    }
+}
+
+/// Checks that the log only grew between a checkpoint kept from before and the verified one; gives the kept size.
+fn append_only(
+    note: &[u8],
+    folder: &Path,
+    verified: &Verified,
+    verifier: Verifier<'_>,
+) -> Result<u64, Reason> {
+    let now = &verified.entry().checkpoint;
+    let id = verified.entry().entry.log_id;
+    let log =
+        verifier.trusted_root.log(&id).ok_or_else(|| "the trusted root does not know the log".to_owned())?;
+    let kept =
+        verifier.checkpoint(log, note).map_err(|error| format!("the kept checkpoint: {}", chain(error)))?;
+    let (old, new) = (kept.checkpoint().size, now.checkpoint().size);
+    let proof = if old == new || old == 0 || new == 0 {
+        Vec::new()
+    } else {
+        embedded::consistency_proof(folder, log, old.min(new), old.max(new)).map_err(|error| {
+            Reason::Unchecked(format!(
+                "the checkpoints of size {old} and {new} are connected by the log's tiles only, and {} has none that \
+                 do ({error}): give --log DIR",
+                folder.display()
+            ))
+        })?
+    };
+    verify::append_only(Some(&kept), now, &proof).map_err(|error| chain(error).into()).map(|_| old)
+}
+
 /// Verifies a proof or a bundle, told apart by their members. In words, why it does not hold.
-fn verify(bytes: &[u8], verifier: Verifier<'_>) -> Result<Verified, String> {
+fn verify(bytes: &[u8], verifier: Verifier<'_>) -> Result<Verified, Reason> {
     let text = json::check(bytes, &Limits::own()).map_err(|e| format!("not strict JSON: {e}"))?;
     if json::raw_at(text, "/schema").is_some() {
         let proof = Proof::parse(bytes).map_err(chain)?;
-        verifier.proof(&proof).map(|proof| Verified::Proof(Box::new(proof))).map_err(chain)
+        verifier.proof(&proof).map(|proof| Verified::Proof(Box::new(proof))).map_err(|e| chain(e).into())
     } else {
         let bundle = Bundle::parse(bytes).map_err(chain)?;
-        verifier.bundle(&bundle).map(|entry| Verified::Bundle(Box::new(entry))).map_err(chain)
+        verifier.bundle(&bundle).map(|entry| Verified::Bundle(Box::new(entry))).map_err(|e| chain(e).into())
     }
 }
 
@@ -93,9 +146,9 @@ fn trusted_root(global: &Global, args: &Verify) -> Result<TrustedRoot, Failure> 
         .map_err(|error| Failure::Call(anyhow::Error::new(error).context(path.display().to_string())))
 }
 
-fn print(path: &Path, verified: &Verified, json: bool) -> Result<(), Failure> {
+fn print(path: &Path, verified: &Verified, grew: Option<u64>, json: bool) -> Result<(), Failure> {
     if json {
-        return output::json(&view(path, verified));
+        return output::json(&view(path, verified, grew));
     }
     output::line(&format!("{}: holds", path.display()))?;
     if let Verified::Proof(proof) = verified {
@@ -108,7 +161,10 @@ fn print(path: &Path, verified: &Verified, json: bool) -> Result<(), Failure> {
         "  logged in    {} at index {}, under its checkpoint of size {}",
         checkpoint.origin, entry.entry.log_index, checkpoint.size
     ))?;
-    output::line("  append-only  not checked: no earlier checkpoint was given")?;
+    match grew {
+        Some(size) => output::line(&format!("  append-only  since the kept checkpoint of size {size}"))?,
+        None => output::line("  append-only  not checked: no kept checkpoint was given")?,
+    }
     output::line("  time         no trusted time")
 }
 
@@ -131,7 +187,7 @@ fn print_observation(proof: &VerifiedProof) -> Result<(), Failure> {
     output::line(&format!("  in a set     index {} of {}", proof.set_index, proof.set_size))
 }
 
-fn view(path: &Path, verified: &Verified) -> Value {
+fn view(path: &Path, verified: &Verified, grew: Option<u64>) -> Value {
     let entry = verified.entry();
     let checkpoint = entry.checkpoint.checkpoint();
     let observation = match verified {
@@ -150,7 +206,7 @@ fn view(path: &Path, verified: &Verified) -> Value {
         "rekorUuid": entry.entry.rekor_uuid.to_hex(),
         "treeSize": checkpoint.size,
         "treeRoot": checkpoint.root.to_hex(),
-        "appendOnly": Value::Null,
+        "appendOnlySince": grew,
         "trustedTime": Value::Null,
         "reason": Value::Null,
     })

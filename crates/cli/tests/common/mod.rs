@@ -1,5 +1,5 @@
 //! Runs the real binary on a data folder of its own.
-#![allow(dead_code, unreachable_pub)] // each test file uses its part
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses its part
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

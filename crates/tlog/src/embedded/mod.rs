@@ -133,7 +133,11 @@ pub fn newest_checkpoint(folder: &Path, log: &TrustedLog) -> Result<SignedCheckp
     folder::read_checkpoint(folder, log)
 }
 
-fn consistency_proof(
+/// The consistency proof between two sizes of an embedded log, read from its folder alone.
+///
+/// # Errors
+/// [`LogError`] for sizes that were never there, or tiles that cannot be read.
+pub fn consistency_proof(
     folder: &Path,
     log: &TrustedLog,
     old_size: u64,

@@ -1,0 +1,54 @@
+//! `provex key`
+
+use provex_core::keys::Signer as _;
+use serde_json::json;
+
+use crate::args::{Global, Json, KeyCommand};
+use crate::data::{self, DataFolder, Rotated};
+use crate::failure::{Done, Failure};
+use crate::output;
+
+pub(super) async fn run(global: &Global, command: &KeyCommand) -> Result<Done, Failure> {
+    match command {
+        KeyCommand::Show { json } => show(global, *json),
+        KeyCommand::Rotate { log: true, origin, .. } => {
+            let origin = data::rotate_log(&global.data, origin.as_deref()).await?;
+            output::line(&format!("new log      {origin}"))?;
+            output::line("old entries  keep verifying: trusted_root.json has both logs; hand it out again")?;
+            Ok(Done::Yes)
+        }
+        KeyCommand::Rotate { signing_key, password_file, .. } => {
+            let given =
+                signing_key.as_deref().map(|path| crate::keyfile::read(path, password_file.as_deref()));
+            rotated(&data::rotate_attest(&global.data, given.transpose()?)?)
+        }
+    }
+}
+
+fn rotated(rotated: &Rotated) -> Result<Done, Failure> {
+    output::line(&format!("new key      sha256 {}", rotated.new))?;
+    output::line(&format!(
+        "retired      {} (keep it: it verifies what it signed)",
+        rotated.retired.display()
+    ))?;
+    Ok(Done::Yes)
+}
+
+fn show(global: &Global, json: Json) -> Result<Done, Failure> {
+    let folder = DataFolder::open(&global.data)?;
+    let active = folder.signer()?.public_key().fingerprint();
+    let keys = folder.public_keys()?;
+    let key_view = |key: &provex_core::keys::PublicKey| {
+        let state = if key.fingerprint() == active { "active" } else { "retired" };
+        json!({"keyFingerprint": key.fingerprint().to_hex(), "state": state, "pem": key.to_pem()})
+    };
+    if json.json {
+        output::json(&json!({ "keys": keys.iter().map(key_view).collect::<Vec<_>>() }))?;
+        return Ok(Done::Yes);
+    }
+    for key in &keys {
+        let state = if key.fingerprint() == active { "active " } else { "retired" };
+        output::line(&format!("{state}  sha256 {}\n{}", key.fingerprint().to_hex(), key.to_pem()))?;
+    }
+    Ok(Done::Yes)
+}
