@@ -42,16 +42,6 @@ pub(crate) fn is_below(url: &str, base: &str) -> bool {
     url.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Refuses XML, which the strict pass could only call bad JSON.
-pub(crate) fn refuse_xml(bytes: &[u8]) -> Result<(), Rejection> {
-    let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if body.trim_ascii_start().starts_with(b"<") {
-        let message = "The document is XML, which is not read; convert it to the JSON form of its format.";
-        return Err(Rejection::new(Code::UnsupportedFormat, None, "", message));
-    }
-    Ok(())
-}
-
 /// What the document is.
 pub(crate) fn detect(text: &str) -> Result<Carrier, Rejection> {
     let unknown = |message: &str| Rejection::new(Code::UnknownFormat, None, "", message);

@@ -14,6 +14,7 @@
 
 pub mod component;
 pub mod cpe;
+mod cyclonedx;
 mod detect;
 mod document;
 mod openvex;
@@ -73,7 +74,9 @@ pub(crate) struct Context<'a> {
 /// [`Rejection`] if the document gives no observation: it is not strict JSON, its format is not read, or no
 /// statement in it makes a claim.
 pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
-    detect::refuse_xml(bytes)?;
+    if cyclonedx::is_xml(bytes) {
+        return cyclonedx::read_xml(bytes, limits);
+    }
     let text = json::check(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
     let carrier = detect::detect(text).map_err(|rejection| rejection.located(text))?;
     let digest = DocumentDigest::new(Digest::of(bytes));
@@ -88,6 +91,7 @@ pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
 pub(crate) fn read(carrier: Carrier, text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
     match carrier {
         Carrier::OpenVex => openvex::read(text, context),
+        Carrier::CycloneDx => cyclonedx::read(text, context),
         Carrier::Spdx3 => spdx3::read(text, context),
         other => Err(detect::unsupported(other)),
     }

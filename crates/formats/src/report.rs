@@ -67,6 +67,12 @@ codes! {
     UnsupportedFormat = "unsupported_format",
     /// Rejected: the marks of several formats; which of them is read would depend on the reader.
     AmbiguousFormat = "ambiguous_format",
+    /// Rejected: XML that is not well-formed.
+    BadXml = "bad_xml",
+    /// Rejected: XML with a document type declaration, which can make a small document a huge one.
+    XmlDoctype = "xml_doctype",
+    /// Rejected: an entity that is not one of XML's five.
+    XmlEntity = "xml_entity",
     /// Rejected: the payload of an envelope is no base64.
     BadBase64 = "bad_base64",
     /// Rejected: what the predicate is and what the predicate type says that it is differ.
@@ -90,6 +96,8 @@ codes! {
     UnknownStatus = "unknown_status",
     /// Statement dropped: an identifier, a vulnerability name or a key made of them is over 1,024 bytes.
     KeyTooLong = "key_too_long",
+    /// Claim dropped: its entry in a list of versions does not name a version or a range.
+    BadVersionEntry = "bad_version_entry",
 
     /// Statement dropped: its issuer withdrew it.
     WithdrawnStatement = "withdrawn_statement",
@@ -98,6 +106,8 @@ codes! {
 
     /// Kept, but the document stands alone: it has no id.
     MissingId = "missing_id",
+    /// Kept, by its text: an id of another form than the format wants.
+    BadId = "bad_id",
     /// Kept without an issuer.
     MissingIssuer = "missing_issuer",
     /// Kept, but the document stands alone: it has no version.
@@ -132,6 +142,8 @@ codes! {
     DanglingRef = "dangling_ref",
     /// Kept: two elements of one document have the same name.
     DuplicateRef = "duplicate_ref",
+    /// Kept: a range of versions that is not in the format's notation.
+    BadVersionRange = "bad_version_range",
     /// Kept: the vulnerability was rejected, or its record withdrawn.
     RejectedVulnerability = "rejected_vulnerability",
     /// Kept: not affected, and nothing says why.
@@ -142,6 +154,8 @@ codes! {
     MisplacedJustification = "misplaced_justification",
     /// Kept: affected, and nothing says what to do.
     MissingAction = "missing_action",
+    /// Kept without it: a response that its format does not have.
+    UnknownResponse = "unknown_response",
     /// Kept, all of them: two statements of one document give one subject different statuses at the same time.
     IntraDocumentConflict = "intra_document_conflict",
     /// Kept with the status least favourable to the product: a statement that has two statuses.

@@ -758,7 +758,7 @@ fn what_is_not_openvex_is_named() {
         ("{}", Code::UnknownFormat, None),
         (r#"{"@context": "https://openvex.dev/nsx"}"#, Code::UnknownFormat, None),
         ("\u{feff} <bom/>", Code::UnsupportedFormat, None),
-        (r#"{"bomFormat": "CycloneDX"}"#, Code::UnsupportedFormat, Some(Format::CycloneDx)),
+        (r#"{"bomFormat": "CycloneDX"}"#, Code::NoUsableStatement, Some(Format::CycloneDx)),
         (r#"{"document": {"csaf_version": "2.0"}}"#, Code::UnsupportedFormat, Some(Format::Csaf)),
         (r#"{"document": {"tracking": {"id": "x"}}}"#, Code::UnsupportedFormat, Some(Format::Csaf)),
         (

@@ -1,0 +1,286 @@
+//! The CycloneDX reader: versions 1.4 to 1.7, JSON and XML.
+//!
+//! Specification: `CycloneDX/specification`, bom-1.N.schema.json and bom-1.N.xsd; the part on vulnerabilities hardly
+//! differs between these versions. Only a vulnerability with an `analysis.state` is a VEX statement: without one it
+//! is a scanner's finding or a disclosure, and no claim.
+//!
+//! What a statement is about depends on its `affects`: a bom-ref of this document is a part of the product that
+//! `metadata.component` names, a BOM-Link is a product elsewhere, kept as it stands, and a statement without
+//! `affects` is about the whole BOM (`targets`). Each entry of `versions` is a claim of its own, because one
+//! vulnerability may be exploitable in some versions of a product and resolved in others.
+//!
+//! A bom-ref means something in its BOM only, so a component that nothing else identifies is keyed by the BOM's
+//! serial number and the bom-ref, without the BOM's version: its key stays the same when the BOM is issued again.
+
+mod facts;
+mod schema;
+mod statements;
+mod targets;
+mod xml;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use provex_core::digest::Digest;
+use provex_core::ids::DocumentDigest;
+use provex_core::vex::{Format, Observation};
+
+use self::statements::Reader;
+use self::targets::Elements;
+pub(crate) use self::xml::is_xml;
+use crate::document::{Parsed, ParsedObservation};
+use crate::report::{Code, Findings, Rejection};
+use crate::typed::{Member, Number, Shape, object};
+use crate::{Context, ParseLimits};
+
+/// Reads a document whose `bomFormat` is CycloneDX.
+pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
+    let bom = match serde_json::from_str::<Member<Bom<'_>>>(text) {
+        Ok(Member::Value(bom)) => bom,
+        Ok(_) => {
+            return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
+        }
+        // After the strict pass nothing else can go wrong: serde_json counts the depth of what has types.
+        Err(_) => {
+            let message = "The document nests its components too deep; flatten them.";
+            return Err(rejection(Code::TooDeep, "", message));
+        }
+    };
+    let mut findings = Findings::default();
+    let Bom { spec_version, serial_number, version, metadata, components, services, vulnerabilities, .. } =
+        bom;
+    let metadata = metadata.take(&mut findings, || "/metadata".to_owned(), "an object").unwrap_or_default();
+    let Member::Value(vulnerabilities) = vulnerabilities else {
+        let message = "The document has no list of vulnerabilities, so it is no VEX document; add what it says of them.";
+        return Err(rejection(Code::NoUsableStatement, "/vulnerabilities", message));
+    };
+    let header = facts::Header { spec_version, serial_number, version };
+    let facts = facts::facts(header, &metadata, context, &mut findings);
+    let elements = Elements::of(&metadata.component, &components, &services, &facts, &mut findings);
+    let mut reader = Reader::new(&facts, elements, findings, context);
+    for (n, vulnerability) in vulnerabilities.into_iter().enumerate() {
+        reader.statement(&format!("/vulnerabilities/{n}"), vulnerability)?;
+    }
+    let (claims, mut findings) = reader.finish();
+    if claims.list().is_empty() {
+        return Err(no_claims(&findings));
+    }
+    report_conflicts(claims.list(), &mut findings);
+    Ok(claims.finish(facts, findings, text))
+}
+
+/// Reads a document in XML. The lines of findings are those of the XML, for the JSON made of it keeps them.
+pub(crate) fn read_xml(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
+    let text = xml::to_json(bytes, limits.max_bytes)?;
+    let digest = DocumentDigest::new(Digest::of(bytes));
+    read(&text, &Context { digest, max_body_bytes: limits.max_body_bytes, subjects: None })
+        .map_err(|rejection| Rejection { column: None, ..rejection.located(&text) })
+}
+
+object! {
+    Bom<'a> {
+        spec_version: Cow<'a, str> = "specVersion",
+        serial_number: Cow<'a, str> = "serialNumber",
+        version: Version<'a> = "version",
+        metadata: Metadata<'a> = "metadata",
+        components: Vec<Member<Component<'a>>> = "components",
+        services: Vec<Member<Service<'a>>> = "services",
+        vulnerabilities: Vec<Member<Vulnerability<'a>>> = "vulnerabilities",
+    }
+    unread "bomFormat"
+}
+
+object! {
+    Metadata<'a> {
+        timestamp: Cow<'a, str> = "timestamp",
+        component: Component<'a> = "component",
+        supplier: Party<'a> = "supplier",
+        manufacturer: Party<'a> = "manufacturer",
+        manufacture: Party<'a> = "manufacture",
+        authors: Vec<Member<Party<'a>>> = "authors",
+    }
+}
+
+object! {
+    /// An organization or a person.
+    Party<'a> {
+        name: Cow<'a, str> = "name",
+    }
+}
+
+object! {
+    Component<'a> {
+        bom_ref: Cow<'a, str> = "bom-ref",
+        group: Cow<'a, str> = "group",
+        name: Cow<'a, str> = "name",
+        version: Cow<'a, str> = "version",
+        purl: Cow<'a, str> = "purl",
+        cpe: Cow<'a, str> = "cpe",
+        swid: Swid<'a> = "swid",
+        hashes: Vec<Member<Hash<'a>>> = "hashes",
+        components: Vec<Member<Component<'a>>> = "components",
+    }
+    unread "type", "mime-type", "supplier", "author", "publisher", "description", "scope", "licenses", "copyright",
+        "externalReferences", "properties", "evidence", "pedigree"
+}
+
+object! {
+    Swid<'a> {
+        tag_id: Cow<'a, str> = "tagId",
+    }
+}
+
+object! {
+    Hash<'a> {
+        algorithm: Cow<'a, str> = "alg",
+        content: Cow<'a, str> = "content",
+    }
+}
+
+object! {
+    Service<'a> {
+        bom_ref: Cow<'a, str> = "bom-ref",
+        group: Cow<'a, str> = "group",
+        name: Cow<'a, str> = "name",
+        version: Cow<'a, str> = "version",
+        services: Vec<Member<Service<'a>>> = "services",
+    }
+}
+
+object! {
+    Vulnerability<'a> {
+        bom_ref: Cow<'a, str> = "bom-ref",
+        id: Cow<'a, str> = "id",
+        references: Vec<Member<Reference<'a>>> = "references",
+        recommendation: Cow<'a, str> = "recommendation",
+        workaround: Cow<'a, str> = "workaround",
+        created: Cow<'a, str> = "created",
+        published: Cow<'a, str> = "published",
+        updated: Cow<'a, str> = "updated",
+        rejected: Cow<'a, str> = "rejected",
+        analysis: Analysis<'a> = "analysis",
+        affects: Vec<Member<Affected<'a>>> = "affects",
+    }
+    unread "source", "ratings", "cwes", "description", "detail", "advisories", "credits", "tools", "properties"
+}
+
+object! {
+    Reference<'a> {
+        id: Cow<'a, str> = "id",
+    }
+    unread "source"
+}
+
+object! {
+    Analysis<'a> {
+        state: Cow<'a, str> = "state",
+        justification: Cow<'a, str> = "justification",
+        response: Vec<Member<Cow<'a, str>>> = "response",
+        detail: Cow<'a, str> = "detail",
+        first_issued: Cow<'a, str> = "firstIssued",
+        last_updated: Cow<'a, str> = "lastUpdated",
+    }
+}
+
+object! {
+    Affected<'a> {
+        reference: Cow<'a, str> = "ref",
+        versions: Versions<'a> = "versions",
+    }
+}
+
+object! {
+    VersionEntry<'a> {
+        version: Cow<'a, str> = "version",
+        range: Cow<'a, str> = "range",
+        status: Cow<'a, str> = "status",
+    }
+}
+
+/// The version of a document.
+#[derive(Debug)]
+enum Version<'a> {
+    Text(Cow<'a, str>),
+    Number(Number),
+}
+
+impl<'de> Shape<'de> for Version<'de> {
+    fn text(text: Cow<'de, str>) -> Option<Self> {
+        Some(Self::Text(text))
+    }
+
+    fn number(number: Number) -> Option<Self> {
+        Some(Self::Number(number))
+    }
+}
+
+/// A list of version entries, or what lib4vex writes: one entry without a list around it.
+#[derive(Debug)]
+enum Versions<'a> {
+    List(Vec<Member<VersionEntry<'a>>>),
+    One(Box<VersionEntry<'a>>),
+}
+
+impl<'de> Shape<'de> for Versions<'de> {
+    fn array<A: serde::de::SeqAccess<'de>>(array: A) -> Result<Option<Self>, A::Error> {
+        Ok(Vec::array(array)?.map(Self::List))
+    }
+
+    fn object<A: serde::de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        Ok(VersionEntry::object(object)?.map(Box::new).map(Self::One))
+    }
+}
+
+/// Reports statements that give one subject different statuses, whenever they say it: CycloneDX has no history
+/// inside a document.
+fn report_conflicts(claims: &[ParsedObservation], findings: &mut Findings) {
+    let mut first = BTreeMap::new();
+    for ParsedObservation { observation, .. } in claims {
+        let subject = (
+            observation.vulnerability.id.as_str(),
+            observation.product.key.as_str(),
+            observation.subcomponent.as_ref().map(|component| component.key.as_str()),
+            observation.version_scope.as_deref(),
+        );
+        let earlier: &Observation = first.entry(subject).or_insert(observation);
+        if earlier.status != observation.status {
+            findings.add(Code::IntraDocumentConflict, || observation.locator.pointer.clone(), || {
+                format!(
+                    "This is `{}` here and `{}` at {} for the same vulnerability and version; both are kept; state \
+                     one, or tell them apart by `versions`.",
+                    observation.status.label(),
+                    earlier.status.label(),
+                    earlier.locator.pointer
+                )
+            });
+        }
+    }
+}
+
+/// Codes that say why a statement has no claim.
+const DROPPED: [Code; 7] = [
+    Code::BadStatement,
+    Code::MissingVulnerability,
+    Code::MissingProduct,
+    Code::MissingStatus,
+    Code::UnknownStatus,
+    Code::KeyTooLong,
+    Code::BadVersionEntry,
+];
+
+fn no_claims(findings: &Findings) -> Rejection {
+    match findings.first_of(&DROPPED) {
+        Some(first) => {
+            let message = format!("No vulnerability of the document makes a claim. {}", first.message);
+            rejection(Code::NoUsableStatement, &first.pointer, &message)
+        }
+        None => {
+            let message = "No vulnerability of the document has an `analysis.state`, so it is no VEX document; add one.";
+            rejection(Code::NoUsableStatement, "/vulnerabilities", message)
+        }
+    }
+}
+
+fn rejection(code: Code, pointer: &str, message: &str) -> Rejection {
+    Rejection::new(code, Some(Format::CycloneDx), pointer, message)
+}
