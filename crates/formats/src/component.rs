@@ -76,6 +76,8 @@ pub struct Described<'a> {
     /// Its identifiers; of several that a rule applies to, the first gives the key. Their order must not come
     /// from the order of keys in a JSON object.
     pub identifiers: Vec<(IdentifierType<'a>, Cow<'a, str>)>,
+    /// Identifiers that are kept and that find it, but give no key: they name a part of it or say more than it is.
+    pub also: Vec<(IdentifierType<'a>, Cow<'a, str>)>,
     /// Whose model numbers and stock keeping units these are.
     pub vendor: Option<Cow<'a, str>>,
     /// A name for people.
@@ -121,23 +123,37 @@ impl<'a> Components<'a> {
         if let Some(known) = self.known.get(&described) {
             return known.clone();
         }
-        let mut resolution = Resolution::default();
-        for (kind, value) in &described.identifiers {
-            resolution.identifier(kind, value, described.vendor.as_deref());
-        }
-        for (code, message) in std::mem::take(&mut resolution.faults) {
-            findings.add(code, &pointer, || message);
-        }
-        if let Some([used, other]) = resolution.ambiguity() {
-            findings.add(Code::AmbiguousProduct, &pointer, || {
-                let (used, other) = (quoted(used), quoted(other));
-                format!("Identifiers of this component disagree, and it is keyed as {used}, not {other}; give one.")
-            });
-        }
-        let keyed = resolution.finish(&described).map(Arc::new);
+        let keyed = resolve(&described, findings, pointer);
         self.known.insert(described, keyed.clone());
         keyed
     }
+}
+
+/// The component so described, whether or not it was resolved before.
+pub(crate) fn resolve(
+    described: &Described<'_>,
+    findings: &mut Findings,
+    pointer: impl Fn() -> String,
+) -> Option<Arc<Keyed>> {
+    let mut resolution = Resolution::default();
+    for (kind, value) in &described.identifiers {
+        resolution.identifier(kind, value, described.vendor.as_deref());
+    }
+    for (kind, value) in &described.also {
+        resolution.without_key(kind, value);
+    }
+    for (code, message) in std::mem::take(&mut resolution.faults) {
+        findings.add(code, &pointer, || message);
+    }
+    if let Some([used, other]) = resolution.ambiguity() {
+        findings.add(Code::AmbiguousProduct, &pointer, || {
+            let (used, other) = (quoted(used), quoted(other));
+            format!(
+                "Identifiers of this component disagree, and it is keyed as {used}, not {other}; give one."
+            )
+        });
+    }
+    resolution.finish(described).map(Arc::new)
 }
 
 /// A key that some identifier gives.
@@ -175,6 +191,12 @@ impl Resolution {
             IdentifierType::Iri => self.candidate(ComponentKind::Iri, format!("iri:{value}")),
             IdentifierType::Other(_) => {}
         }
+    }
+
+    fn without_key(&mut self, kind: &IdentifierType<'_>, value: &str) {
+        let candidates = self.candidates.len();
+        self.identifier(kind, value, None);
+        self.candidates.truncate(candidates);
     }
 
     fn purl(&mut self, value: &str) {

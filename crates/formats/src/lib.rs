@@ -14,6 +14,7 @@
 
 pub mod component;
 pub mod cpe;
+mod csaf;
 mod cyclonedx;
 mod detect;
 mod document;
@@ -91,6 +92,7 @@ pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
 pub(crate) fn read(carrier: Carrier, text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
     match carrier {
         Carrier::OpenVex => openvex::read(text, context),
+        Carrier::Csaf => csaf::read(text, context),
         Carrier::CycloneDx => cyclonedx::read(text, context),
         Carrier::Spdx3 => spdx3::read(text, context),
         other => Err(detect::unsupported(other)),

@@ -158,6 +158,74 @@ codes! {
     UnknownResponse = "unknown_response",
     /// Kept, all of them: two statements of one document give one subject different statuses at the same time.
     IntraDocumentConflict = "intra_document_conflict",
+    /// Kept, keyed by its own text: a product id that the product tree does not define (CSAF 6.1.1).
+    UndefinedProduct = "undefined_product",
+    /// Kept, keyed by its own text: a product that is composed of itself (CSAF 6.1.3).
+    CircularProduct = "circular_product",
+    /// Kept without it: a product group that the product tree does not define (CSAF 6.1.4).
+    UndefinedGroup = "undefined_group",
+    /// Kept as one: a product group that is defined twice (CSAF 6.1.5).
+    RepeatedGroup = "repeated_group",
+    /// Kept: versions of the revision history that do not rise with their dates (CSAF 6.1.14).
+    UnsortedRevisions = "unsorted_revisions",
+    /// Kept: a translation that does not say from which language (CSAF 6.1.15).
+    MissingSourceLanguage = "missing_source_language",
+    /// Kept: a version other than the last of the revision history (CSAF 6.1.16).
+    VersionNotLatest = "version_not_latest",
+    /// Kept: a version before the first release in a document that is no draft (CSAF 6.1.17).
+    NotMarkedDraft = "not_marked_draft",
+    /// Kept: a version before the first release in the history of a released document (CSAF 6.1.18).
+    UnreleasedRevision = "unreleased_revision",
+    /// Kept: a pre-release version in the revision history (CSAF 6.1.19).
+    PrereleaseRevision = "prerelease_revision",
+    /// Kept: a released document with a pre-release version (CSAF 6.1.20).
+    PrereleaseVersion = "prerelease_version",
+    /// Kept: a revision history that leaves out a version (CSAF 6.1.21).
+    MissingRevision = "missing_revision",
+    /// Kept: a version that the revision history has twice (CSAF 6.1.22).
+    RepeatedRevision = "repeated_revision",
+    /// Kept, all of them: two vulnerability items with one CVE id (CSAF 6.1.23).
+    RepeatedVulnerability = "repeated_vulnerability",
+    /// Kept: a category that could be taken for a profile and is none (CSAF 6.1.26).
+    ReservedCategory = "reserved_category",
+    /// Kept, and not read: vulnerabilities in a document whose profile has none (CSAF 6.1.27.3).
+    UnexpectedVulnerabilities = "unexpected_vulnerabilities",
+    /// Kept: no product tree, which the profile requires (CSAF 6.1.27.4).
+    MissingProductTree = "missing_product_tree",
+    /// Kept: a vulnerability without notes, which the profile requires (CSAF 6.1.27.5).
+    MissingNotes = "missing_notes",
+    /// Kept: a vulnerability without a status that the profile requires (CSAF 6.1.27.6 and 6.1.27.7).
+    MissingProductStatus = "missing_product_status",
+    /// Kept: no vulnerabilities, which the profile requires (CSAF 6.1.27.11).
+    MissingVulnerabilities = "missing_vulnerabilities",
+    /// Kept: a withdrawn or superseded document without a note that describes it (CSAF 6.1.27.14).
+    MissingDescription = "missing_description",
+    /// Kept: a withdrawn or superseded document with a product tree (CSAF 6.1.27.15).
+    UnexpectedProductTree = "unexpected_product_tree",
+    /// Kept: a withdrawn or superseded document with less than two revisions (CSAF 6.1.27.16).
+    ShortHistory = "short_history",
+    /// Kept: a withdrawn or superseded document that does not say why (CSAF 6.1.27.17 and 6.1.27.18).
+    MissingReasoning = "missing_reasoning",
+    /// Kept: a superseded document that does not say by which (CSAF 6.1.27.19).
+    MissingSuccessor = "missing_successor",
+    /// Kept without it: a remediation that names no product (CSAF 6.1.29).
+    UnboundRemediation = "unbound_remediation",
+    /// Kept: integers and semantic versions in one document (CSAF 6.1.30).
+    MixedVersioning = "mixed_versioning",
+    /// Kept without it: a flag that names no product (CSAF 6.1.32).
+    UnboundFlag = "unbound_flag",
+    /// Kept with the first: two justifications for one product (CSAF 6.1.33).
+    RepeatedJustification = "repeated_justification",
+    /// Kept: a product below more than thirty branches (CSAF 2.1, 6.1.34).
+    BranchesTooDeep = "branches_too_deep",
+    /// Kept, all of them: remediations of one product that contradict each other (CSAF 2.1, 6.1.35).
+    ContradictingRemediations = "contradicting_remediations",
+    /// Kept: a remediation that contradicts the status of its product (CSAF 2.1, 6.1.36).
+    MisplacedRemediation = "misplaced_remediation",
+    /// Kept: a time that RFC 3339 permits and its format does not (CSAF 2.1, 6.1.37).
+    TimeForm = "time_form",
+    /// Kept with the first: purls of one product that differ in more than qualifiers (CSAF 2.1, 6.1.42).
+    PurlsDiffer = "purls_differ",
     /// Kept with the status least favourable to the product: a statement that has two statuses.
     ContradictoryStatus = "contradictory_status",
     /// Kept: a relationship type that says nothing of the status.
@@ -229,6 +297,8 @@ pub struct Rejection {
     pub column: Option<u64>,
     /// What is wrong and what to do.
     pub message: String,
+    /// What else was found, as far as the document was read.
+    pub findings: Vec<Finding>,
 }
 
 impl Rejection {
@@ -239,7 +309,8 @@ impl Rejection {
         pointer: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self { code, format, pointer: pointer.into(), line: None, column: None, message: message.into() }
+        let (pointer, message) = (pointer.into(), message.into());
+        Self { code, format, pointer, line: None, column: None, message, findings: Vec::new() }
     }
 
     /// Fills in line and column from the text that `pointer` points into.
@@ -260,6 +331,7 @@ impl From<JsonError> for Rejection {
             line: Some(error.line as u64),
             column: Some(error.column as u64),
             message: format!("The document is not strict JSON: {}.", error.kind),
+            findings: Vec::new(),
         }
     }
 }

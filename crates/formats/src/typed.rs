@@ -113,6 +113,13 @@ impl<'de, T: Shape<'de>> Shape<'de> for Vec<Member<T>> {
     }
 }
 
+/// A large object that is seldom there.
+impl<'de, T: Shape<'de>> Shape<'de> for Box<T> {
+    fn object<A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
+        Ok(T::object(object)?.map(Self::new))
+    }
+}
+
 /// An object with keys of its author's choice, sorted by key.
 #[derive(Debug, Default)]
 pub(crate) struct Entries<'a>(pub(crate) Vec<(Cow<'a, str>, Member<Cow<'a, str>>)>);

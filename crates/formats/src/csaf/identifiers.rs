@@ -1,0 +1,113 @@
+//! What identifies a product: its `product_identification_helper`.
+
+use super::{Edition, FileHashes, Helper, List, Text, list, report_replaced, report_unknown, tell, text_at};
+use crate::component::{Described, IdentifierType};
+use crate::purl::Purl;
+use crate::report::{Code, Findings};
+use crate::typed::Member;
+
+/// Adds what identifies a product, in a fixed order.
+pub(super) fn identify<'a>(
+    helper: Helper<'a>,
+    described: &mut Described<'a>,
+    edition: Edition,
+    at: &dyn Fn() -> String,
+    findings: &mut Findings,
+) {
+    report_unknown(edition, &helper.unknown, at, findings);
+    report_replaced(edition, &helper.purl, at, ["purl", "purls"], findings);
+    let hashes = list(helper.hashes, findings, || format!("{}/hashes", at()));
+    // Several files are parts of the product: the digest of one does not stand for the whole.
+    let is_whole = hashes.len() == 1;
+    for (n, file) in hashes {
+        let at = || format!("{}/hashes/{n}", at());
+        let file = file_hashes(file, edition, &at, findings);
+        if is_whole { &mut described.identifiers } else { &mut described.also }.extend(file);
+    }
+    let mut purls: Vec<Text<'a>> = Vec::new();
+    purls.extend(text_at(helper.purl, findings, || format!("{}/purl", at())));
+    purls.extend(texts(helper.purls, || format!("{}/purls", at()), findings));
+    add_purls(purls, described, at, findings);
+    if let Some(cpe) = text_at(helper.cpe, findings, || format!("{}/cpe", at())) {
+        let is_uri = cpe.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("cpe:/"));
+        let kind = if is_uri { IdentifierType::Cpe22 } else { IdentifierType::Cpe23 };
+        described.add(Some(kind), Some(cpe));
+    }
+    for (kind, key, member) in [
+        (IdentifierType::Sku, "skus", helper.skus),
+        (IdentifierType::Model, "model_numbers", helper.model_numbers),
+        (IdentifierType::Other("serial-number"), "serial_numbers", helper.serial_numbers),
+        (IdentifierType::Other("sbom-url"), "sbom_urls", helper.sbom_urls),
+    ] {
+        for text in texts(member, || format!("{}/{key}", at()), findings) {
+            described.add(Some(kind.clone()), Some(text));
+        }
+    }
+    for (n, uri) in list(helper.x_generic_uris, findings, || format!("{}/x_generic_uris", at())) {
+        let at = || format!("{}/x_generic_uris/{n}", at());
+        let uri = uri.take(findings, at, "an object").unwrap_or_default();
+        report_unknown(edition, &uri.unknown, at, findings);
+        let text = text_at(uri.uri, findings, || format!("{}/uri", at()));
+        described.add(Some(IdentifierType::Iri), text);
+    }
+}
+
+fn file_hashes<'a>(
+    file: Member<FileHashes<'a>>,
+    edition: Edition,
+    at: &dyn Fn() -> String,
+    findings: &mut Findings,
+) -> Vec<(IdentifierType<'a>, Text<'a>)> {
+    let file = file.take(findings, at, "an object").unwrap_or_default();
+    report_unknown(edition, &file.unknown, at, findings);
+    let mut hashes = Vec::new();
+    for (n, hash) in list(file.file_hashes, findings, || format!("{}/file_hashes", at())) {
+        let at = || format!("{}/file_hashes/{n}", at());
+        let hash = hash.take(findings, at, "an object").unwrap_or_default();
+        report_unknown(edition, &hash.unknown, at, findings);
+        let algorithm = text_at(hash.algorithm, findings, || format!("{}/algorithm", at()));
+        let value = text_at(hash.value, findings, || format!("{}/value", at()));
+        // The schema's default.
+        let kind = IdentifierType::Hash(algorithm.unwrap_or(Text::Borrowed("sha256")));
+        hashes.extend(value.map(|value| (kind, value)));
+    }
+    hashes
+}
+
+/// The first purl names the product; the others may differ in qualifiers only (6.1.42) and give no key.
+fn add_purls<'a>(
+    purls: Vec<Text<'a>>,
+    described: &mut Described<'a>,
+    at: &dyn Fn() -> String,
+    findings: &mut Findings,
+) {
+    let plain = |text: &Text<'a>| {
+        let purl = Purl::parse(text).ok()?;
+        let part = |text: Option<&str>| text.map(str::to_owned);
+        let (namespace, version, subpath) =
+            (part(purl.namespace()), part(purl.version()), part(purl.subpath()));
+        Some((purl.type_().to_owned(), namespace, purl.name().to_owned(), version, subpath))
+    };
+    let mut purls = purls.into_iter();
+    let Some(first) = purls.next() else { return };
+    let mut differ = false;
+    for other in purls {
+        differ |= plain(&other) != plain(&first);
+        described.also.push((IdentifierType::Purl, other));
+    }
+    described.add(Some(IdentifierType::Purl), Some(first));
+    if differ {
+        let message = "The purls of this product differ in more than qualifiers, and it is keyed by the first; give one product each.";
+        tell(findings, Code::PurlsDiffer, || format!("{}/purls", at()), message);
+    }
+}
+
+/// The texts of a list, without those that are blank.
+fn texts<'a>(
+    member: Member<List<Text<'a>>>,
+    at: impl Fn() -> String,
+    findings: &mut Findings,
+) -> Vec<Text<'a>> {
+    let elements = list(member, findings, &at);
+    elements.filter_map(|(n, text)| text_at(text, findings, || format!("{}/{n}", at()))).collect()
+}

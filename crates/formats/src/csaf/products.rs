@@ -1,0 +1,351 @@
+//! Products: what each product id of a document stands for.
+//!
+//! An id is defined by a full product name, once (6.1.2). A composed product is a chain from a component to its
+//! outermost host: the host is the product of a claim and the component its subcomponent. Hosts between the two give
+//! no key, but are kept as identifiers `via` of the subcomponent, so that claims about two chains stay two.
+//! The same holds for what identifies the composition as a whole.
+//!
+//! Where no identifier gives a key, the branches that lead to a product do (`csaf-name`), and where there are none
+//! that tell it from others, its id within this document (`csaf-local`).
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use provex_core::vex::ComponentKind;
+
+use super::chains::Chains;
+use super::header::Header;
+use super::{Text, tell};
+use crate::component::{self, Described, IdentifierType, Keyed};
+use crate::report::{Code, Findings, quoted};
+
+/// Category and name of the branches that lead to a product, from the root.
+pub(super) type Trail<'a> = Vec<(Text<'a>, Text<'a>)>;
+
+/// What is told of a product where it is defined.
+pub(super) struct Definition<'a> {
+    pub(super) described: Described<'a>,
+    /// The products it is composed of, component first; empty if it is not.
+    pub(super) parts: Vec<u32>,
+    pub(super) place: Place,
+}
+
+/// Where a product is defined. Written out only for findings.
+pub(super) enum Place {
+    /// In a branch, at this pointer.
+    Branch(String),
+    Name(usize),
+    Path(usize),
+    Relationship(usize),
+}
+
+impl Place {
+    pub(super) fn pointer(&self) -> String {
+        match self {
+            Self::Branch(at) => format!("{at}/product"),
+            Self::Name(n) => format!("/product_tree/full_product_names/{n}"),
+            Self::Path(n) => format!("/product_tree/product_paths/{n}/full_product_name"),
+            Self::Relationship(n) => format!("/product_tree/relationships/{n}/full_product_name"),
+        }
+    }
+}
+
+/// A product while the tree is read.
+struct Product<'a> {
+    id: Text<'a>,
+    described: Described<'a>,
+    parts: Vec<u32>,
+    /// Where it is defined; if it is not, its first reference was reported.
+    place: Option<Place>,
+    /// Where it is first referred to, unless it was defined before.
+    reference: Option<String>,
+    range: Option<Text<'a>>,
+    version: Option<Text<'a>>,
+}
+
+/// What a product id stands for in a claim.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) product: Arc<Keyed>,
+    pub(super) subcomponent: Option<Arc<Keyed>>,
+    /// The versions that the branches name and the key does not.
+    pub(super) scope: Option<String>,
+}
+
+/// What makes a product id unique beyond its document.
+struct Local {
+    namespace: String,
+    tracking_id: String,
+}
+
+impl Local {
+    fn key(&self, product_id: &str) -> String {
+        let escaped = |text: &str| text.replace('%', "%25").replace('|', "%7C");
+        let (namespace, tracking_id) = (escaped(&self.namespace), escaped(&self.tracking_id));
+        format!("csaf-local:{namespace}|{tracking_id}|{}", escaped(product_id))
+    }
+}
+
+/// Collects definitions and references; both may come first.
+pub(super) struct Collector<'a> {
+    ids: HashMap<Text<'a>, u32>,
+    list: Vec<Product<'a>>,
+    local: Local,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(header: &Header) -> Self {
+        let namespace = header.facts.issuer.as_ref().map(|issuer| issuer.id.clone()).unwrap_or_default();
+        let tracking_id = header.facts.id.clone().unwrap_or_default();
+        Self { ids: HashMap::new(), list: Vec::new(), local: Local { namespace, tracking_id } }
+    }
+
+    /// The number of a product that is referred to at `pointer`.
+    pub(super) fn refer(&mut self, id: Text<'a>, pointer: impl FnOnce() -> String) -> u32 {
+        let reference = (!self.ids.contains_key(&id)).then(pointer);
+        let (number, product) = self.product(id);
+        if product.place.is_none() && product.reference.is_none() {
+            product.reference = reference;
+        }
+        number
+    }
+
+    fn product(&mut self, id: Text<'a>) -> (u32, &mut Product<'a>) {
+        let next = self.list.len() as u32;
+        let number = *self.ids.entry(id).or_insert_with_key(|id| {
+            self.list.push(Product {
+                id: id.clone(),
+                described: Described::default(),
+                parts: Vec::new(),
+                place: None,
+                reference: None,
+                range: None,
+                version: None,
+            });
+            next
+        });
+        (number, &mut self.list[number as usize])
+    }
+
+    /// Adds a definition. An id that is defined twice is one product with the identifiers of both.
+    pub(super) fn define(
+        &mut self,
+        id: Text<'a>,
+        definition: Definition<'a>,
+        trail: &[(Text<'a>, Text<'a>)],
+        findings: &mut Findings,
+    ) {
+        let Definition { mut described, parts, place } = definition;
+        let named = |category: &str| {
+            trail.iter().rev().find(|(found, _)| found == category).map(|(_, name)| name.clone())
+        };
+        described.vendor = named("vendor");
+        if !gives_key(&described) {
+            let key = trail_key(&self.local.namespace, trail);
+            described.fallback = key.map(|key| (ComponentKind::CsafName, key));
+        }
+        let (_, product) = self.product(id);
+        if product.place.is_some() {
+            let message = "This product id is defined twice, and was read as one product with the identifiers of both; \
+                           name one of them anew.";
+            tell(findings, Code::AmbiguousProduct, || place.pointer(), message);
+            product.described.identifiers.append(&mut described.identifiers);
+            product.described.also.append(&mut described.also);
+            if product.parts.is_empty() {
+                product.parts = parts;
+            }
+            return;
+        }
+        product.range = named("product_version_range");
+        product.version = named("product_version");
+        product.described = described;
+        product.parts = parts;
+        product.place = Some(place);
+    }
+
+    /// Resolves every product.
+    pub(super) fn finish(mut self, findings: &mut Findings) -> Products<'a> {
+        for product in &mut self.list {
+            if product.place.is_none() {
+                let reference = product.reference.take().unwrap_or_default();
+                report_undefined(&product.id, || reference, findings);
+            }
+            if product.described.fallback.is_none() && !gives_key(&product.described) {
+                product.described.fallback = Some((ComponentKind::CsafLocal, self.local.key(&product.id)));
+            }
+        }
+        let parts = self.list.iter().map(|product| product.parts.as_slice()).collect();
+        let chains = Chains::of(parts);
+        for number in &chains.circular {
+            report_circular(&self.list[*number as usize], findings);
+        }
+        let whole: Vec<_> = (0..)
+            .zip(&self.list)
+            .map(|(number, product)| chains.is_whole(number).then(|| product.whole(findings)))
+            .collect();
+        let targets = (0..).zip(&self.list);
+        let targets = targets
+            .map(|(number, product)| product.target(number, &self.list, &chains, &whole, findings))
+            .collect();
+        Products { ids: self.ids, targets, local: self.local }
+    }
+}
+
+/// Whether some identifier gives a key: all kinds do but those that are only kept.
+fn gives_key(described: &Described<'_>) -> bool {
+    described.identifiers.iter().any(|(kind, _)| !matches!(kind, IdentifierType::Other(_)))
+}
+
+fn resolve(described: &Described<'_>, pointer: impl Fn() -> String, findings: &mut Findings) -> Arc<Keyed> {
+    let keyed = component::resolve(described, findings, pointer);
+    keyed.expect("an identifier or the fallback gives a key to every product")
+}
+
+/// The products of a document, by number.
+pub(super) struct Products<'a> {
+    ids: HashMap<Text<'a>, u32>,
+    targets: Vec<Target>,
+    local: Local,
+}
+
+impl<'a> Products<'a> {
+    /// The number of a product. One that the tree does not define is known by its id alone.
+    pub(super) fn refer(
+        &mut self,
+        id: Text<'a>,
+        pointer: impl FnOnce() -> String,
+        findings: &mut Findings,
+    ) -> u32 {
+        if let Some(number) = self.ids.get(&id) {
+            return *number;
+        }
+        let number = self.targets.len() as u32;
+        let fallback = Some((ComponentKind::CsafLocal, self.local.key(&id)));
+        let product = resolve(&Described { fallback, ..Described::default() }, String::new, findings);
+        report_undefined(&id, pointer, findings);
+        self.ids.insert(id, number);
+        self.targets.push(Target { product, subcomponent: None, scope: None });
+        number
+    }
+
+    pub(super) fn get(&self, number: u32) -> &Target {
+        &self.targets[number as usize]
+    }
+}
+
+/// A product that is not composed, with the versions its branches name.
+type Whole = (Arc<Keyed>, Option<String>);
+
+impl<'a> Product<'a> {
+    fn pointer(&self) -> String {
+        self.place.as_ref().map(Place::pointer).unwrap_or_default()
+    }
+
+    fn whole(&self, findings: &mut Findings) -> Whole {
+        let keyed = resolve(&self.described, || self.pointer(), findings);
+        let scope = scope(&keyed, self.range.as_deref(), self.version.as_deref());
+        (keyed, scope)
+    }
+
+    fn target(
+        &self,
+        number: u32,
+        list: &[Self],
+        chains: &Chains<'_>,
+        whole: &[Option<Whole>],
+        findings: &mut Findings,
+    ) -> Target {
+        let part = |number: u32| whole[number as usize].clone().expect("chains end in whole products");
+        if chains.is_whole(number) {
+            let (product, scope) = part(number);
+            return Target { product, subcomponent: None, scope };
+        }
+        let (first, last) = chains.ends(number);
+        let ((component, inner), (host, outer)) = (part(first), part(last));
+        let scope = match (outer, inner) {
+            (Some(outer), Some(inner)) => Some(format!("{outer} & {inner}")),
+            (outer, inner) => outer.or(inner),
+        };
+        let mut also = self.described.identifiers.clone();
+        also.extend_from_slice(&self.described.also);
+        for between in chains.between(number) {
+            also.push((IdentifierType::Other("via"), part(between).0.component.key.clone().into()));
+        }
+        let subcomponent = if also.is_empty() {
+            component
+        } else {
+            let mut described = list[first as usize].described.clone();
+            described.also.append(&mut also);
+            resolve(&described, || self.pointer(), findings)
+        };
+        Target { product: host, subcomponent: Some(subcomponent), scope }
+    }
+}
+
+fn report_undefined(id: &str, pointer: impl FnOnce() -> String, findings: &mut Findings) {
+    findings.add(Code::UndefinedProduct, pointer, || {
+        format!("The product tree does not define {}, which is known by its id only; define it.", quoted(id))
+    });
+}
+
+/// The key that the branches give: namespace, vendor, product and version, and then every other branch with its
+/// category, since products that differ in architecture or service pack are different products.
+///
+/// In names, `%`, `/` and `=` are percent-encoded, so no two trails have one key.
+fn trail_key(namespace: &str, trail: &[(Text<'_>, Text<'_>)]) -> Option<String> {
+    let escaped = |text: &str| text.replace('%', "%25").replace('/', "%2F").replace('=', "%3D");
+    let [mut vendor, mut product, mut version] = [None, None, None];
+    let mut others = String::new();
+    for (category, name) in trail {
+        let slot = match category.as_ref() {
+            "vendor" => &mut vendor,
+            "product_name" => &mut product,
+            "product_version" | "product_version_range" => &mut version,
+            _ => &mut None,
+        };
+        let is_slot = matches!(
+            category.as_ref(),
+            "vendor" | "product_name" | "product_version" | "product_version_range"
+        );
+        if is_slot && slot.is_none() {
+            *slot = Some(escaped(name));
+        } else {
+            let _ = write!(others, "/{}={}", escaped(category), escaped(name));
+        }
+    }
+    if product.is_none() && version.is_none() {
+        return None;
+    }
+    let part = Option::unwrap_or_default;
+    Some(format!("csaf-name:{namespace}/{}/{}/{}{others}", part(vendor), part(product), part(version)))
+}
+
+/// The versions that the branches name, where the key does not name them: a range beside an identifier, or a version
+/// beside a model, a stock keeping unit or a CPE name for any version.
+///
+/// A version beside a purl is left out: Red Hat writes the name of the package there, and a purl without version
+/// means every version.
+fn scope(keyed: &Keyed, range: Option<&str>, version: Option<&str>) -> Option<String> {
+    use ComponentKind::{Cpe23, CsafLocal, CsafName, Digest, Model, Sku};
+    let any_version = match keyed.component.kind {
+        Digest | CsafName | CsafLocal => return None,
+        Cpe23 => keyed.component.key.split(':').nth(6) == Some("*"),
+        Sku | Model => true,
+        _ => false,
+    };
+    range.or(version.filter(|_| any_version)).map(str::to_owned)
+}
+
+fn report_circular(product: &Product<'_>, findings: &mut Findings) {
+    findings.add(
+        Code::CircularProduct,
+        || product.pointer(),
+        || {
+            format!(
+                "{} is composed of itself, and is known by its id only; name the products it is made of.",
+                quoted(&product.id)
+            )
+        },
+    );
+}

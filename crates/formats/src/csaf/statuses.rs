@@ -1,0 +1,197 @@
+//! The status lists of one vulnerability, and what contradicts them (tests 6.1.6, 6.1.35 and 6.1.36).
+
+use super::products::Products;
+use super::references::Index;
+use super::{Edition, List, Statuses, Text, list, tell, text_at};
+use crate::report::{Code, Findings, quoted};
+use crate::typed::Member;
+
+/// One entry of a status list.
+pub(super) struct Entry {
+    /// The list.
+    pub(super) group: &'static str,
+    /// The place in the list.
+    pub(super) place: usize,
+    /// The product.
+    pub(super) product: u32,
+}
+
+/// What contradicts each other: the groups of 6.1.6, and 2.1's `unknown`.
+const AFFECTED: u8 = 1;
+const FIXED: u8 = 2;
+const NOT_AFFECTED: u8 = 4;
+const UNDER_INVESTIGATION: u8 = 8;
+const UNKNOWN: u8 = 16;
+
+fn contradiction_group(group: &str) -> u8 {
+    match group {
+        "first_affected" | "known_affected" | "last_affected" => AFFECTED,
+        "first_fixed" | "fixed" => FIXED,
+        "known_not_affected" => NOT_AFFECTED,
+        "under_investigation" => UNDER_INVESTIGATION,
+        "unknown" => UNKNOWN,
+        _ => 0,
+    }
+}
+
+/// Reads the lists, in alphabetical order so that the order of keys does not show. `recommended` makes no claim.
+pub(super) fn read<'a>(
+    statuses: Statuses<'a>,
+    edition: Edition,
+    products: &mut Products<'a>,
+    at: &str,
+    findings: &mut Findings,
+) -> Vec<Entry> {
+    report_unknown_statuses(&statuses.unknown, at, findings);
+    if edition == Edition::V20 && statuses.unknown_list.is_stated() {
+        let message = "CSAF 2.0 has no status `unknown`, and it was read as in 2.1; use `under_investigation`, or CSAF 2.1.";
+        tell(findings, Code::SpecVersionMismatch, || format!("{at}/unknown"), message);
+    }
+    let mut entries = Vec::new();
+    for (group, member) in [
+        ("first_affected", statuses.first_affected),
+        ("first_fixed", statuses.first_fixed),
+        ("fixed", statuses.fixed),
+        ("known_affected", statuses.known_affected),
+        ("known_not_affected", statuses.known_not_affected),
+        ("last_affected", statuses.last_affected),
+        ("recommended", statuses.recommended),
+        ("under_investigation", statuses.under_investigation),
+        ("unknown", statuses.unknown_list),
+    ] {
+        read_list(group, member, products, at, findings, &mut entries);
+    }
+    entries
+}
+
+fn read_list<'a>(
+    group: &'static str,
+    member: Member<List<Text<'a>>>,
+    products: &mut Products<'a>,
+    at: &str,
+    findings: &mut Findings,
+    entries: &mut Vec<Entry>,
+) {
+    for (place, id) in list(member, findings, || format!("{at}/{group}")) {
+        let at = || format!("{at}/{group}/{place}");
+        let Some(id) = text_at(id, findings, at) else {
+            let message = "The entry names no product and was dropped; write a product id.";
+            tell(findings, Code::MissingProduct, at, message);
+            continue;
+        };
+        let product = products.refer(id, at, findings);
+        if group != "recommended" {
+            entries.push(Entry { group, place, product });
+        }
+    }
+}
+
+fn report_unknown_statuses(unknown: &[Text<'_>], at: &str, findings: &mut Findings) {
+    for key in unknown {
+        findings.add(
+            Code::UnknownStatus,
+            || crate::report::child(at, key),
+            || {
+                format!(
+                    "CSAF has no status {}, and its products were dropped; use one that it has.",
+                    quoted(key)
+                )
+            },
+        );
+    }
+}
+
+/// The statuses that each product has, as bits.
+pub(super) struct Stated(Vec<(u32, u8)>);
+
+impl Stated {
+    /// Collects them; a product with two that contradict each other is a finding at the second.
+    pub(super) fn of(entries: &[Entry], at: &str, findings: &mut Findings) -> Self {
+        let mut order: Vec<usize> = (0..entries.len()).collect();
+        order.sort_by_key(|n| entries[*n].product);
+        let mut stated: Vec<(u32, u8)> = Vec::with_capacity(entries.len());
+        for n in order {
+            let Entry { group, place, product } = &entries[n];
+            let bit = contradiction_group(group);
+            match stated.last_mut() {
+                Some((last, bits)) if last == product => {
+                    if *bits != bit && *bits & bit == 0 {
+                        let message = "This product has another status for the same vulnerability in another list; both are \
+                                       kept; state one.";
+                        tell(
+                            findings,
+                            Code::IntraDocumentConflict,
+                            || format!("{at}/{group}/{place}"),
+                            message,
+                        );
+                    }
+                    *bits |= bit;
+                }
+                _ => stated.push((*product, bit)),
+            }
+        }
+        Self(stated)
+    }
+
+    fn bits(&self, product: u32) -> u8 {
+        self.0.binary_search_by_key(&product, |(found, _)| *found).map_or(0, |n| self.0[n].1)
+    }
+}
+
+/// The remediation categories of 2.1, the categories that contradict each, and the statuses that do
+/// (csaf_2.1, section on the category of a remediation, two tables).
+const REMEDIATIONS: [(&str, &[&str], u8); 7] = [
+    ("fix_planned", &["no_fix_planned", "none_available", "optional_patch", "vendor_fix"], FIXED),
+    ("mitigation", &["none_available", "optional_patch"], NOT_AFFECTED | FIXED),
+    ("no_fix_planned", &["fix_planned", "none_available", "optional_patch", "vendor_fix"], FIXED),
+    (
+        "none_available",
+        &["fix_planned", "mitigation", "no_fix_planned", "optional_patch", "vendor_fix", "workaround"],
+        NOT_AFFECTED | FIXED,
+    ),
+    (
+        "optional_patch",
+        &["fix_planned", "mitigation", "no_fix_planned", "none_available", "vendor_fix", "workaround"],
+        AFFECTED,
+    ),
+    (
+        "vendor_fix",
+        &["fix_planned", "no_fix_planned", "none_available", "optional_patch"],
+        NOT_AFFECTED | FIXED,
+    ),
+    ("workaround", &["none_available", "optional_patch"], NOT_AFFECTED | FIXED),
+];
+
+/// 6.1.35 and 6.1.36, once for each remediation. `categories` are those of the remediations, by number.
+pub(super) fn check_remediations(
+    categories: &[&str],
+    index: &Index,
+    stated: &Stated,
+    at: &str,
+    findings: &mut Findings,
+) {
+    let known = |n: usize| REMEDIATIONS.iter().position(|(category, ..)| *category == categories[n]);
+    let mut reported = vec![[false; 2]; categories.len()];
+    let mut last = (u32::MAX, 0_u8);
+    for (product, n) in index.pairs() {
+        let Some(category) = known(n) else { continue };
+        let (_, contradicting, statuses) = REMEDIATIONS[category];
+        let at = || format!("{at}/remediations/{n}");
+        if last.0 != product {
+            last = (product, 0);
+        }
+        let earlier = (0..7).filter(|k| last.1 & 1 << k != 0).map(|k| REMEDIATIONS[k].0);
+        if earlier.into_iter().any(|other| contradicting.contains(&other)) && !reported[n][0] {
+            reported[n][0] = true;
+            let message = "This remediation contradicts another of the same product; both are kept; leave one of them out.";
+            tell(findings, Code::ContradictingRemediations, at, message);
+        }
+        last.1 |= 1 << category;
+        if stated.bits(product) & statuses != 0 && !reported[n][1] {
+            reported[n][1] = true;
+            let message =
+                "This remediation contradicts the status of a product that it is for; leave the product out.";
+            tell(findings, Code::MisplacedRemediation, at, message);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Vulnerabilities: one claim for each entry of a status list.
+//!
+//! A claim's own time is that of the assessment behind it, a flag's or an impact threat's: the date of a remediation
+//! says since when it is to be had. Red Hat and CIQ write a severity as the impact of a vulnerability, which says
+//! nothing about a product that is not affected and is left out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use provex_core::vex::{
+    Action, AssertedAtSource, DocumentRef, Issuer, Justification, Locator, Observation, Schema, Status,
+};
+
+use super::header::{Header, time};
+use super::products::Products;
+use super::profile::Profile;
+use super::references::{Groups, plain, resolve};
+use super::said::{ByProduct, Flagged, Impact, Names, Reading, Remedy, action, joined};
+use super::statuses::{self, Entry, Stated, check_remediations};
+use super::{
+    Dated, Edition, List, Scored, Statuses, Text, Vulnerability, list, report_replaced, report_unknown, tell,
+    text_at,
+};
+use crate::document::{Claims, MAX_KEY_BYTES};
+use crate::purl;
+use crate::report::{Code, Findings, Rejection, quoted};
+use crate::stated::Time;
+use crate::terms;
+use crate::typed::Member;
+
+/// Reads one vulnerability after the other.
+pub(super) struct Reader<'a, 'f> {
+    edition: Edition,
+    profile: Profile,
+    issuer: Option<Arc<Issuer>>,
+    document: Arc<DocumentRef>,
+    stated_at: Option<String>,
+    products: Products<'a>,
+    groups: Groups<'a>,
+    /// CVE ids so far, and where they stand.
+    cves: HashMap<String, String>,
+    claims: Claims,
+    findings: &'f mut Findings,
+}
+
+/// What one vulnerability says of its products.
+struct Said<'a> {
+    names: Names<'a>,
+    flags: ByProduct<Flagged>,
+    impacts: ByProduct<Option<Impact<'a>>>,
+    remedies: ByProduct<Remedy<'a>>,
+    notes: ByProduct<Option<Text<'a>>>,
+    /// What was made so far of sets of remediations: products share few.
+    actions: BTreeMap<Vec<usize>, Action>,
+}
+
+impl<'a, 'f> Reader<'a, 'f> {
+    pub(super) fn new(
+        header: &Header,
+        products: Products<'a>,
+        groups: Groups<'a>,
+        claims: Claims,
+        findings: &'f mut Findings,
+    ) -> Self {
+        Self {
+            edition: header.edition,
+            profile: header.profile,
+            issuer: header.facts.issuer.clone().map(Arc::new),
+            document: Arc::new(header.facts.reference()),
+            stated_at: header.facts.stated_at.clone(),
+            products,
+            groups,
+            cves: HashMap::new(),
+            claims,
+            findings,
+        }
+    }
+
+    /// All claims.
+    pub(super) fn finish(self) -> Claims {
+        self.claims
+    }
+
+    /// Adds the claims of one vulnerability, or says why it has none.
+    pub(super) fn vulnerability(
+        &mut self,
+        at: &str,
+        item: Member<Vulnerability<'a>>,
+    ) -> Result<(), Rejection> {
+        let Member::Value(mut item) = item else {
+            let message = "The vulnerability is no JSON object and was dropped; make it one.";
+            tell(self.findings, Code::BadStatement, || at.to_owned(), message);
+            return Ok(());
+        };
+        self.check_profile(at, &item);
+        self.unread(at, &mut item)?;
+        let is_named = item.cve.is_stated() || item.ids.is_stated();
+        let cve = text_at(item.cve, self.findings, || format!("{at}/cve"));
+        self.check_cve(at, cve.as_deref());
+        let statuses = self.statuses(at, item.product_status);
+        let mut reading = Reading {
+            edition: self.edition,
+            products: &mut self.products,
+            groups: &mut self.groups,
+            at,
+            findings: self.findings,
+        };
+        let said = Said {
+            names: reading.names(cve, item.ids)?,
+            flags: reading.flags(item.flags)?,
+            impacts: reading.impacts(item.threats)?,
+            remedies: reading.remedies(item.remediations)?,
+            notes: reading.notes(item.notes)?,
+            actions: BTreeMap::new(),
+        };
+        let at_status = format!("{at}/product_status");
+        let stated = Stated::of(&statuses, &at_status, self.findings);
+        if self.edition == Edition::V21 {
+            let categories: Vec<_> =
+                said.remedies.items.iter().map(|remedy| remedy.category.as_ref()).collect();
+            check_remediations(&categories, &said.remedies.index, &stated, at, self.findings);
+        }
+        if said.names.is_empty() && (!statuses.is_empty() || self.profile == Profile::Vex && !is_named) {
+            let message =
+                "The vulnerability has no name, and its statuses were dropped; add its `cve` or `ids`.";
+            tell(self.findings, Code::MissingVulnerability, || at.to_owned(), message);
+            return Ok(());
+        }
+        self.claims_of(&at_status, said, &statuses)
+    }
+
+    /// 6.1.27.5 to 6.1.27.7
+    fn check_profile(&mut self, at: &str, item: &Vulnerability<'_>) {
+        report_unknown(self.edition, &item.unknown, || at.to_owned(), self.findings);
+        if !self.profile.is_advisory() {
+            return;
+        }
+        if !item.notes.is_stated() {
+            let message = "Documents of this category have notes on each vulnerability; add one.";
+            tell(self.findings, Code::MissingNotes, || at.to_owned(), message);
+        }
+        let has_status = match (self.profile, item.product_status.value()) {
+            (Profile::Vex, Some(statuses)) => {
+                statuses.fixed.is_stated()
+                    || statuses.known_affected.is_stated()
+                    || statuses.known_not_affected.is_stated()
+                    || statuses.under_investigation.is_stated()
+            }
+            (Profile::Vex, None) => false,
+            _ => item.product_status.is_stated(),
+        };
+        if !has_status {
+            let message = "Documents of this category say of each vulnerability which products have which status; add \
+                           `fixed`, `known_affected`, `known_not_affected` or `under_investigation`.";
+            tell(self.findings, Code::MissingProductStatus, || format!("{at}/product_status"), message);
+        }
+    }
+
+    /// 6.1.23
+    fn check_cve(&mut self, at: &str, cve: Option<&str>) {
+        let Some(cve) = cve else { return };
+        let name = cve.trim().to_ascii_uppercase();
+        if let Some(earlier) = self.cves.get(&name) {
+            self.findings.add(
+                Code::RepeatedVulnerability,
+                || format!("{at}/cve"),
+                || {
+                    format!(
+                        "{} is at {earlier} too; both were read; state each vulnerability once.",
+                        quoted(cve)
+                    )
+                },
+            );
+        } else {
+            self.cves.insert(name, at.to_owned());
+        }
+    }
+
+    /// Members that make no claim: their times (6.1.37) and the products they name (6.1.1) are looked at.
+    fn unread(&mut self, at: &str, item: &mut Vulnerability<'a>) -> Result<(), Rejection> {
+        let replaced = ["release_date", "disclosure_date"];
+        report_replaced(self.edition, &item.release_date, || at.to_owned(), replaced, self.findings);
+        report_replaced(self.edition, &item.scores, || at.to_owned(), ["scores", "metrics"], self.findings);
+        for (key, member) in [
+            ("disclosure_date", &mut item.disclosure_date),
+            ("discovery_date", &mut item.discovery_date),
+            ("release_date", &mut item.release_date),
+        ] {
+            time(self.edition, std::mem::take(member), self.findings, || format!("{at}/{key}"));
+        }
+        self.dated(&format!("{at}/involvements"), std::mem::take(&mut item.involvements))?;
+        let exploitations = std::mem::take(&mut item.exploitations);
+        self.dated(&format!("{at}/first_known_exploitation_dates"), exploitations)?;
+        self.scored(&format!("{at}/metrics"), std::mem::take(&mut item.metrics));
+        self.scored(&format!("{at}/scores"), std::mem::take(&mut item.scores));
+        Ok(())
+    }
+
+    fn dated(&mut self, at: &str, member: Member<List<Dated<'a>>>) -> Result<(), Rejection> {
+        for (n, dated) in list(member, self.findings, || at.to_owned()) {
+            let at = || format!("{at}/{n}");
+            let Some(dated) = dated.take(self.findings, at, "an object") else { continue };
+            report_unknown(self.edition, &dated.unknown, at, self.findings);
+            time(self.edition, dated.date, self.findings, || format!("{}/date", at()));
+            let exploited = dated.exploitation_date;
+            time(self.edition, exploited, self.findings, || format!("{}/exploitation_date", at()));
+            let ids = [dated.product_ids, dated.group_ids];
+            resolve(ids, &mut self.products, &mut self.groups, at, self.findings)?;
+        }
+        Ok(())
+    }
+
+    fn scored(&mut self, at: &str, member: Member<List<Scored<'a>>>) {
+        for (n, scored) in list(member, self.findings, || at.to_owned()) {
+            let at = || format!("{at}/{n}");
+            let Some(scored) = scored.take(self.findings, at, "an object") else { continue };
+            report_unknown(self.edition, &scored.unknown, at, self.findings);
+            plain(scored.products, &mut self.products, || format!("{}/products", at()), self.findings);
+        }
+    }
+
+    fn statuses(&mut self, at: &str, member: Member<Statuses<'a>>) -> Vec<Entry> {
+        let at = format!("{at}/product_status");
+        let found = member.take(self.findings, || at.clone(), "an object");
+        found.map_or_else(Vec::new, |found| {
+            statuses::read(found, self.edition, &mut self.products, &at, self.findings)
+        })
+    }
+
+    fn claims_of(&mut self, at: &str, mut said: Said<'a>, entries: &[Entry]) -> Result<(), Rejection> {
+        for entry in entries {
+            let pointer = format!("{at}/{}/{}", entry.group, entry.place);
+            self.claim(pointer, &mut said, entry)?;
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, pointer: String, said: &mut Said<'a>, entry: &Entry) -> Result<(), Rejection> {
+        let Some(status) = terms::csaf_status(entry.group) else { return Ok(()) };
+        let product = entry.product;
+        let Some(vulnerability) = said.names.of(product) else {
+            let message = "The vulnerability has no name for this product, and the entry was dropped; add its `cve` or \
+                           an id for every product.";
+            tell(self.findings, Code::MissingVulnerability, || pointer, message);
+            return Ok(());
+        };
+        let target = self.products.get(product).clone();
+        let is_long = |name: &String| name.len() > MAX_KEY_BYTES;
+        if is_long(&vulnerability.id)
+            || vulnerability.aliases.iter().any(is_long)
+            || target.product.too_long
+            || target.subcomponent.as_ref().is_some_and(|component| component.too_long)
+        {
+            let message = "An identifier or the key made of it is longer than 1,024 bytes, and the entry was dropped; shorten it.";
+            tell(self.findings, Code::KeyTooLong, || pointer, message);
+            return Ok(());
+        }
+        let justification = self.justification(&pointer, said, product, status);
+        let impact = self.impact(&pointer, said, product, status, justification.is_some());
+        let (asserted_at, asserted_at_source) = self.asserted_at(said, product, status);
+        let action = self.action(&pointer, said, entry);
+        let observation = Observation {
+            schema: Schema::V1,
+            issuer: self.issuer.clone(),
+            document: Arc::clone(&self.document),
+            locator: Locator { pointer, index: 0 },
+            vulnerability,
+            product: Arc::clone(&target.product.component),
+            subcomponent: target.subcomponent.as_ref().map(|keyed| Arc::clone(&keyed.component)),
+            version_scope: target.scope,
+            status,
+            native_status: entry.group.to_owned(),
+            justification,
+            impact,
+            action,
+            notes: joined(said.notes.of(product).flatten().map(AsRef::as_ref)),
+            asserted_at,
+            asserted_at_source,
+            last_updated: None,
+            canon: purl::RULE_SET.to_owned(),
+        };
+        self.claims.add(observation, &target.product, target.subcomponent.as_deref())
+    }
+
+    /// The first justification, which stays with the claim even under a status that it does not belong to: it was said.
+    fn justification(
+        &mut self,
+        at: &str,
+        said: &Said<'a>,
+        product: u32,
+        status: Status,
+    ) -> Option<Justification> {
+        let found = said.flags.of(product).find_map(|flag| flag.justification.clone());
+        if found.is_some() && status != Status::NotAffected {
+            self.findings.add(Code::MisplacedJustification, || at.to_owned(), || {
+                let status = status.label();
+                format!("A flag justifies that a product is not affected, and this one is `{status}`; leave one of them out.")
+            });
+        }
+        found
+    }
+
+    /// The impact statement of a product that is not affected (6.1.27.9).
+    fn impact(
+        &mut self,
+        at: &str,
+        said: &Said<'a>,
+        product: u32,
+        status: Status,
+        is_justified: bool,
+    ) -> Option<String> {
+        if status != Status::NotAffected {
+            return None;
+        }
+        let impacts = said.impacts.of(product).flatten();
+        let impact = joined(impacts.filter_map(|impact| impact.details.as_deref()));
+        if impact.is_none() && !is_justified && self.profile == Profile::Vex {
+            let message =
+                "The product is not affected and nothing says why; add a flag or a threat `impact` for it.";
+            tell(self.findings, Code::Unjustified, || at.to_owned(), message);
+        }
+        impact
+    }
+
+    /// The assessment's own time or the document's. A time that cannot be read is not replaced by another.
+    fn asserted_at(
+        &self,
+        said: &Said<'a>,
+        product: u32,
+        status: Status,
+    ) -> (Option<String>, AssertedAtSource) {
+        let mut flags =
+            said.flags.of(product).filter(|flag| flag.justification.is_some()).map(|flag| &flag.date);
+        let impacts = said.impacts.of(product).flatten();
+        let mut impacts = impacts.filter(|impact| impact.details.is_some()).map(|impact| &impact.date);
+        let is_stated = |time: &&Time| !matches!(time, Time::Absent);
+        let own = flags.find(is_stated).or_else(|| impacts.find(is_stated));
+        match own.filter(|_| status == Status::NotAffected) {
+            Some(Time::At(time)) => (Some(time.clone()), AssertedAtSource::Statement),
+            Some(_) => (None, AssertedAtSource::None),
+            None if self.stated_at.is_some() => (self.stated_at.clone(), AssertedAtSource::Document),
+            None => (None, AssertedAtSource::None),
+        }
+    }
+
+    /// What to do about a product; one that is known to be affected must have it (6.1.27.10).
+    fn action(&mut self, at: &str, said: &mut Said<'a>, entry: &Entry) -> Action {
+        let items: Vec<usize> = said.remedies.index.of(entry.product).collect();
+        if items.is_empty() {
+            if entry.group == "known_affected" && self.profile == Profile::Vex {
+                let message =
+                    "The product is affected and nothing says what to do; add a remediation for it.";
+                tell(self.findings, Code::MissingAction, || at.to_owned(), message);
+            }
+            return Action::default();
+        }
+        if let Some(known) = said.actions.get(&items) {
+            return known.clone();
+        }
+        let made = action(items.iter().map(|item| &said.remedies.items[*item]));
+        said.actions.insert(items, made.clone());
+        made
+    }
+}
