@@ -9,6 +9,7 @@ mod inputs;
 mod keyfile;
 mod output;
 mod run;
+mod signatures;
 
 use std::process::ExitCode;
 

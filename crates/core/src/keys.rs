@@ -128,6 +128,11 @@ impl PublicKey {
         }
     }
 
+    /// The uncompressed point of a P-256 key: 0x04, x, y.
+    pub fn p256_point(&self) -> Option<&[u8]> {
+        self.spki.strip_prefix(&P256_SPKI_PREFIX)
+    }
+
     /// The 32 bytes of an Ed25519 key.
     pub fn ed25519_bytes(&self) -> Option<&[u8; 32]> {
         match &self.point {

@@ -1,6 +1,5 @@
 //! `provex link`, and the stages after ingest that `prove` shares with it.
 
-use provex_core::keys::RustCrypto;
 use provex_core::verify::Verifier;
 use provex_pipeline::{Pipeline, Unit};
 
@@ -9,6 +8,7 @@ use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
 use crate::output;
 use crate::run::RunReport;
+use crate::signatures::AwsLc;
 
 /// What the stages after ingest did.
 pub(super) struct Linked {
@@ -46,7 +46,7 @@ pub(super) async fn link(
     let bar = output::progress("attesting, logging, linking");
     let envelopes = pipeline.attest(&signer, &salt_key, unit).await?;
     let submitted = pipeline.submit(&log, &keys).await?;
-    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &keys, signatures: &RustCrypto };
+    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &keys, signatures: &AwsLc };
     let linked = pipeline.link(&log, verifier).await?;
     bar.finish_and_clear();
     let counts = pipeline.store.counts(&pipeline.tenant).await?;

@@ -1,6 +1,5 @@
 //! `provex log`
 
-use provex_core::keys::RustCrypto;
 use provex_core::verify::Verifier;
 use serde_json::json;
 
@@ -8,6 +7,7 @@ use crate::args::{Global, LogCommand};
 use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
 use crate::output;
+use crate::signatures::AwsLc;
 
 pub(super) async fn run(global: &Global, command: &LogCommand) -> Result<Done, Failure> {
     let LogCommand::Checkpoint { json } = command;
@@ -15,7 +15,7 @@ pub(super) async fn run(global: &Global, command: &LogCommand) -> Result<Done, F
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let log = folder.log(&pipeline)?;
     let note = log.checkpoint().await.map_err(|error| anyhow::anyhow!("{error}"))?;
-    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &[], signatures: &RustCrypto };
+    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &[], signatures: &AwsLc };
     let signed = verifier.checkpoint(log.identity(), &note).map_err(Failure::not_true)?;
     let checkpoint = signed.checkpoint();
     if json.json {

@@ -1,6 +1,6 @@
 //! `provex status`
 
-use provex_core::keys::{RustCrypto, Signer as _};
+use provex_core::keys::Signer as _;
 use provex_core::time::Timestamp;
 use provex_core::verify::Verifier;
 use provex_pipeline::environment::Environment as _;
@@ -12,6 +12,7 @@ use crate::data::DataFolder;
 use crate::environment::System;
 use crate::failure::{Done, Failure};
 use crate::output;
+use crate::signatures::AwsLc;
 
 struct Status {
     tenant: String,
@@ -38,7 +39,7 @@ async fn read(global: &Global) -> Result<Status, Failure> {
     let folder = DataFolder::open(&global.data)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let log = folder.log(&pipeline)?;
-    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &[], signatures: &RustCrypto };
+    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &[], signatures: &AwsLc };
     let checkpoint = match log.checkpoint().await {
         Ok(note) => verifier
             .checkpoint(log.identity(), &note)

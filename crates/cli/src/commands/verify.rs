@@ -4,7 +4,7 @@ use std::path::Path;
 
 use provex_core::bundle::Bundle;
 use provex_core::json::{self, Limits};
-use provex_core::keys::{PublicKey, RustCrypto};
+use provex_core::keys::PublicKey;
 use provex_core::proof::Proof;
 use provex_core::trusted_root::TrustedRoot;
 use provex_core::verify::{self, VerifiedEntry, VerifiedProof, Verifier};
@@ -15,11 +15,12 @@ use crate::args::{Global, Verify};
 use crate::data;
 use crate::failure::{Done, Failure};
 use crate::output;
+use crate::signatures::AwsLc;
 
 pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
     let keys = keys(global, args)?;
     let trusted_root = trusted_root(global, args)?;
-    let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &RustCrypto };
+    let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &AwsLc };
     let kept = args.checkpoint.as_deref().map(data::read).transpose()?;
     let folder = args.log.clone().unwrap_or_else(|| global.data.join("log"));
     let mut done = Done::Yes;
