@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Make a data folder with fresh keys and an embedded log.
     Init(Init),
     /// Parse documents and report what is wrong with them; store nothing.
-    Check(Sources),
+    Check(Check),
     /// Record documents and their observations.
     Ingest(Sources),
     /// List observations that are recorded and not linked yet.
@@ -116,6 +116,15 @@ pub(crate) struct Sources {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) sources: Sources,
+    /// End with exit code 1 for findings too, not only for refused documents: for CI and hooks.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Group)]

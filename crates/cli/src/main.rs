@@ -10,6 +10,7 @@ mod keyfile;
 mod output;
 mod run;
 mod signatures;
+mod snippet;
 
 use std::process::ExitCode;
 

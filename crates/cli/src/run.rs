@@ -9,6 +9,7 @@ use provex_store::RecordedDocument;
 use serde::Serialize;
 
 use crate::failure::Done;
+use crate::snippet::Snippets;
 
 /// How many findings and rejections a person is shown.
 const SHOWN: usize = 20;
@@ -150,13 +151,50 @@ impl RunReport {
         self.formats.entry(label).or_default()
     }
 
-    /// The findings and rejections, for people, on stderr.
-    pub(crate) fn print_places(&mut self) {
+    /// Puts findings and rejections in the order of paths and lines: inputs are read in no particular order.
+    pub(crate) fn sort_places(&mut self) {
         for places in [&mut self.rejected, &mut self.findings] {
             places.sort_by(|a, b| (&a.path, a.line, &a.pointer).cmp(&(&b.path, b.line, &b.pointer)));
         }
-        print_some("refused", &self.rejected);
-        print_some("finding", &self.findings);
+    }
+
+    /// Rejections and findings for people, the first `most` of each.
+    pub(crate) fn places_text(&self, most: usize) -> String {
+        let mut snippets = Snippets::default();
+        let mut text = String::new();
+        for (what, places) in [("refused", &self.rejected), ("finding", &self.findings)] {
+            for place in places.iter().take(most) {
+                text.push_str(&snippets.render(what, place));
+                text.push('\n');
+            }
+            if places.len() > most {
+                text.push_str(&format!("... and {} more; --json lists them all\n\n", places.len() - most));
+            }
+        }
+        text
+    }
+
+    /// The same on stderr, for commands whose result is something else.
+    pub(crate) fn print_places(&mut self) {
+        self.sort_places();
+        eprint!("{}", self.places_text(SHOWN));
+    }
+
+    /// The sums of a check.
+    pub(crate) fn checked_line(&self) -> String {
+        let d = &self.documents;
+        let read = d.accepted + d.accepted_with_findings;
+        let observations: u64 = self.formats.values().map(|counts| counts.observations).sum();
+        let mut line = format!(
+            "{read} read with {observations} observations, {} of them with findings ({}), {} refused",
+            d.accepted_with_findings,
+            self.findings.len(),
+            d.rejected
+        );
+        if d.skipped > 0 {
+            line.push_str(&format!(", {} skipped (neither JSON nor XML)", d.skipped));
+        }
+        line
     }
 
     /// One line of sums.
@@ -181,16 +219,5 @@ fn place(name: &str, finding: Finding) -> Place {
         pointer: finding.pointer,
         line: finding.line,
         message: finding.message,
-    }
-}
-
-fn print_some(what: &str, places: &[Place]) {
-    for place in places.iter().take(SHOWN) {
-        let line = place.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let pointer = if place.pointer.is_empty() { String::new() } else { format!(" at {}", place.pointer) };
-        eprintln!("{what} {}{line}{pointer} [{}]\n    {}", place.path, place.code, place.message);
-    }
-    if places.len() > SHOWN {
-        eprintln!("... and {} more; --json lists them all", places.len() - SHOWN);
     }
 }

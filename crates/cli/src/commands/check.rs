@@ -1,19 +1,22 @@
-//! `provex check`
+//! `provex check`: the linter for one's own VEX.
 
-use crate::args::{Global, Sources};
+use crate::args::Check;
 use crate::failure::{Done, Failure};
 use crate::inputs::Inputs;
 use crate::output;
 use crate::run::RunReport;
 
-pub(super) async fn run(_global: &Global, sources: Sources) -> Result<Done, Failure> {
+pub(super) async fn run(args: Check) -> Result<Done, Failure> {
     let mut report = RunReport::default();
-    provex_pipeline::check(Inputs::new(sources.paths), Default::default(), |item| report.add(item)).await;
-    report.print_places();
-    if sources.json.json {
+    provex_pipeline::check(Inputs::new(args.sources.paths), Default::default(), |item| report.add(item))
+        .await;
+    report.sort_places();
+    if args.sources.json.json {
         output::json(&report)?;
     } else {
-        output::line(&format!("documents  {}", report.documents_line()))?;
+        output::bytes(report.places_text(usize::MAX).as_bytes())?;
+        output::line(&report.checked_line())?;
     }
-    Ok(report.done())
+    let faulty = args.strict && !report.findings.is_empty();
+    Ok(if faulty { Done::NotAll } else { report.done() })
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
         match args.command {
             Command::Prove(args) => prove::run(global, args).await,
             Command::Init(init) => init::run(global, &init).await,
-            Command::Check(sources) => check::run(global, sources).await,
+            Command::Check(args) => check::run(args).await,
             Command::Ingest(sources) => prove::ingest(global, sources).await,
             Command::Pending(listing) => list::pending(global, listing).await,
             Command::Link(args) => link::run(global, args).await,
