@@ -449,6 +449,8 @@ fn the_findings_page_has_every_code_once() {
     let codes: BTreeSet<_> = Code::ALL.iter().map(|code| code.label()).collect();
     let missing: Vec<_> = codes.difference(&seen).collect();
     assert!(missing.is_empty(), "docs/FINDINGS.md lacks a row for: {missing:?}");
+    let unknown: Vec<_> = seen.difference(&codes).collect();
+    assert!(unknown.is_empty(), "docs/FINDINGS.md has rows for what is no code: {unknown:?}");
 }
 
 // docs/OPERATIONS.md --------------------------------------------------------------------------------------------------
