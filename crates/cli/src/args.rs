@@ -60,6 +60,16 @@ pub(crate) enum Command {
     /// Show or rotate keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Print a shell's completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder.
+    Man {
+        /// The folder, which has to be there.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

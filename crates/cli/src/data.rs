@@ -497,3 +497,25 @@ fn open_lock(path: &Path) -> Result<File, anyhow::Error> {
     let options = || OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     options().with_context(|| path.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_configuration_key_is_taken_and_no_other() {
+        let uncommented: String = CONFIG
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| line.contains(" = "))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let config: Config = toml::from_str(&uncommented).unwrap();
+        assert_eq!(config.tenant.as_deref(), Some("default"));
+        assert_eq!(config.max_document_bytes, Some(157_286_400));
+        assert_eq!(config.unit, Some(UnitName::Document));
+        assert_eq!(config.batch_size, Some(256));
+        assert!(toml::from_str::<Config>("tenants = \"x\"").is_err());
+        assert!(toml::from_str::<Config>(CONFIG).is_ok());
+    }
+}

@@ -41,3 +41,15 @@ fn a_document_on_one_line_is_shown_around_the_fault() {
     assert_eq!(longest, 0, "{text}");
     assert!(text.contains('^'));
 }
+
+#[test]
+fn completions_and_man_pages_name_the_commands() {
+    let folder = Folder::new();
+    let script = folder.text(0, &["completions", "bash"]);
+    assert!(script.contains("prove") && script.contains("observations"));
+    let man = folder.path("man");
+    std::fs::create_dir(&man).unwrap();
+    folder.text(0, &["man", &man.display().to_string()]);
+    assert!(std::fs::read_to_string(man.join("provex-verify.1")).unwrap().contains("trusted"));
+    assert_eq!(folder.provex(&["man", "missing-folder"]).status.code(), Some(3));
+}

@@ -2,6 +2,7 @@
 
 mod check;
 mod export;
+mod generated;
 mod init;
 mod key;
 mod link;
@@ -22,6 +23,11 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
     if let Command::Verify(verify) = &args.command {
         return verify::run(&args.global, verify);
     }
+    match &args.command {
+        Command::Completions { shell } => return generated::completions(*shell),
+        Command::Man { folder } => return generated::man(folder),
+        _ => {}
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build()?;
     runtime.block_on(async {
         let global = &args.global;
@@ -40,6 +46,8 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Key(command) => key::run(global, &command).await,
             Command::Log(command) => log::run(global, &command).await,
             Command::Verify(verify) => verify::run(global, &verify),
+            Command::Completions { shell } => generated::completions(shell),
+            Command::Man { folder } => generated::man(&folder),
         }
     })
 }
