@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
+use provex_core::digest::Digest;
 use provex_core::ids::TenantId;
 use provex_core::intoto::SaltKey;
 use provex_core::keys::{LocalSigner, PublicKey, Signer};
@@ -273,7 +274,7 @@ pub(crate) fn rotate_attest(path: &Path, given: Option<LocalSigner>) -> Result<R
 }
 
 /// Begins a new embedded log: a new key, a new origin, a new folder. The old log stays trusted, its window ends now,
-/// and its folder moves to `log-<origin>`. `keys/log.next.pem` stands while this goes on: killed, it is run again.
+/// and its folder moves to `ended-logs/<origin>`. `keys/log.next.pem` stands while this goes on: killed, it is run again.
 pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<String, Failure> {
     if let Some(origin) = origin {
         check_origin(origin)?;
@@ -304,7 +305,9 @@ pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<Stri
     // Killed after the new key took its place, only the last step is left.
     if old_key.public_key() != next.public_key() {
         let old = root.logs.iter().find(|log| log.key.key == *old_key.public_key());
-        if let Some(moved) = old.map(|old| path.join(format!("log-{}", old.origin())))
+        let ended = path.join("ended-logs");
+        fs::create_dir_all(&ended).with_context(|| ended.display().to_string())?;
+        if let Some(moved) = old.map(|old| ended.join(old.origin()))
             && !moved.exists()
         {
             fs::rename(path.join("log"), &moved).with_context(|| moved.display().to_string())?;
@@ -343,6 +346,10 @@ fn new_log(origin: Option<&str>, key: &PublicKey) -> Result<TrustedLog, Failure>
 
 /// The public keys of a folder that may have nothing else.
 pub(crate) fn public_keys(path: &Path) -> Result<Vec<PublicKey>, Failure> {
+    public_key_files(path)?.iter().map(|path| public_key(path)).collect()
+}
+
+fn public_key_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     let folder = path.join("keys");
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -355,7 +362,17 @@ pub(crate) fn public_keys(path: &Path) -> Result<Vec<PublicKey>, Failure> {
         name.starts_with("attest") && name.ends_with(".pub")
     });
     paths.sort();
-    paths.iter().map(|path| public_key(path)).collect()
+    Ok(paths)
+}
+
+/// The file among `keys/attest*.pub` that holds the key of this fingerprint.
+pub(crate) fn public_key_file(path: &Path, fingerprint: &Digest) -> Result<Option<PathBuf>, Failure> {
+    for file in public_key_files(path)? {
+        if public_key(&file)?.fingerprint() == *fingerprint {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads a PEM public key.

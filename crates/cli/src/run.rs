@@ -129,7 +129,10 @@ impl RunReport {
 
     fn add_rejection(&mut self, name: String, rejection: Rejection) {
         self.documents.rejected += 1;
-        self.format(rejection.format.map_or("unknown", Format::label)).rejected += 1;
+        let counts = self.format(rejection.format.map_or("unknown", Format::label));
+        counts.rejected += 1;
+        counts.findings += rejection.findings.len() as u64;
+        self.findings.extend(rejection.findings.into_iter().map(|finding| place(&name, finding)));
         self.rejected.push(Place {
             path: name,
             code: rejection.code.label().to_owned(),

@@ -131,6 +131,9 @@ fn a_retired_key_keeps_verifying_and_signs_no_more() {
     let active = folder.path("data/keys/attest.pub").display().to_string();
     folder.text(0, &["verify", &new, "--key", &active]);
     folder.text(1, &["verify", &old, "--key", &active]);
+    // The example that `prove` gives is signed by the retired key, and names it.
+    let printed = folder.text(0, &["prove", &more]);
+    assert!(printed.contains("keys/attest-"), "{printed}");
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn a_rotated_log_is_another_log_and_old_entries_keep_verifying() {
     let before = text(&folder, "data/log/checkpoint");
     folder.text(0, &["key", "rotate", "--log", "--origin", "second.example"]);
     assert!(text(&folder, "data/log/checkpoint").starts_with("second.example\n0\n"));
-    let moved = format!("data/log-{}/checkpoint", before.lines().next().unwrap());
+    let moved = format!("data/ended-logs/{}/checkpoint", before.lines().next().unwrap());
     assert_eq!(text(&folder, &moved), before);
     let more = repository("testdata/vex/openvex/vexctl_demo.vex.json").display().to_string();
     let run = folder.json(0, &["prove", &more, "--json"]);

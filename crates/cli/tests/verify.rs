@@ -218,3 +218,26 @@ fn an_exported_bundle_is_the_one_inside_the_proof() {
     let path = folder.write("bundle.json", &bundle).display().to_string();
     assert!(folder.text(0, &["verify", &path]).contains("holds"));
 }
+
+#[test]
+fn one_file_that_cannot_be_read_does_not_stop_the_others() {
+    let (folder, proof) = proven();
+    let good = folder.path("proof.json").display().to_string();
+    let bad = folder.write("bad.json", proof.replacen("affected", "fixed", 1)).display().to_string();
+    let missing = folder.path("missing.json").display().to_string();
+    let text = folder.text(3, &["verify", &missing, &good]);
+    assert!(
+        text.contains("missing.json: could not be checked") && text.contains("proof.json: holds"),
+        "{text}"
+    );
+    let output = folder.provex(&["verify", &missing, &bad, &good, "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let lines: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(members(&lines[0]), members(&lines[2]));
+    assert_eq!(members(&lines[1]), members(&lines[2]));
+}

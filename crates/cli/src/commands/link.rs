@@ -53,11 +53,18 @@ pub(super) async fn link(
     report.linkages.linked = linked.linked;
     report.linkages.failed = counts.failed;
     report.linkages.pending = counts.observations - counts.linked - counts.failed;
-    Ok(Linked {
-        origin: log.identity().origin().to_owned(),
-        envelopes,
-        reason: linked.reason.or(submitted.reason),
-    })
+    let reason = match linked.reason.or(submitted.reason) {
+        None if report.linkages.pending > 0 => waiting(pipeline).await?,
+        reason => reason,
+    };
+    Ok(Linked { origin: log.identity().origin().to_owned(), envelopes, reason })
+}
+
+/// Why something that an earlier run gave back is not due yet; what another process holds has no reason.
+async fn waiting(pipeline: &Pipeline) -> Result<Option<String>, Failure> {
+    let backlog = pipeline.store.backlog(&pipeline.tenant).await?;
+    let reason = backlog.reasons.into_iter().next();
+    Ok(reason.map(|(reason, _)| format!("{reason} (it is tried again when it is due)")))
 }
 
 pub(super) fn print(report: &RunReport, linked: &Linked) -> Result<(), Failure> {

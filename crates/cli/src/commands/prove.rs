@@ -1,12 +1,14 @@
 //! `provex prove` and `provex ingest`
 
+use std::path::PathBuf;
+
 use provex_formats::ParseLimits;
 use provex_pipeline::Pipeline;
-use provex_store::ObservationFilter;
+use provex_store::{ObservationFilter, ObservationRow};
 
 use super::link;
 use crate::args::{Global, Prove, Sources};
-use crate::data::DataFolder;
+use crate::data::{self, DataFolder};
 use crate::failure::{Done, Failure};
 use crate::inputs::Inputs;
 use crate::output;
@@ -78,12 +80,25 @@ async fn print_next(global: &Global, pipeline: &Pipeline) -> Result<(), Failure>
     let counts = pipeline.store.counts(&pipeline.tenant).await?;
     let any = pipeline.store.observations(&pipeline.tenant, &ObservationFilter::default(), None, 1).await?;
     let Some(example) = any.iter().find(|row| row.linkage.is_some()) else { return Ok(()) };
-    let (id, data) = (example.id.to_text(), global.data.display());
+    let Some(key) = signer_of(global, pipeline, example).await? else { return Ok(()) };
+    let (id, data, key) = (example.id.to_text(), global.data.display(), key.display());
     let of = if *global.data == *".provex" { String::new() } else { format!(" --data {data}") };
     output::line(&format!(
         "\n{} of {} observations of {} documents can now be proven to anyone, offline. For one of them:\n\n  \
          provex export{of} --proof {id} -o proof.json\n  \
-         provex verify proof.json --trusted-root {data}/trusted_root.json --key {data}/keys/attest.pub",
+         provex verify proof.json --trusted-root {data}/trusted_root.json --key {key}",
         counts.linked, counts.observations, counts.documents
     ))
+}
+
+/// The file of the public key that signed an observation's envelope: a retired one after a rotation.
+async fn signer_of(
+    global: &Global,
+    pipeline: &Pipeline,
+    row: &ObservationRow,
+) -> Result<Option<PathBuf>, Failure> {
+    let Some(linkage) = &row.linkage else { return Ok(None) };
+    let envelope = &linkage.fields.entry.envelope_digest;
+    let Some(envelope) = pipeline.store.envelope(&pipeline.tenant, envelope).await? else { return Ok(None) };
+    data::public_key_file(&global.data, &envelope.key_fingerprint)
 }

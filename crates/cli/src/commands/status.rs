@@ -47,6 +47,14 @@ async fn read(global: &Global) -> Result<Status, Failure> {
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
+    let kept = pipeline.store.log_checkpoint(&log.identity().id).await?;
+    let checkpoint = checkpoint.and_then(|(size, root)| match kept {
+        Some(kept) if kept.size > size || (kept.size == size && kept.root.to_hex() != root) => Err(format!(
+            "the log folder has another checkpoint (size {size}) than was once signed (size {})",
+            kept.size
+        )),
+        _ => Ok((size, root)),
+    });
     Ok(Status {
         tenant: pipeline.tenant.to_string(),
         counts: pipeline.store.counts(&pipeline.tenant).await?,

@@ -25,8 +25,8 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
     let folder = args.log.clone().unwrap_or_else(|| global.data.join("log"));
     let mut done = Done::Yes;
     for path in &args.files {
-        let bytes = data::read(path)?;
-        let verified = verify(&bytes, verifier).and_then(|verified| {
+        let bytes = data::read(path).map_err(|error| Reason::Unchecked(format!("{error:#}")));
+        let verified = bytes.and_then(|bytes| verify(&bytes, verifier)).and_then(|verified| {
             let grew =
                 kept.as_deref().map(|note| append_only(note, &folder, &verified, verifier)).transpose()?;
             Ok((verified, grew))
@@ -34,11 +34,13 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
         match verified {
             Ok((verified, grew)) => print(path, &verified, grew, args.json.json)?,
             Err(Reason::Unchecked(reason)) => {
-                return Err(Failure::Unchecked(anyhow::anyhow!("{}: {reason}", path.display())));
+                // What is not true outweighs what could not be checked.
+                done = if done == Done::NotAll { done } else { Done::Unchecked };
+                print_refused(path, "could not be checked", &reason, args.json.json)?;
             }
             Err(Reason::NotTrue(reason)) => {
                 done = Done::NotAll;
-                print_refused(path, &reason, args.json.json)?;
+                print_refused(path, "does not hold", &reason, args.json.json)?;
             }
         }
     }
@@ -213,10 +215,29 @@ fn view(path: &Path, verified: &Verified, grew: Option<u64>) -> Value {
     })
 }
 
-fn print_refused(path: &Path, reason: &str, json: bool) -> Result<(), Failure> {
+fn print_refused(path: &Path, what: &str, reason: &str, json: bool) -> Result<(), Failure> {
     let path = path.display().to_string();
-    if json {
-        return output::json(&json!({"path": path, "verified": false, "reason": reason}));
+    if !json {
+        return output::line(&format!("{path}: {what}\n  reason       {reason}"));
     }
-    output::line(&format!("{path}: does not hold\n  reason       {reason}"))
+    let mut view = serde_json::Map::from_iter(MEMBERS.map(|member| (member.to_owned(), Value::Null)));
+    view.insert("path".to_owned(), path.into());
+    view.insert("verified".to_owned(), false.into());
+    view.insert("reason".to_owned(), format!("{what}: {reason}").into());
+    output::json(&view)
 }
+
+/// What a verified file's view says; a refused one has the same members.
+const MEMBERS: [&str; 11] = [
+    "observationId",
+    "keyFingerprint",
+    "dsseDigest",
+    "origin",
+    "rekorLogId",
+    "rekorLogIndex",
+    "rekorUuid",
+    "treeSize",
+    "treeRoot",
+    "appendOnlySince",
+    "trustedTime",
+];
