@@ -1,0 +1,436 @@
+//! The rules of CSAF section 6.1: a fault put into a document without fault is found, and it alone.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails, fails its test")]
+
+mod csaf_common;
+
+use csaf_common::{file, findings, retired, vex20, vex21, with, without};
+use provex_formats::{Code, ParseLimits, parse};
+use serde_json::{Value, json};
+
+/// Asserts that the document has exactly these findings.
+#[track_caller]
+fn found(document: &Value, expected: &[(Code, &str)]) {
+    let found = findings(document);
+    let found: Vec<_> = found.iter().map(|(code, pointer)| (*code, pointer.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+const V: &str = "/vulnerabilities/0";
+const FLAG: &str = "/vulnerabilities/0/flags/0";
+const REMEDY: &str = "/vulnerabilities/0/remediations/0";
+const STATUS: &str = "/vulnerabilities/0/product_status";
+const VERSION: &str = "/document/tracking/version";
+const HISTORY: &str = "/document/tracking/revision_history";
+
+#[test]
+fn documents_without_fault_have_no_findings() {
+    for document in [vex20(), vex21(), retired("csaf_withdrawn"), retired("csaf_superseded")] {
+        found(&document, &[]);
+    }
+}
+
+/// Each published case that fails a test, and the finding that names the test.
+#[test]
+fn every_published_case_is_found() {
+    let cases = [
+        ("01", Code::UndefinedProduct),
+        ("02", Code::AmbiguousProduct),
+        ("03", Code::CircularProduct),
+        ("04", Code::UndefinedGroup),
+        ("05", Code::RepeatedGroup),
+        ("06", Code::IntraDocumentConflict),
+        ("23", Code::RepeatedVulnerability),
+        ("27-04", Code::MissingProductTree),
+        ("27-05", Code::MissingNotes),
+        ("27-07", Code::MissingProductStatus),
+        ("27-08", Code::MissingVulnerability),
+        ("27-09", Code::Unjustified),
+        ("27-10", Code::MissingAction),
+        ("27-11", Code::MissingVulnerabilities),
+        ("29", Code::UnboundRemediation),
+        ("32", Code::UnboundFlag),
+        ("33", Code::RepeatedJustification),
+    ];
+    for (test, code) in cases {
+        let bytes = file(&format!("invalid/oasis_csaf_tc-csaf_2_0-2021-6-1-{test}-01.json"));
+        let found = match parse(&bytes, &ParseLimits::default()) {
+            Ok(parsed) => parsed.findings,
+            Err(rejection) => rejection.findings,
+        };
+        let finding = found.iter().find(|finding| finding.code == code);
+        assert!(finding.is_some_and(|finding| finding.line.is_some()), "{test}: {found:?}");
+    }
+}
+
+#[test]
+fn undefined_products_are_found_wherever_they_are_named() {
+    let lists = [
+        (json!({"fixed": ["NONE"]}), "product_status", "/product_status/fixed/0"),
+        (
+            json!([{"label": "component_not_present", "product_ids": ["NONE"]}]),
+            "flags",
+            "/flags/0/product_ids/0",
+        ),
+        (
+            json!([{"category": "exploit_status", "details": "x", "product_ids": ["NONE"]}]),
+            "threats",
+            "/threats/0/product_ids/0",
+        ),
+        (
+            json!([{"category": "workaround", "details": "x", "product_ids": ["NONE"]}]),
+            "remediations",
+            "/remediations/0/product_ids/0",
+        ),
+        (json!([{"products": ["NONE"]}]), "scores", "/scores/0/products/0"),
+        (json!([{"products": ["NONE"], "content": {}}]), "metrics", "/metrics/0/products/0"),
+        (
+            json!([{"party": "vendor", "status": "open", "product_ids": ["NONE"]}]),
+            "involvements",
+            "/involvements/0/product_ids/0",
+        ),
+    ];
+    for (list, key, pointer) in lists {
+        let item = json!({"cve": "CVE-2026-0002", "notes": [], "product_status": {"fixed": []}});
+        let document =
+            with(with(vex20(), "/vulnerabilities/-", item), &format!("/vulnerabilities/1/{key}"), list);
+        found(&document, &[(Code::UndefinedProduct, &format!("/vulnerabilities/1{pointer}"))]);
+    }
+    let tree = "/product_tree/relationships/0/product_reference";
+    found(&with(vex20(), tree, json!("NONE")), &[(Code::UndefinedProduct, tree)]);
+    let tree = "/product_tree/product_paths/0/subpaths/0/next_product_reference";
+    found(&with(vex21(), tree, json!("NONE")), &[(Code::UndefinedProduct, tree)]);
+    let tree = "/product_tree/product_groups/0/product_ids/1";
+    found(&with(vex20(), tree, json!("NONE")), &[(Code::UndefinedProduct, tree)]);
+}
+
+#[test]
+fn statuses_contradict_each_other_across_groups_only() {
+    let statuses = |statuses: Value| with(vex20(), STATUS, statuses);
+    found(
+        &statuses(
+            json!({"known_affected": ["APP"], "first_affected": ["APP"], "recommended": ["APP"], "known_not_affected": ["OS:LIB"]}),
+        ),
+        &[],
+    );
+    found(
+        &statuses(
+            json!({"known_affected": ["APP"], "fixed": ["APP"], "first_fixed": ["APP"], "under_investigation": ["APP"]}),
+        ),
+        &[
+            (Code::IntraDocumentConflict, "/vulnerabilities/0/product_status/known_affected/0"),
+            (Code::IntraDocumentConflict, "/vulnerabilities/0/product_status/under_investigation/0"),
+        ],
+    );
+    found(
+        &with(vex21(), &format!("{STATUS}/unknown"), json!(["APP"])),
+        &[(Code::IntraDocumentConflict, "/vulnerabilities/0/product_status/unknown/0")],
+    );
+}
+
+#[test]
+fn purls_are_checked() {
+    let helper = "/product_tree/branches/0/branches/1/branches/0/product/product_identification_helper";
+    let product = "/product_tree/branches/0/branches/1/branches/0/product";
+    // 6.1.13
+    found(&with(vex20(), &format!("{helper}/purl"), json!("pkg:maven/@1.3.4")), &[(Code::BadPurl, product)]);
+    // 6.1.42
+    let purls = |purls: Value| with(vex21(), &format!("{helper}/purls"), purls);
+    found(&purls(json!(["pkg:rpm/acme/lib@1.0?arch=a", "pkg:rpm/acme/lib@1.0?arch=b"])), &[]);
+    let at = format!("{helper}/purls");
+    found(&purls(json!(["pkg:rpm/acme/lib@1.0", "pkg:rpm/acme/other@1.0"])), &[(Code::PurlsDiffer, &at)]);
+}
+
+/// Tests 6.1.14 to 6.1.22 and 6.1.30: numbers and days of the revisions, version, status, and what is found.
+#[test]
+fn the_revision_history_is_checked() {
+    type Case = (
+        &'static [(&'static str, &'static str)],
+        &'static str,
+        &'static str,
+        &'static [(Code, &'static str)],
+    );
+    const N0: &str = "/document/tracking/revision_history/0/number";
+    const N1: &str = "/document/tracking/revision_history/1/number";
+    let cases: &[Case] = &[
+        (&[("1", "01")], "1", "final", &[]),
+        (&[("2", "02"), ("1", "01")], "2", "interim", &[]),
+        (&[("0", "01"), ("1", "02")], "1", "draft", &[]),
+        (&[("1.0.0", "01"), ("1.10.0", "02"), ("2.0.0+b", "03")], "2.0.0+a", "final", &[]),
+        (&[("0.9.0", "01"), ("1.0.0", "02")], "1.0.0-rc.1", "draft", &[]),
+        (&[("9", "01"), ("10", "02")], "10", "final", &[(Code::MissingRevision, HISTORY)]),
+        // 6.1.14, 6.1.16
+        (&[("2", "01"), ("1", "02")], "1", "final", &[(Code::UnsortedRevisions, N0)]),
+        (&[("1", "01"), ("2", "02")], "1", "final", &[(Code::VersionNotLatest, VERSION)]),
+        // 6.1.17 to 6.1.20
+        (&[("1", "01")], "0", "draft", &[(Code::VersionNotLatest, VERSION)]),
+        (
+            &[("0.9.5", "01")],
+            "0.9.5",
+            "final",
+            &[(Code::NotMarkedDraft, "/document/tracking/status"), (Code::UnreleasedRevision, N0)],
+        ),
+        (&[("1.0.0-rc", "01"), ("1.0.0", "02")], "1.0.0", "final", &[(Code::PrereleaseRevision, N0)]),
+        (
+            &[("1.0.0", "01")],
+            "1.0.0-alpha",
+            "interim",
+            &[
+                (Code::NotMarkedDraft, "/document/tracking/status"),
+                (Code::PrereleaseVersion, VERSION),
+                (Code::VersionNotLatest, VERSION),
+            ],
+        ),
+        // 6.1.21, 6.1.22, 6.1.30
+        (&[("1", "01"), ("3", "02")], "3", "final", &[(Code::MissingRevision, HISTORY)]),
+        (&[("1", "01"), ("1", "02")], "1", "final", &[(Code::RepeatedRevision, N1)]),
+        (&[("1", "01"), ("2.0.0", "02")], "2.0.0", "final", &[(Code::MixedVersioning, HISTORY)]),
+        (&[("1", "01"), ("x", "02")], "v1", "final", &[(Code::BadVersion, VERSION), (Code::BadVersion, N1)]),
+    ];
+    for (revisions, version, status, expected) in cases {
+        let revision = |(number, day): &(&str, &str)| json!({"date": format!("2026-01-{day}T00:00:00Z"), "number": number, "summary": "x"});
+        let history: Vec<Value> = revisions.iter().map(revision).collect();
+        let document = with(with(vex20(), HISTORY, json!(history)), VERSION, json!(version));
+        found(&with(document, "/document/tracking/status", json!(status)), expected);
+    }
+}
+
+#[test]
+fn translators_name_the_source_language() {
+    let document = with(vex20(), "/document/publisher/category", json!("translator"));
+    found(&document, &[(Code::MissingSourceLanguage, "/document/source_lang")]);
+    found(&with(document, "/document/source_lang", json!("de")), &[]);
+}
+
+#[test]
+fn one_cve_has_one_vulnerability() {
+    let again = vex20().pointer(V).unwrap().clone();
+    let again = with(again, "/cve", json!("cve-2026-0001"));
+    let document = with(vex20(), "/vulnerabilities/-", again);
+    found(&document, &[(Code::RepeatedVulnerability, "/vulnerabilities/1/cve")]);
+}
+
+/// 6.1.26
+#[test]
+fn categories_do_not_look_like_profiles() {
+    for (category, is_reserved) in [
+        ("Csaf_a", true),
+        ("csaf_vexx", true),
+        ("Informational Advisory", true),
+        ("security-incident-response", true),
+        ("Security      Advisory", true),
+        ("veX", true),
+        ("V_eX", true),
+        ("csaf_base", false),
+        ("csaf_security_incident_response", false),
+        ("Example Company Security Notice", false),
+        ("withdrawn", false),
+    ] {
+        let expected: &[_] =
+            if is_reserved { &[(Code::ReservedCategory, "/document/category")] } else { &[] };
+        found(&with(vex20(), "/document/category", json!(category)), expected);
+    }
+    let withdrawn = with(vex21(), "/document/category", json!("With-drawn"));
+    found(&withdrawn, &[(Code::ReservedCategory, "/document/category")]);
+}
+
+/// 6.1.27.4 to 6.1.27.11
+#[test]
+fn profiles_promise_parts() {
+    found(&without(vex20(), "/vulnerabilities/0/notes"), &[(Code::MissingNotes, V)]);
+    found(
+        &without(vex20(), "/vulnerabilities/0/flags"),
+        &[(Code::Unjustified, &format!("{STATUS}/known_not_affected/0"))],
+    );
+    found(
+        &without(vex20(), "/vulnerabilities/0/remediations"),
+        &[(Code::MissingAction, &format!("{STATUS}/known_affected/0"))],
+    );
+    found(&without(vex20(), "/vulnerabilities"), &[(Code::MissingVulnerabilities, "/vulnerabilities")]);
+    found(&with(vex20(), STATUS, json!({"first_fixed": ["APP"]})), &[(Code::MissingProductStatus, STATUS)]);
+    found(&without(vex20(), "/vulnerabilities/0/cve"), &[(Code::MissingVulnerability, V)]);
+    // A base document promises none of it.
+    let base = with(vex20(), "/document/category", json!("csaf_base"));
+    for part in ["notes", "flags", "remediations"] {
+        found(&without(base.clone(), &format!("{V}/{part}")), &[]);
+    }
+    let advisory = with(vex20(), "/document/category", json!("csaf_security_advisory"));
+    found(&without(advisory.clone(), STATUS), &[(Code::MissingProductStatus, STATUS)]);
+    found(&without(advisory, FLAG.trim_end_matches("/0")), &[]);
+    let informational = with(vex20(), "/document/category", json!("csaf_informational_advisory"));
+    found(&informational, &[(Code::UnexpectedVulnerabilities, "/vulnerabilities")]);
+}
+
+/// Groups count for 6.1.27.9 and 6.1.27.10 as their products do.
+#[test]
+fn groups_stand_for_their_products() {
+    let flag = json!([{"label": "component_not_present", "group_ids": ["ALL"]}]);
+    let remedy = json!([{"category": "workaround", "details": "x", "group_ids": ["ALL"]}]);
+    let document = with(with(vex20(), &format!("{V}/flags"), flag), &format!("{V}/remediations"), remedy);
+    found(&document, &[(Code::MisplacedJustification, &format!("{STATUS}/known_affected/0"))]);
+    let document = with(document, &format!("{FLAG}/group_ids"), json!(["NONE"]));
+    let unjustified = format!("{STATUS}/known_not_affected/0");
+    let undefined = format!("{FLAG}/group_ids/0");
+    found(&document, &[(Code::UndefinedGroup, &undefined), (Code::Unjustified, &unjustified)]);
+}
+
+/// 6.1.27.3 and 6.1.27.14 to 6.1.27.19
+#[test]
+fn retired_documents_say_why() {
+    let notes = "/document/notes";
+    for category in ["csaf_withdrawn", "csaf_superseded"] {
+        let good = || retired(category);
+        found(
+            &with(good(), "/document/notes/0/category", json!("summary")),
+            &[(Code::MissingDescription, notes), (Code::MissingReasoning, notes)],
+        );
+        found(&with(good(), "/document/notes/0/title", json!("Why")), &[(Code::MissingReasoning, notes)]);
+        let twice = with(good(), "/document/notes/-", good().pointer("/document/notes/0").unwrap().clone());
+        found(&twice, &[(Code::MissingReasoning, notes)]);
+        // In another language the title is another.
+        let german =
+            with(with(good(), "/document/notes/0/title", json!("Warum")), "/document/lang", json!("de-AT"));
+        found(&german, &[]);
+        let tree = vex21().pointer("/product_tree").unwrap().clone();
+        found(&with(good(), "/product_tree", tree), &[(Code::UnexpectedProductTree, "/product_tree")]);
+        found(
+            &with(good(), "/vulnerabilities", json!([])),
+            &[(Code::UnexpectedVulnerabilities, "/vulnerabilities")],
+        );
+        let one = json!([{"date": "2026-01-01T00:00:00Z", "number": "1", "summary": "x"}]);
+        let short = with(with(good(), HISTORY, one), VERSION, json!("1"));
+        found(&short, &[(Code::ShortHistory, HISTORY)]);
+    }
+    let superseded = retired("csaf_superseded");
+    let reference = "/document/references";
+    let missing = &[(Code::MissingSuccessor, reference)];
+    found(&without(superseded.clone(), reference), missing);
+    found(&with(superseded.clone(), "/document/references/0/category", json!("self")), missing);
+    found(&with(superseded, "/document/references/0/summary", json!("superseding document")), missing);
+    found(&without(retired("csaf_withdrawn"), reference), &[]);
+}
+
+/// 6.1.29, 6.1.32 and 6.1.33
+#[test]
+fn flags_and_remediations_name_products() {
+    let document = without(vex20(), &format!("{REMEDY}/product_ids"));
+    let missing = format!("{STATUS}/known_affected/0");
+    found(&document, &[(Code::UnboundRemediation, REMEDY), (Code::MissingAction, &missing)]);
+    let document = without(vex20(), &format!("{FLAG}/product_ids"));
+    let unjustified = format!("{STATUS}/known_not_affected/0");
+    found(&document, &[(Code::UnboundFlag, FLAG), (Code::Unjustified, &unjustified)]);
+    let flag = json!({"label": "component_not_present", "group_ids": ["ALL"]});
+    let statuses = json!({"known_not_affected": ["APP", "OS:LIB"]});
+    let document = with(with(vex20(), STATUS, statuses), &format!("{V}/flags/-"), flag);
+    found(&document, &[(Code::RepeatedJustification, "/vulnerabilities/0/flags/1")]);
+}
+
+/// 6.1.34
+#[test]
+fn thirty_branches_are_the_most() {
+    let nested = |levels: usize| {
+        let product =
+            json!({"category": "product_name", "name": "x", "product": {"product_id": "X", "name": "x"}});
+        (1..levels)
+            .fold(product, |below, _| json!({"category": "product_family", "name": "x", "branches": [below]}))
+    };
+    let tree = "/product_tree/branches/-";
+    found(&with(vex21(), tree, nested(30)), &[]);
+    let deep = format!("/product_tree/branches/1{}/product", "/branches/0".repeat(30));
+    found(&with(vex21(), tree, nested(31)), &[(Code::BranchesTooDeep, &deep)]);
+    found(&with(vex20(), tree, nested(31)), &[]);
+}
+
+/// 6.1.35 and 6.1.36
+#[test]
+fn remediations_do_not_contradict() {
+    let remedy = |category: &str, product: &str| json!({"category": category, "details": "x", "product_ids": [product]});
+    let and = |category, product| with(vex21(), &format!("{V}/remediations/-"), remedy(category, product));
+    let second = "/vulnerabilities/0/remediations/1";
+    for category in ["fix_planned", "no_fix_planned", "none_available"] {
+        found(&and(category, "APP"), &[(Code::ContradictingRemediations, second)]);
+    }
+    found(
+        &and("optional_patch", "APP"),
+        &[(Code::ContradictingRemediations, second), (Code::MisplacedRemediation, second)],
+    );
+    for category in ["workaround", "mitigation", "vendor_fix"] {
+        found(&and(category, "APP"), &[]);
+        found(&and(category, "OS:LIB"), &[(Code::MisplacedRemediation, second)]);
+    }
+    found(&and("fix_planned", "OS:LIB"), &[]);
+    // 2.0 has no such rule.
+    found(&with(vex20(), &format!("{V}/remediations/-"), remedy("none_available", "APP")), &[]);
+    found(&and("repair", "APP"), &[(Code::UnknownResponse, "/vulnerabilities/0/remediations/1/category")]);
+}
+
+/// 6.1.37
+#[test]
+fn times_of_2_1_have_one_form() {
+    let at = "/document/tracking/current_release_date";
+    for (time, in20, in21) in [
+        ("2026-02-01T10:00:00Z", None, None),
+        ("2026-02-01t10:00:00z", None, Some(Code::TimeForm)),
+        ("2026-02-01 10:00:00Z", None, Some(Code::TimeForm)),
+        ("2026-02-01T10:00:00", Some(Code::AssumedUtc), Some(Code::AssumedUtc)),
+        ("2026-12-31T23:59:60Z", Some(Code::BadTimestamp), Some(Code::BadTimestamp)),
+        ("2026-02-30T10:00:00Z", Some(Code::BadTimestamp), Some(Code::BadTimestamp)),
+    ] {
+        for (document, expected) in [(vex20(), in20), (vex21(), in21)] {
+            let expected: Vec<_> = expected.into_iter().map(|code| (code, at)).collect();
+            found(&with(document, at, json!(time)), &expected);
+        }
+    }
+    for (key, value) in [("disclosure_date", json!("x")), ("discovery_date", json!("x"))] {
+        let pointer = format!("{V}/{key}");
+        found(&with(vex21(), &pointer, value), &[(Code::BadTimestamp, &pointer)]);
+    }
+}
+
+/// Every object of 2.1 is closed; those of 2.0 are open.
+#[test]
+fn unknown_members_are_found_in_2_1() {
+    let parents = [
+        "",
+        "/document",
+        "/document/publisher",
+        "/document/tracking",
+        "/document/tracking/revision_history/0",
+        "/product_tree",
+        "/product_tree/branches/0",
+        "/product_tree/branches/0/branches/0/product",
+        "/product_tree/branches/0/branches/0/product/product_identification_helper",
+        "/product_tree/product_groups/0",
+        "/product_tree/product_paths/0",
+        "/product_tree/product_paths/0/subpaths/0",
+        "/vulnerabilities/0",
+        "/vulnerabilities/0/notes/0",
+        "/vulnerabilities/0/flags/0",
+        "/vulnerabilities/0/remediations/0",
+    ];
+    for parent in parents {
+        let pointer = format!("{parent}/x_note");
+        found(&with(vex21(), &pointer, json!(1)), &[(Code::UnknownMember, &pointer)]);
+        if vex20().pointer(parent).is_some() {
+            found(&with(vex20(), &pointer, json!(1)), &[]);
+        }
+    }
+    let extension = with(vex21(), "/vulnerabilities/0/x_extensions", json!([]));
+    found(&extension, &[]);
+    // What 2.1 has replaced is read all the same.
+    let purl = "/product_tree/branches/0/branches/1/branches/0/product/product_identification_helper";
+    let document = with(vex21(), purl, json!({"purl": "pkg:rpm/acme/lib@1.0"}));
+    found(&document, &[(Code::UnknownMember, &format!("{purl}/purl"))]);
+}
+
+#[test]
+fn unknown_terms_cost_what_they_are_part_of() {
+    let status = format!("{STATUS}/known_effected");
+    found(&with(vex20(), &status, json!(["APP"])), &[(Code::UnknownStatus, &status)]);
+    let label = format!("{FLAG}/label");
+    let unjustified = format!("{STATUS}/known_not_affected/0");
+    found(
+        &with(vex20(), &label, json!("not_my_problem")),
+        &[(Code::UnknownJustification, &label), (Code::Unjustified, &unjustified)],
+    );
+}
