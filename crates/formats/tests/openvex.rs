@@ -759,8 +759,8 @@ fn what_is_not_openvex_is_named() {
         (r#"{"@context": "https://openvex.dev/nsx"}"#, Code::UnknownFormat, None),
         ("\u{feff} <bom/>", Code::UnsupportedFormat, None),
         (r#"{"bomFormat": "CycloneDX"}"#, Code::NoUsableStatement, Some(Format::CycloneDx)),
-        (r#"{"document": {"csaf_version": "2.0"}}"#, Code::UnsupportedFormat, Some(Format::Csaf)),
-        (r#"{"document": {"tracking": {"id": "x"}}}"#, Code::UnsupportedFormat, Some(Format::Csaf)),
+        (r#"{"document": {"csaf_version": "2.0"}}"#, Code::NoUsableStatement, Some(Format::Csaf)),
+        (r#"{"document": {"tracking": {"id": "x"}}}"#, Code::NoUsableStatement, Some(Format::Csaf)),
         (
             r#"{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"}"#,
             Code::NoUsableStatement,

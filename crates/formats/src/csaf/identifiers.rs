@@ -97,7 +97,8 @@ fn add_purls<'a>(
     }
     described.add(Some(IdentifierType::Purl), Some(first));
     if differ {
-        let message = "The purls of this product differ in more than qualifiers, and it is keyed by the first; give one product each.";
+        let message = "The purls of this product differ in more than qualifiers, and it is keyed by the first; give \
+                       each a product.";
         tell(findings, Code::PurlsDiffer, || format!("{}/purls", at()), message);
     }
 }

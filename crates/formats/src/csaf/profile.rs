@@ -148,7 +148,10 @@ fn check_retirement(meta: &Meta<'_>, retirement: Retirement, findings: &mut Find
     let titled: Vec<_> = notes().filter(|note| note.title.value().is_some_and(|t| t == title)).collect();
     if !matches!(titled[..], [ref note] if is_description(note)) {
         findings.add(Code::MissingReasoning, at("notes"), || {
-            format!("The document does not say why; give exactly one note the title `{title}` and the category `description`.")
+            format!(
+                "The document does not say why; give exactly one note the title `{title}` and the \
+                 category `description`."
+            )
         });
     }
     if retirement == Retirement::Superseded && !names_successor(meta) {

@@ -59,7 +59,8 @@ pub(super) fn resolve<'a>(
         };
         groups.expanded += members.len();
         if groups.expanded > MAX_EXPANDED {
-            let message = "The product groups that are named come to more than 16,777,216 products; split the document.";
+            let message = "The product groups that are named come to more than 16,777,216 products; \
+                           split the document.";
             return Err(rejection(Code::TooManyClaims, &at(), message));
         }
         numbers.extend_from_slice(members);

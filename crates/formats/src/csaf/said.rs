@@ -131,7 +131,8 @@ impl<'a> Reading<'a, '_> {
             }
             if justified == Some(product) && !reported[item] {
                 reported[item] = true;
-                let message = "A product of this flag has another justification, which was taken; give each product one.";
+                let message = "A product of this flag has another justification, which was taken; give each \
+                               product one.";
                 let at = || format!("{}/flags/{item}", self.at);
                 tell(self.findings, Code::RepeatedJustification, at, message);
             }

@@ -44,7 +44,8 @@ pub(super) fn read<'a>(
 ) -> Vec<Entry> {
     report_unknown_statuses(&statuses.unknown, at, findings);
     if edition == Edition::V20 && statuses.unknown_list.is_stated() {
-        let message = "CSAF 2.0 has no status `unknown`, and it was read as in 2.1; use `under_investigation`, or CSAF 2.1.";
+        let message = "CSAF 2.0 has no status `unknown`, and it was read as in 2.1; use `under_investigation`, \
+                       or CSAF 2.1.";
         tell(findings, Code::SpecVersionMismatch, || format!("{at}/unknown"), message);
     }
     let mut entries = Vec::new();
@@ -116,8 +117,8 @@ impl Stated {
             match stated.last_mut() {
                 Some((last, bits)) if last == product => {
                     if *bits != bit && *bits & bit == 0 {
-                        let message = "This product has another status for the same vulnerability in another list; both are \
-                                       kept; state one.";
+                        let message = "This product has another status for the same vulnerability in another list; \
+                                       both are kept; state one.";
                         tell(
                             findings,
                             Code::IntraDocumentConflict,
@@ -183,7 +184,8 @@ pub(super) fn check_remediations(
         let earlier = (0..7).filter(|k| last.1 & 1 << k != 0).map(|k| REMEDIATIONS[k].0);
         if earlier.into_iter().any(|other| contradicting.contains(&other)) && !reported[n][0] {
             reported[n][0] = true;
-            let message = "This remediation contradicts another of the same product; both are kept; leave one of them out.";
+            let message = "This remediation contradicts another of the same product; both are kept; leave \
+                           one of them out.";
             tell(findings, Code::ContradictingRemediations, at, message);
         }
         last.1 |= 1 << category;

@@ -199,7 +199,8 @@ fn groups<'a>(
         if let Some(id) = id
             && groups.define(id, members)
         {
-            let message = "This group is defined twice, and was read as one with the products of both; name one of them anew.";
+            let message = "This group is defined twice, and was read as one with the products of both; name \
+                           one of them anew.";
             tell(findings, Code::RepeatedGroup, at, message);
         }
     }

@@ -251,7 +251,8 @@ impl<'a, 'f> Reader<'a, 'f> {
             || target.product.too_long
             || target.subcomponent.as_ref().is_some_and(|component| component.too_long)
         {
-            let message = "An identifier or the key made of it is longer than 1,024 bytes, and the entry was dropped; shorten it.";
+            let message = "An identifier or the key made of it is longer than 1,024 bytes, and the entry \
+                           was dropped; shorten it.";
             tell(self.findings, Code::KeyTooLong, || pointer, message);
             return Ok(());
         }
@@ -294,7 +295,8 @@ impl<'a, 'f> Reader<'a, 'f> {
         if found.is_some() && status != Status::NotAffected {
             self.findings.add(Code::MisplacedJustification, || at.to_owned(), || {
                 let status = status.label();
-                format!("A flag justifies that a product is not affected, and this one is `{status}`; leave one of them out.")
+                format!("A flag justifies that a product is not affected, and this one is `{status}`; leave one of \
+                     them out.")
             });
         }
         found
