@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use provex_formats::ParseLimits;
 use provex_pipeline::{Content, Input};
 
 /// The inputs that paths name, in order; a folder's entries by name. Hidden entries of a folder are passed over, and
@@ -10,11 +11,14 @@ use provex_pipeline::{Content, Input};
 pub(crate) struct Inputs {
     /// What is still to be looked at, last first; `true` for what was found in a folder.
     waiting: Vec<(PathBuf, bool)>,
+    /// The largest document: no more than one byte over it is read from standard input.
+    max_bytes: usize,
 }
 
 impl Inputs {
-    pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
-        Self { waiting: paths.into_iter().rev().map(|path| (path, false)).collect() }
+    pub(crate) fn new(paths: Vec<PathBuf>, limits: ParseLimits) -> Self {
+        let waiting = paths.into_iter().rev().map(|path| (path, false)).collect();
+        Self { waiting, max_bytes: limits.max_bytes }
     }
 
     fn enter(&mut self, folder: &Path) -> std::io::Result<()> {
@@ -34,11 +38,18 @@ impl Iterator for Inputs {
             let (path, found) = self.waiting.pop()?;
             let name = path.display().to_string();
             if name == "-" && !found {
-                return Some(Input { name, content: standard_input(), found });
+                return Some(Input { name, content: standard_input(self.max_bytes), found });
             }
             let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
             if !path.is_dir() {
-                return Some(Input { name, content: Content::File(path), found });
+                // A named pipe in a folder would be waited for without end; one that is named as PATH is meant.
+                let regular = !found || path.metadata().is_ok_and(|metadata| metadata.is_file());
+                let content = if regular {
+                    Content::File(path)
+                } else {
+                    Content::Unreadable("it is no regular file".to_owned())
+                };
+                return Some(Input { name, content, found });
             }
             if is_link && found {
                 continue;
@@ -50,9 +61,9 @@ impl Iterator for Inputs {
     }
 }
 
-fn standard_input() -> Content {
+fn standard_input(max_bytes: usize) -> Content {
     let mut bytes = Vec::new();
-    match std::io::stdin().lock().read_to_end(&mut bytes) {
+    match std::io::stdin().lock().take(max_bytes as u64 + 1).read_to_end(&mut bytes) {
         Ok(_) => Content::Bytes(bytes),
         Err(error) => Content::Unreadable(error.to_string()),
     }
@@ -71,7 +82,7 @@ mod tests {
             std::fs::write(path, "{}").unwrap();
         }
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
-        let names: Vec<_> = Inputs::new(vec![folder.path().to_owned()])
+        let names: Vec<_> = Inputs::new(vec![folder.path().to_owned()], ParseLimits::default())
             .map(|input| {
                 input.name.strip_prefix(&format!("{}/", folder.path().display())).unwrap().to_owned()
             })
@@ -81,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_there_is_an_input_that_cannot_be_read() {
-        let input = Inputs::new(vec!["missing.json".into()]).next().unwrap();
+        let input = Inputs::new(vec!["missing.json".into()], ParseLimits::default()).next().unwrap();
         assert!(!input.found && matches!(input.content, Content::File(_)));
     }
 }

@@ -1,5 +1,7 @@
 //! `provex check`: the linter for one's own VEX.
 
+use provex_formats::ParseLimits;
+
 use crate::args::Check;
 use crate::failure::{Done, Failure};
 use crate::inputs::Inputs;
@@ -8,8 +10,9 @@ use crate::run::RunReport;
 
 pub(super) async fn run(args: Check) -> Result<Done, Failure> {
     let mut report = RunReport::default();
-    provex_pipeline::check(Inputs::new(args.sources.paths), Default::default(), |item| report.add(item))
-        .await;
+    let limits = ParseLimits::default();
+    let inputs = Inputs::new(args.sources.paths, limits);
+    provex_pipeline::check(inputs, limits, |item| report.add(item)).await;
     report.sort_places();
     if args.sources.json.json {
         output::json(&report)?;

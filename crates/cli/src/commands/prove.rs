@@ -23,7 +23,7 @@ pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
     let linked = link::link(&folder, &pipeline, unit, &mut report).await?;
     report.print_places();
     if sources.json.json {
-        output::json(&report)?;
+        link::print_json(&report, &linked)?;
     } else {
         print_recorded(&report)?;
         link::print(&report, &linked)?;
@@ -54,7 +54,7 @@ async fn record(folder: &DataFolder, pipeline: &Pipeline, sources: &Sources) -> 
     limits.max_bytes = folder.config.max_document_bytes.unwrap_or(limits.max_bytes);
     let mut report = RunReport::default();
     let bar = output::progress("reading documents");
-    let inputs = Inputs::new(sources.paths.clone());
+    let inputs = Inputs::new(sources.paths.clone(), limits);
     let ingested = pipeline
         .ingest(inputs, limits, |item| {
             report.add(item);
