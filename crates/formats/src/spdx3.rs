@@ -87,7 +87,8 @@ pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejectio
     let Reader { claims, mut findings, any_withdrawn, .. } = reader;
     if claims.list().is_empty() {
         if !any_withdrawn || findings.first_of(&DROPPED).is_some() {
-            return Err(no_claims(&findings));
+            let rejection = no_claims(&findings);
+            return Err(Rejection { findings: findings.located(text), ..rejection });
         }
         facts.retires = Some(Retirement::Withdrawn);
     }

@@ -26,7 +26,7 @@ use crate::cpe::Cpe;
 use crate::detect::{self, Carrier, OPENVEX_CONTEXT, is_below};
 use crate::document::Parsed;
 use crate::purl::Purl;
-use crate::report::{Code, Findings, Rejection, quoted};
+use crate::report::{Code, Finding, Findings, Rejection, quoted};
 use crate::typed::{Entries, Member, Shape, object};
 
 /// A wrapper that is read.
@@ -183,14 +183,23 @@ fn statement(text: &str, context: &Context<'_>, mut findings: Findings) -> Resul
     let place = json::locate(text, &["/predicate"]).into_iter().next().flatten().ok_or_else(missing)?;
     let subjects = Subjects::read(statement.subject, &mut findings);
     let context = Context { subjects: Some(&subjects), ..*context };
-    let mut parsed = read_as(expected, predicate, &context)
-        .map_err(|rejection| moved(rejection.located(predicate), place))?;
-    parsed.document.payload_digest = Some(Digest::of(predicate.as_bytes()));
-    parsed.findings.splice(..0, findings.located(predicate));
-    for finding in &mut parsed.findings {
-        finding.line = finding.line.map(|line| line + place.line as u64 - 1);
+    let read = read_as(expected, predicate, &context);
+    // Those on the wrapper come first.
+    let mut all = findings.located(predicate);
+    match read {
+        Ok(mut parsed) => {
+            parsed.document.payload_digest = Some(Digest::of(predicate.as_bytes()));
+            all.append(&mut parsed.findings);
+            parsed.findings = moved(all, place);
+            Ok(parsed)
+        }
+        Err(rejection) => {
+            let mut rejection = moved_rejection(rejection.located(predicate), place);
+            all.append(&mut rejection.findings);
+            rejection.findings = moved(all, place);
+            Err(rejection)
+        }
     }
-    Ok(parsed)
 }
 
 /// Reads a predicate that says itself that it is what the predicate type says.
@@ -209,8 +218,15 @@ fn read_as(expected: Carrier, predicate: &str, context: &Context<'_>) -> Result<
     }
 }
 
-/// Line and column of a fault in the predicate, as places of the text that the predicate stands in.
-fn moved(rejection: Rejection, place: Location) -> Rejection {
+/// Lines of the predicate as lines of the text that the predicate stands in.
+fn moved(mut findings: Vec<Finding>, place: Location) -> Vec<Finding> {
+    for finding in &mut findings {
+        finding.line = finding.line.map(|line| line + place.line as u64 - 1);
+    }
+    findings
+}
+
+fn moved_rejection(rejection: Rejection, place: Location) -> Rejection {
     let column = rejection.column.map(|column| match rejection.line {
         Some(1) => column + place.column as u64 - 1,
         _ => column,

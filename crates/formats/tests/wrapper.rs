@@ -446,6 +446,12 @@ fn lines_count_in_the_text_that_holds_the_predicate() {
         assert_eq!(rejection.pointer, "/statements/0");
         assert_eq!((rejection.line, rejection.column), (Some(6), Some(16)));
     }
+    let spdx = "{\"@context\": \"https://spdx.org/rdf/3.0.1/spdx-context.jsonld\",\n\"@graph\": [\n\
+                {\"type\": \"Relationship\", \"relationshipType\": \"affects\"}]}";
+    let text = inner.replace(predicate, spdx).replace(OPENVEX, "https://spdx.dev/Document/v3");
+    let inside = rejected(&text.replace(&hex(1), "no digest")).findings;
+    let found: Vec<_> = inside.iter().map(|finding| (finding.code, finding.line)).collect();
+    assert_eq!(found, [(Code::BadHash, Some(4)), (Code::MissingId, Some(5)), (Code::UnknownStatus, Some(6))]);
     let inner =
         inner.replace("[7]", "[{\n\"vulnerability\": {\"name\": \"CVE-1\"}, \"status\": \"affected\"}]");
     let found = parsed(&inner);
