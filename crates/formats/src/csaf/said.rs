@@ -202,22 +202,13 @@ impl<'a> Reading<'a, '_> {
         let ids = self.by_product(member, "ids", None, |this, id, at| {
             report_unknown(this.edition, &id.unknown, || at.to_owned(), this.findings);
             narrow.push(id.product_ids.is_stated() || id.group_ids.is_stated());
-            let system = this.text(id.system_name, at, "system_name");
-            let text = this.text(id.text, at, "text");
-            (text.map(|text| qualified(system.as_deref(), text)), [id.product_ids, id.group_ids])
+            // Looked at for its findings only: a name is kept as written (an alias without its system).
+            this.text(id.system_name, at, "system_name");
+            (this.text(id.text, at, "text"), [id.product_ids, id.group_ids])
         })?;
         let is_general = |n: &usize| !narrow[*n];
         let general = (0..ids.items.len()).filter(is_general).filter_map(|n| ids.items[n].clone()).collect();
         Ok(Names { cve, general, ids, known: BTreeMap::new() })
-    }
-}
-
-/// An id as a name. One without a letter, such as a number of a bug tracker, means nothing outside its system, and two
-/// trackers have the same: it is written with the system's name.
-fn qualified<'a>(system: Option<&str>, text: Text<'a>) -> Text<'a> {
-    match system {
-        Some(system) if !text.chars().any(char::is_alphabetic) => format!("{system}:{text}").into(),
-        _ => text,
     }
 }
 
@@ -286,14 +277,6 @@ pub(super) fn joined<'a>(mut texts: impl Iterator<Item = &'a str>) -> Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_is_no_name_outside_its_tracker() {
-        let name = |system, text: &'static str| qualified(system, text.into()).into_owned();
-        assert_eq!(name(Some("Red Hat Bugzilla ID"), "2408762"), "Red Hat Bugzilla ID:2408762");
-        assert_eq!(name(Some("GitHub"), "GHSA-aaaa-bbbb-cccc"), "GHSA-aaaa-bbbb-cccc");
-        assert_eq!(name(None, "7"), "7");
-    }
 
     #[test]
     fn a_severity_is_no_impact() {
