@@ -225,6 +225,37 @@ pub fn from_slice_strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadErr
     serde_json::from_str(text).map_err(ReadError::Shape)
 }
 
+/// Whether every string in text that was checked is spelled as RFC 8785 section 3.2.2.2 writes it: readers take
+/// `\u001F`, `\u001f` and others for one, so that a changed spelling is seen in the bytes alone.
+pub fn strings_are_canonical(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(start) = rest.find('"') {
+        let Some(length) = string_length(&rest[start..]) else { return false };
+        let literal = &rest[start..start + length];
+        if literal.contains('\\') {
+            let Ok(value) = serde_json::from_str::<String>(literal) else { return false };
+            let mut canonical = Vec::with_capacity(literal.len());
+            crate::jcs::write_str(&mut canonical, &value);
+            if canonical != literal.as_bytes() {
+                return false;
+            }
+        }
+        rest = &rest[start + length..];
+    }
+    true
+}
+
+/// The bytes of the string literal that `text` begins with, its quotes included.
+fn string_length(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })?;
+    Some(end + 2)
+}
+
 /// Where the values at RFC 6901 `pointers` begin, in one pass over text that was checked.
 ///
 /// A pointer to nothing gets the place of its nearest ancestor that exists, at worst the document's. `None` is
@@ -1470,6 +1501,16 @@ mod tests {
             if let Err(error) = checked {
                 prop_assert!(error.offset <= bytes.len() && error.line > 0 && error.column > 0);
             }
+        }
+    }
+
+    #[test]
+    fn a_string_has_one_canonical_spelling() {
+        for good in [r#""plain""#, r#"{"a":"\u001f\n\"\\","ü":["x"]}"#, "[1,true]", r#"["\\","b"]"#] {
+            assert!(strings_are_canonical(good), "{good}");
+        }
+        for bad in [r#""\u001F""#, r#""\u0041""#, r#"{"a":"\/"}"#, r#"{"\u0061":1}"#, r#"["ok","\u000a"]"#] {
+            assert!(!strings_are_canonical(bad), "{bad}");
         }
     }
 }

@@ -50,6 +50,10 @@ pub enum ProofFileError {
         /// What is wrong.
         source: EncodingError,
     },
+    /// The right members in another spelling than the one that a proof has, such as `\u001F` for `\u001f`, or members
+    /// that its bundle was not kept with.
+    #[error("the proof is not in the one form that it is made in")]
+    NotCanonical,
     /// A body that has no canonical form.
     #[error("the body in the proof has no canonical form")]
     Body(#[source] crate::jcs::JcsError),
@@ -69,19 +73,22 @@ struct ProofWire {
 }
 
 impl Proof {
-    /// Reads a proof's JSON, whatever its white space and member order.
+    /// Reads a proof's JSON, whatever its white space and member order; all else has one spelling.
     ///
     /// # Errors
     /// [`ProofFileError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofFileError> {
-        let wire: ProofWire = json::from_slice_strict(bytes)?;
+        let value = json::parse_own(bytes)?;
+        let canonical = crate::jcs::canonicalize(&value).map_err(ProofFileError::Body)?;
+        let wire: ProofWire =
+            serde_json::from_value(value).map_err(|error| ProofFileError::Json(ReadError::Shape(error)))?;
         if wire.schema != PROOF_SCHEMA {
             return Err(ProofFileError::Schema(wire.schema));
         }
         let hash = |member, text: &str| {
             Digest::from_hex(text).map_err(|source| ProofFileError::Encoding { member, source })
         };
-        Ok(Self {
+        let proof = Self {
             bundle: Bundle::from_wire(&wire.bundle)?,
             body: crate::jcs::canonicalize(&wire.body).map_err(ProofFileError::Body)?,
             set_index: wire.set_index,
@@ -89,7 +96,9 @@ impl Proof {
             set_path: wire.set_path.iter().map(|h| hash("setPath", h)).collect::<Result<_, _>>()?,
             set_root: hash("setRoot", &wire.set_root)?,
             document_digest: wire.document_digest,
-        })
+        };
+        let spelled = std::str::from_utf8(bytes).is_ok_and(json::strings_are_canonical);
+        if spelled && proof.to_jcs()? == canonical { Ok(proof) } else { Err(ProofFileError::NotCanonical) }
     }
 
     /// The proof's JCS bytes.

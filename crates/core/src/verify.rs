@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
-use crate::checkpoint::{CheckpointError, SignedCheckpoint};
+use crate::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
 use crate::digest::Digest;
 use crate::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
 use crate::entry::{HASHEDREKORD, HASHEDREKORD_VERSION, HashedRekord, LogEntry, UnloggableKey};
@@ -111,23 +111,46 @@ pub struct Verifier<'a> {
 /// An envelope signed by a trusted key and included in a trusted log.
 #[derive(Debug, Clone)]
 pub struct VerifiedEntry {
-    /// The envelope.
-    pub envelope: Envelope,
-    /// The key that signed it.
-    pub key: PublicKey,
-    /// The log's checkpoint that includes it.
-    pub checkpoint: SignedCheckpoint,
-    /// What a linkage says of it.
-    pub entry: Arc<LinkedEntry>,
+    envelope: Envelope,
+    key: PublicKey,
+    checkpoint: SignedCheckpoint,
+    linked: Arc<LinkedEntry>,
 }
 
-/// A checkpoint of a log that is the one seen before, or consistent with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppendOnly {
-    /// Consistent with the newest checkpoint seen, whose size this is.
-    Since(u64),
-    /// No checkpoint of this log had been seen.
-    FirstSeen,
+impl VerifiedEntry {
+    /// The envelope.
+    pub const fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The key that signed it.
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The log's checkpoint that includes it.
+    pub const fn checkpoint(&self) -> &SignedCheckpoint {
+        &self.checkpoint
+    }
+
+    /// What a linkage says of it.
+    pub const fn linked(&self) -> &Arc<LinkedEntry> {
+        &self.linked
+    }
+}
+
+/// Shows that one checkpoint of a log is consistent with the newest one seen before: made by [`append_only`] alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppendOnly {
+    checkpoint: Checkpoint,
+    since: Option<u64>,
+}
+
+impl AppendOnly {
+    /// The size of the checkpoint seen before; `None` if it is the first of this log.
+    pub const fn since(&self) -> Option<u64> {
+        self.since
+    }
 }
 
 /// What a proof proves.
@@ -192,7 +215,7 @@ impl Verifier<'_> {
             envelope: envelope.clone(),
             key: key.clone(),
             checkpoint,
-            entry: Arc::new(linked),
+            linked: Arc::new(linked),
         })
     }
 
@@ -209,6 +232,7 @@ impl Verifier<'_> {
     /// # Errors
     /// [`VerifyError`] for the first condition that does not hold.
     pub fn proof(&self, proof: &Proof) -> Result<VerifiedProof, VerifyError> {
+        agree("hint", !proof.bundle.hint.is_empty())?;
         let entry = self.bundle(&proof.bundle)?;
         let predicate = ObservationsPredicate::from_payload(entry.envelope.payload())?;
         let observation = Observation::from_body(&proof.body)?;
@@ -250,9 +274,10 @@ impl Verifier<'_> {
 /// [`VerifyError`] if the signed set is not the one of `members`.
 pub fn link_set(
     entry: &VerifiedEntry,
-    _append_only: AppendOnly,
+    append_only: &AppendOnly,
     set: &crate::intoto::ObservationSet,
 ) -> Result<Vec<Linkage>, VerifyError> {
+    agree("checkpoint", append_only.checkpoint == *entry.checkpoint.checkpoint())?;
     let predicate = ObservationsPredicate::from_payload(entry.envelope.payload())?;
     agree("set", set.commitment() == predicate.set)?;
     let members = (0_u64..).zip(set.members());
@@ -261,7 +286,7 @@ pub fn link_set(
             let set_path = set.path(index).ok_or(VerifyError::Disagreement { member: "set" })?;
             Ok(Linkage::verified(LinkageFields {
                 observation: ObservationId::new(*member),
-                entry: Arc::clone(&entry.entry),
+                entry: Arc::clone(&entry.linked),
                 set_index: index,
                 set_path,
             }))
@@ -278,19 +303,21 @@ pub fn append_only(
     now: &SignedCheckpoint,
     proof: &[Digest],
 ) -> Result<AppendOnly, VerifyError> {
-    let Some(known) = known else { return Ok(AppendOnly::FirstSeen) };
-    let (known, now) = (known.checkpoint(), now.checkpoint());
+    let now = now.checkpoint();
+    let shown = |since| Ok(AppendOnly { checkpoint: now.clone(), since });
+    let Some(known) = known else { return shown(None) };
+    let known = known.checkpoint();
     if known.origin != now.origin {
         return Err(VerifyError::OtherLog(known.origin.clone(), now.origin.clone()));
     }
     let (old, new) = if known.size <= now.size { (known, now) } else { (now, known) };
     // A tree of nothing is the beginning of every tree.
     if old.size == 0 && old.root == merkle::EMPTY_ROOT {
-        return Ok(AppendOnly::Since(0));
+        return shown(Some(known.size));
     }
     merkle::verify_consistency(old.size, &old.root, new.size, &new.root, proof)
         .map_err(|source| VerifyError::Consistency { old_size: old.size, new_size: new.size, source })?;
-    Ok(AppendOnly::Since(known.size))
+    shown(Some(known.size))
 }
 
 fn check_member(

@@ -125,7 +125,7 @@ fn bundle_verdict(bundle: &[u8], key: &str, root: &[u8]) -> Result<u64, String> 
     let root = TrustedRoot::parse(root).map_err(|e| e.to_string())?;
     let bundle = Bundle::parse(bundle).map_err(|e| e.to_string())?;
     let verifier = Verifier { trusted_root: &root, keys: &keys, signatures: &RustCrypto };
-    verifier.bundle(&bundle).map(|v| v.entry.log_index).map_err(|e: VerifyError| e.to_string())
+    verifier.bundle(&bundle).map(|v| v.linked().log_index).map_err(|e: VerifyError| e.to_string())
 }
 
 #[test]

@@ -128,12 +128,12 @@ impl Pipeline {
             Ok(verified) => verified,
             Err(reason) => return Ok(Err(reason)),
         };
-        let grew = match self.append_only(log_id, &verified.checkpoint, log, verifier, seen).await? {
+        let grew = match self.append_only(log_id, verified.checkpoint(), log, verifier, seen).await? {
             Ok(grew) => grew,
             Err(reason) => return Ok(Err(reason)),
         };
         let members = stored.observations.iter().map(|id| *id.digest()).collect();
-        let linkages = match link_set(&verified, grew, &ObservationSet::new(members)) {
+        let linkages = match link_set(&verified, &grew, &ObservationSet::new(members)) {
             Ok(linkages) => linkages,
             Err(error) => return Ok(Err(error.to_string())),
         };
@@ -159,7 +159,7 @@ impl Pipeline {
     ) -> Result<Result<AppendOnly, String>, Error> {
         let key = (*log_id, now.checkpoint().size, now.checkpoint().root);
         if let Some(grew) = seen.0.get(&key) {
-            return Ok(Ok(*grew));
+            return Ok(Ok(grew.clone()));
         }
         let known = match self.newest_checkpoint(log_id, verifier).await? {
             Ok(known) => known,
@@ -182,7 +182,7 @@ impl Pipeline {
         };
         let newest = log_checkpoint(now, self.environment.now());
         self.store.record_log_checkpoint(log_id, &newest).await?;
-        seen.0.insert(key, grew);
+        seen.0.insert(key, grew.clone());
         Ok(Ok(grew))
     }
 
@@ -222,12 +222,12 @@ fn verify_entry(
 fn new_log_entry(verified: &VerifiedEntry, entry: &[u8]) -> Result<NewLogEntry, Error> {
     let parsed = LogEntry::parse(entry).map_err(|e| Error::Stored {
         what: "log entry",
-        id: verified.entry.rekor_uuid.to_hex(),
+        id: verified.linked().rekor_uuid.to_hex(),
         reason: e.to_string(),
     })?;
-    let bundle = Bundle::new(verified.envelope.clone(), &verified.key, parsed).to_jcs();
+    let bundle = Bundle::new(verified.envelope().clone(), verified.key(), parsed).to_jcs();
     Ok(NewLogEntry {
-        linked: Arc::clone(&verified.entry),
+        linked: Arc::clone(verified.linked()),
         entry: entry.to_vec(),
         bundle_digest: BundleDigest::new(Digest::of(&bundle)),
         bundle,

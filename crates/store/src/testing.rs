@@ -92,6 +92,7 @@ macro_rules! store_conformance {
             the_stages_lead_from_a_document_to_its_linkages
             two_workers_never_lease_the_same_submission
             what_is_recorded_is_there_after_opening_again
+            what_waits_to_be_tried_again_is_due_when_leases_are_cleared
         }
     };
     ($fresh:path: $($fact:ident)+) => {
@@ -305,11 +306,11 @@ impl SignedFixture {
         let keys = [key.clone()];
         let verifier = Verifier { trusted_root: &self.trusted_root, keys: &keys, signatures: &RustCrypto };
         let verified = verifier.entry(&signed.envelope, key, &answer).unwrap();
-        let append_only = verify::append_only(None, &verified.checkpoint, &[]).unwrap();
-        let linkages = verify::link_set(&verified, append_only, &signed.set).unwrap();
+        let append_only = verify::append_only(None, verified.checkpoint(), &[]).unwrap();
+        let linkages = verify::link_set(&verified, &append_only, &signed.set).unwrap();
         let bundle = Bundle::new(signed.envelope.clone(), key, answer.clone()).to_jcs();
         let entry = NewLogEntry {
-            linked: Arc::clone(&verified.entry),
+            linked: Arc::clone(verified.linked()),
             entry: answer.to_jcs(),
             bundle_digest: BundleDigest::new(Digest::of(&bundle)),
             bundle,
@@ -471,7 +472,7 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
         store.record_documents(unknown, at(0), std::slice::from_ref(&document)).await.err(),
         store.record_documents(unknown, at(0), &[]).await.err(),
         store.acquire_submissions(unknown, Stage::Attest, lease(1, 0), 1).await.err(),
-        store.clear_leases(unknown).await.err(),
+        store.clear_leases(unknown, at(0)).await.err(),
         store.attestable_documents(unknown, &[digest]).await.err(),
         store.record_envelopes(unknown, at(0), TOKEN, &[], &[signed.to_new_envelope(id(1))]).await.err(),
         store.envelope(unknown, &envelope).await.err(),
@@ -1284,13 +1285,30 @@ pub async fn a_refused_answer_is_dropped_and_its_envelope_submitted_again(backen
     assert_eq!((leased[0].id, leased[0].attempts), (id(100), 3));
 }
 
+pub async fn what_waits_to_be_tried_again_is_due_when_leases_are_cleared(backend: &impl Backend) {
+    let store = store(backend).await;
+    record(&store, 100, &[document(1, 1), document(2, 1), document(3, 1)]).await;
+    let held = lease(1, 100);
+    store.acquire_submissions(&tenant(), Stage::Attest, held, 2).await.unwrap();
+    let retry = Release::Retry { at: at(400), reason: "x".to_owned() };
+    store.release_submission(&tenant(), held.token, id(1), &retry).await.unwrap();
+    let dead = Release::Dead { reason: "x".to_owned() };
+    store.release_submission(&tenant(), held.token, id(2), &dead).await.unwrap();
+    // The clock went back to before any of them was queued.
+    let early = lease(2, 10);
+    assert!(store.acquire_submissions(&tenant(), Stage::Attest, early, 10).await.unwrap().is_empty());
+    assert_eq!(store.clear_leases(&tenant(), early.now).await.unwrap(), 2);
+    let leased = store.acquire_submissions(&tenant(), Stage::Attest, early, 10).await.unwrap();
+    assert_eq!(leased.iter().map(|s| (s.id, s.attempts)).collect::<Vec<_>>(), [(id(1), 2), (id(3), 1)]);
+}
+
 pub async fn cleared_leases_can_be_taken_at_once(backend: &impl Backend) {
     let store = store(backend).await;
     record(&store, 0, &[document(1, 1), document(2, 1), document(3, 1)]).await;
     let first = lease(1, 0);
     store.acquire_submissions(&tenant(), Stage::Attest, first, 2).await.unwrap();
-    assert_eq!(store.clear_leases(&tenant()).await.unwrap(), 2);
-    assert_eq!(store.clear_leases(&tenant()).await.unwrap(), 0);
+    assert_eq!(store.clear_leases(&tenant(), at(0)).await.unwrap(), 2);
+    assert_eq!(store.clear_leases(&tenant(), at(0)).await.unwrap(), 0);
     let leased = store.acquire_submissions(&tenant(), Stage::Attest, lease(2, 0), 10).await.unwrap();
     assert_eq!(leased.iter().map(|s| s.attempts).collect::<Vec<_>>(), [2, 2, 1]);
     let dead = Release::Dead { reason: "x".to_owned() };

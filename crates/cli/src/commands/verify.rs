@@ -82,8 +82,8 @@ fn append_only(
     verified: &Verified,
     verifier: Verifier<'_>,
 ) -> Result<u64, Reason> {
-    let now = &verified.entry().checkpoint;
-    let id = verified.entry().entry.log_id;
+    let now = verified.entry().checkpoint();
+    let id = verified.entry().linked().log_id;
     let log =
         verifier.trusted_root.log(&id).ok_or_else(|| "the trusted root does not know the log".to_owned())?;
     let kept =
@@ -158,11 +158,13 @@ fn print(path: &Path, verified: &Verified, grew: Option<u64>, json: bool) -> Res
         print_observation(proof)?;
     }
     let entry = verified.entry();
-    let checkpoint = entry.checkpoint.checkpoint();
-    output::line(&format!("  signed by    the key sha256 {}", entry.key.fingerprint().to_hex()))?;
+    let checkpoint = entry.checkpoint().checkpoint();
+    output::line(&format!("  signed by    the key sha256 {}", entry.key().fingerprint().to_hex()))?;
     output::line(&format!(
         "  logged in    {} at index {}, under its checkpoint of size {}",
-        checkpoint.origin, entry.entry.log_index, checkpoint.size
+        checkpoint.origin,
+        entry.linked().log_index,
+        checkpoint.size
     ))?;
     match grew {
         Some(size) => output::line(&format!("  append-only  since the kept checkpoint of size {size}"))?,
@@ -192,7 +194,7 @@ fn print_observation(proof: &VerifiedProof) -> Result<(), Failure> {
 
 fn view(path: &Path, verified: &Verified, grew: Option<u64>) -> Value {
     let entry = verified.entry();
-    let checkpoint = entry.checkpoint.checkpoint();
+    let checkpoint = entry.checkpoint().checkpoint();
     let observation = match verified {
         Verified::Proof(proof) => json!(proof.observation_id),
         Verified::Bundle(_) => Value::Null,
@@ -201,12 +203,12 @@ fn view(path: &Path, verified: &Verified, grew: Option<u64>) -> Value {
         "path": path.display().to_string(),
         "verified": true,
         "observationId": observation,
-        "keyFingerprint": entry.key.fingerprint().to_hex(),
-        "dsseDigest": entry.entry.envelope_digest,
+        "keyFingerprint": entry.key().fingerprint().to_hex(),
+        "dsseDigest": entry.linked().envelope_digest,
         "origin": checkpoint.origin,
-        "rekorLogId": entry.entry.log_id,
-        "rekorLogIndex": entry.entry.log_index,
-        "rekorUuid": entry.entry.rekor_uuid.to_hex(),
+        "rekorLogId": entry.linked().log_id,
+        "rekorLogIndex": entry.linked().log_index,
+        "rekorUuid": entry.linked().rekor_uuid.to_hex(),
         "treeSize": checkpoint.size,
         "treeRoot": checkpoint.root.to_hex(),
         "appendOnlySince": grew,

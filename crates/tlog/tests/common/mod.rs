@@ -195,8 +195,8 @@ pub fn verify(test: &TestLog, submission: &Submission, answer: &LogEntry) -> u64
     // A payload of another type cannot be signed, so the statement inside does not matter here.
     let verified = verifier.entry(&submission.envelope, &submission.key, answer).unwrap();
     assert_eq!(LogEntry::parse(&answer.to_jcs()).unwrap(), *answer, "the answer survives its JSON");
-    assert_eq!(verified.entry.rekor_uuid, submission.entry.leaf_hash());
-    verified.entry.log_index
+    assert_eq!(verified.linked().rekor_uuid, submission.entry.leaf_hash());
+    verified.linked().log_index
 }
 
 /// A log whose every byte was checked.
