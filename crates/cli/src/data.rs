@@ -8,11 +8,13 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use provex_core::digest::Digest;
 use provex_core::ids::TenantId;
 use provex_core::intoto::SaltKey;
+use provex_core::json::Limits;
 use provex_core::keys::{LocalSigner, PublicKey, Signer};
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{SigningConfig, TrustedLog, TrustedRoot};
@@ -34,7 +36,10 @@ const CONFIG: &str = "\
 # max_document_bytes = 157286400
 # unit = \"document\"           # what one signed statement is about: document, observation or batch
 # batch_size = 256             # with batch: documents a statement, 1 to 256
+# database_wait_seconds = 60   # how long another program may hold the database
 ";
+/// How long a process waits before it looks again for work that another one holds.
+const WAIT: Duration = Duration::from_millis(100);
 /// How long before `init` an embedded log's key counts as valid, so that no reader's clock stands in the way.
 const ONE_DAY_SECONDS: i64 = 24 * 60 * 60;
 
@@ -50,6 +55,8 @@ pub(crate) struct Config {
     unit: Option<UnitName>,
     /// Documents a statement, with `unit = "batch"`.
     batch_size: Option<u16>,
+    /// How long another program may hold the database.
+    database_wait_seconds: Option<u32>,
 }
 
 /// The most documents that one statement is about.
@@ -74,13 +81,12 @@ impl DataFolder {
                     path.display()
                 )));
             }
-            Err(error) => return Err(anyhow!("{}: {error}", config.display()).into()),
+            Err(error) => return Err(anyhow::Error::new(error).context(config.display().to_string()).into()),
         };
         let parsed =
             toml::from_str(&text).map_err(|e| Failure::call(format!("{}: {e}", config.display())))?;
-        let root = read(&path.join("trusted_root.json"))?;
-        let trusted_root = TrustedRoot::parse(&root)
-            .with_context(|| format!("{}", path.join("trusted_root.json").display()))?;
+        let root = present(path, TRUSTED_ROOT)?;
+        let trusted_root = TrustedRoot::parse(&read(&root)?).with_context(|| root.display().to_string())?;
         Ok(Self { path: path.to_owned(), config: parsed, trusted_root })
     }
 
@@ -125,18 +131,22 @@ impl DataFolder {
     /// The key that signs attestations.
     pub(crate) fn signer(&self) -> Result<LocalSigner, Failure> {
         let keys = self.path.join("keys");
-        let signer = private_key(&keys.join("attest.pem"))?;
+        let signer = private_key(&present(&self.path, ATTEST_KEY)?)?;
+        let path = keys.join("attest.pub");
+        let public = if path.exists() { Some(public_key(&path)?) } else { None };
         // A rotation that was killed between the two files is finished here.
-        if public_key(&keys.join("attest.pub"))? != *signer.public_key() {
-            retire(&keys, "attest")?;
-            write_file(&keys.join("attest.pub"), signer.public_key().to_pem().as_bytes(), 0o644)?;
+        if public.as_ref() != Some(signer.public_key()) {
+            if public.is_some() {
+                retire(&keys, "attest")?;
+            }
+            write_file(&path, signer.public_key().to_pem().as_bytes(), 0o644)?;
         }
         Ok(signer)
     }
 
     /// The key that makes payloads unguessable.
     pub(crate) fn salt_key(&self) -> Result<SaltKey, Failure> {
-        let path = self.path.join("keys/salt.key");
+        let path = present(&self.path, SALT_KEY)?;
         let bytes = read_secret(&path)?;
         let bytes = bytes.try_into().map_err(|_| anyhow!("{} is not 32 bytes", path.display()))?;
         Ok(SaltKey::new(bytes))
@@ -144,7 +154,12 @@ impl DataFolder {
 
     /// The folder's database.
     pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        Ok(Arc::new(SqliteStore::open(&self.path.join("provex.db")).await?))
+        let path = present(&self.path, DATABASE)?;
+        let store = match self.config.database_wait_seconds {
+            Some(seconds) => SqliteStore::open_waiting(&path, Duration::from_secs(seconds.into())).await?,
+            None => SqliteStore::open(&path).await?,
+        };
+        Ok(Arc::new(store))
     }
 
     /// The tenant's pipeline on the folder's database.
@@ -152,26 +167,28 @@ impl DataFolder {
         Ok(Pipeline { store: self.store().await?, environment: Arc::new(System), tenant })
     }
 
-    /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased.
+    /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased, and tries at
+    /// once what waits to be tried again: somebody may have mended what stood in the way.
     pub(crate) async fn work(&self, pipeline: &Pipeline) -> Result<WorkLock, Failure> {
         let path = self.path.join(".work.lock");
         let file = open_lock(&path)?;
         if file.try_lock().is_ok() {
-            pipeline.store.clear_leases(&pipeline.tenant).await?;
+            pipeline.store.clear_leases(&pipeline.tenant, System.now()).await?;
             file.unlock().with_context(|| path.display().to_string())?;
         }
+        let shown = path.clone();
         let context = || path.display().to_string();
         tokio::task::spawn_blocking(move || file.lock_shared().map(|()| file))
             .await
             .with_context(context)?
             .with_context(context)
-            .map(|file| WorkLock { _file: file })
+            .map(|file| WorkLock { file, path: shown })
             .map_err(Failure::from)
     }
 
     /// The folder's embedded log.
     pub(crate) fn log(&self, pipeline: &Pipeline) -> Result<Arc<dyn TransparencyLog>, Failure> {
-        let signer = private_key(&self.path.join("keys/log.pem"))?;
+        let signer = private_key(&present(&self.path, LOG_KEY)?)?;
         if self.path.join("keys/log.next.pem").exists() {
             return Err(anyhow!(
                 "a rotation of the log was interrupted: run `provex key rotate --log` again"
@@ -189,9 +206,48 @@ impl DataFolder {
     }
 }
 
+/// A file that every complete folder has, and what helps whoever has lost it for good.
+type Needed = (&'static str, &'static str);
+const ATTEST_KEY: Needed = ("keys/attest.pem", "`provex key rotate` begins with another key");
+const DATABASE: Needed =
+    ("provex.db", "`provex init` makes an empty one, and `provex prove` records the documents again");
+const LOG_KEY: Needed = ("keys/log.pem", "`provex key rotate --log` begins a new log");
+const SALT_KEY: Needed = (
+    "keys/salt.key",
+    "`provex init` makes another, with which statements of the same documents have other bytes than before",
+);
+const TRUSTED_ROOT: Needed =
+    ("trusted_root.json", "whoever verifies has it too, and a new data folder begins with a new log");
+
+/// Where a file of a complete folder is.
+fn present(folder: &Path, (name, otherwise): Needed) -> Result<PathBuf, Failure> {
+    let path = folder.join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    let path = path.display();
+    Err(anyhow!("{path} is missing: bring it back from a copy of this folder. If there is none, {otherwise}")
+        .into())
+}
+
 /// Shows that this process works on the folder.
 pub(crate) struct WorkLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl WorkLock {
+    /// Waits a moment for work that another process holds. If that process has ended, its leases are given back here:
+    /// nobody holds the lock meanwhile but who waits like this, without any lease.
+    pub(crate) async fn wait(&self, pipeline: &Pipeline) -> Result<(), Failure> {
+        tokio::time::sleep(WAIT).await;
+        if self.file.try_lock().is_ok() {
+            pipeline.store.clear_leases(&pipeline.tenant, System.now()).await?;
+        }
+        // Taking the lock alone gives the shared one up first, whether it succeeds or not.
+        self.file.lock_shared().with_context(|| self.path.display().to_string())?;
+        Ok(())
+    }
 }
 
 /// What `init` made or found.
@@ -220,6 +276,12 @@ pub(crate) async fn init(
     let lock = open_lock(&lock_path)?;
     lock.lock().with_context(|| lock_path.display().to_string())?;
     let existed = path.join("provex.toml").exists();
+    if existed {
+        // What a complete folder has lost is not to be made anew unseen: another key would sign from then on.
+        [ATTEST_KEY, LOG_KEY, TRUSTED_ROOT]
+            .into_iter()
+            .try_for_each(|file| present(path, file).map(|_| ()))?;
+    }
     let wanted = given.as_ref().map(|signer| signer.public_key().clone());
     let attest = ensure_key(&keys, "attest", || given.unwrap_or_else(random_p256))?;
     if wanted.is_some_and(|wanted| wanted != *attest.public_key()) {
@@ -262,9 +324,13 @@ fn alone(path: &Path) -> Result<File, Failure> {
 
 /// Signs with another key from now on. The old public key is kept first, so that a kill in between loses none.
 pub(crate) fn rotate_attest(path: &Path, given: Option<LocalSigner>) -> Result<Rotated, Failure> {
-    DataFolder::open(path)?.signer()?;
-    let _alone = alone(path)?;
+    let folder = DataFolder::open(path)?;
     let keys = path.join("keys");
+    // One that is lost can be replaced too.
+    if keys.join("attest.pem").exists() {
+        folder.signer()?;
+    }
+    let _alone = alone(path)?;
     let signer = given.unwrap_or_else(random_p256);
     let retired = retire(&keys, "attest")?;
     let pem = signer.to_pkcs8_pem().context("encoding the key")?;
@@ -283,7 +349,11 @@ pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<Stri
     let _alone = alone(path)?;
     let keys = path.join("keys");
     let next = ensure_key(&keys, "log.next", || LocalSigner::ed25519_from_random(&random_bytes()))?;
-    let old_key = private_key(&keys.join("log.pem"))?;
+    let old_key = match keys.join("log.pem") {
+        path if path.exists() => private_key(&path)?.public_key().clone(),
+        // One that is lost can be replaced too.
+        _ => public_key(&keys.join("log.pub"))?,
+    };
     let mut root = folder.trusted_root;
     if !root.logs.iter().any(|log| log.key.key == *next.public_key()) {
         let now = Timestamp::from_unix_seconds(System.now().as_unix_seconds()).context("the clock is off")?;
@@ -294,7 +364,7 @@ pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<Stri
                 log.origin()
             )));
         }
-        let old = root.logs.iter_mut().filter(|log| log.key.key == *old_key.public_key());
+        let old = root.logs.iter_mut().filter(|log| log.key.key == old_key);
         old.for_each(|log| log.valid_until = Some(now));
         root.logs.push(log);
         write_file(&path.join("trusted_root.json"), root.to_json().as_bytes(), 0o644)?;
@@ -303,8 +373,8 @@ pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<Stri
     let log = log.ok_or_else(|| anyhow!("trusted_root.json does not know the new log"))?.clone();
     write_file(&path.join("signing_config.json"), SigningConfig::embedded(&log).to_json().as_bytes(), 0o644)?;
     // Killed after the new key took its place, only the last step is left.
-    if old_key.public_key() != next.public_key() {
-        let old = root.logs.iter().find(|log| log.key.key == *old_key.public_key());
+    if old_key != *next.public_key() {
+        let old = root.logs.iter().find(|log| log.key.key == old_key);
         let ended = path.join("ended-logs");
         fs::create_dir_all(&ended).with_context(|| ended.display().to_string())?;
         if let Some(moved) = old.map(|old| ended.join(old.origin()))
@@ -354,7 +424,7 @@ fn public_key_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(anyhow!("{}: {error}", folder.display()).into()),
+        Err(error) => return Err(anyhow::Error::new(error).context(folder.display().to_string()).into()),
     };
     let mut paths: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     paths.retain(|path| {
@@ -486,28 +556,34 @@ pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
     fs::read(path).with_context(|| path.display().to_string())
 }
 
+/// Reads a file of ours or of a proof: no more of it than any of them may have.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
-    fs::read(path).with_context(|| path.display().to_string())
+    use std::io::Read as _;
+    let context = || path.display().to_string();
+    let mut bytes = Vec::new();
+    let most = Limits::own().max_bytes as u64 + 1;
+    File::open(path).with_context(context)?.take(most).read_to_end(&mut bytes).with_context(context)?;
+    Ok(bytes)
 }
 
 /// Writes a file, whole or not at all: under another name first, then renamed.
 fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
-    let context = || format!("cannot write {}", path.display());
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = path.with_file_name(name);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&temporary)
-        .with_context(context)?;
-    file.write_all(bytes).with_context(context)?;
-    file.sync_all().with_context(context)?;
-    fs::rename(&temporary, path).with_context(context)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(context)
+    let written = write_through(&temporary, path, bytes, mode);
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn write_through(temporary: &Path, path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(temporary, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn open_lock(path: &Path) -> Result<File, anyhow::Error> {
@@ -532,6 +608,7 @@ mod tests {
         assert_eq!(config.max_document_bytes, Some(157_286_400));
         assert_eq!(config.unit, Some(UnitName::Document));
         assert_eq!(config.batch_size, Some(256));
+        assert_eq!(config.database_wait_seconds, Some(60));
         assert!(toml::from_str::<Config>("tenants = \"x\"").is_err());
         assert!(toml::from_str::<Config>(CONFIG).is_ok());
     }

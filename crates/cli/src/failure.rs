@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::output::plain;
+
 /// A command that ran to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Done {
@@ -50,8 +52,24 @@ impl Failure {
             Self::Call(error) => (error, 2),
             Self::Unchecked(error) => (error, 3),
         };
-        eprintln!("provex: {error:#}");
+        eprintln!("provex: {}{}", plain(&format!("{error:#}")), advice(&error));
         ExitCode::from(code)
+    }
+}
+
+/// What helps, where the operating system's word alone says it.
+fn advice(error: &anyhow::Error) -> &'static str {
+    use std::io::ErrorKind;
+    let kind =
+        error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    match kind {
+        Some(ErrorKind::QuotaExceeded | ErrorKind::StorageFull) => {
+            ": free some space and run the command again; nothing is half-written"
+        }
+        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            ": see that it is yours to write and that its file system is not mounted read-only"
+        }
+        _ => "",
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use provex_formats::ParseLimits;
 use provex_pipeline::{Content, Input};
 
-/// The inputs that paths name, in order; a folder's entries by name. Hidden entries of a folder are passed over, and
-/// so are links to folders, which could run in circles.
+/// The inputs that paths name, in order; a folder's entries by name. Passed over, and counted as skipped, are in a
+/// folder: `.git`, data folders of provex, and links to folders, which could run in circles.
 pub(crate) struct Inputs {
     /// What is still to be looked at, last first; `true` for what was found in a folder.
     waiting: Vec<(PathBuf, bool)>,
@@ -24,8 +24,7 @@ impl Inputs {
     fn enter(&mut self, folder: &Path) -> std::io::Result<()> {
         let mut entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.file_name()));
-        let visible = entries.into_iter().filter(|e| !e.file_name().as_encoded_bytes().starts_with(b"."));
-        self.waiting.extend(visible.map(|entry| (entry.path(), true)));
+        self.waiting.extend(entries.into_iter().map(|entry| (entry.path(), true)));
         Ok(())
     }
 }
@@ -51,8 +50,9 @@ impl Iterator for Inputs {
                 };
                 return Some(Input { name, content, found });
             }
-            if is_link && found {
-                continue;
+            let passed_over = is_link || path.ends_with(".git") || path.join("provex.toml").exists();
+            if passed_over && found {
+                return Some(Input { name, content: Content::Skipped, found });
             }
             if let Err(error) = self.enter(&path) {
                 return Some(Input { name, content: Content::Unreadable(error.to_string()), found });
@@ -74,20 +74,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_walked_by_name_without_its_hidden_entries() {
+    fn a_folder_is_walked_by_name_without_data_folders_and_links() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.json", "a/z.json", ".provex/trusted_root.json", "c.txt"] {
+        for name in ["b.json", "a/z.json", ".vex/y.json", ".provex/provex.toml", ".git/config", "c.txt"] {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "{}").unwrap();
         }
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).unwrap();
         let names: Vec<_> = Inputs::new(vec![folder.path().to_owned()], ParseLimits::default())
+            .filter(|input| !matches!(input.content, Content::Skipped))
             .map(|input| {
                 input.name.strip_prefix(&format!("{}/", folder.path().display())).unwrap().to_owned()
             })
             .collect();
-        assert_eq!(names, ["a/z.json", "b.json", "c.txt"]);
+        assert_eq!(names, [".vex/y.json", "a/z.json", "b.json", "c.txt"]);
+    }
+
+    #[test]
+    fn a_named_pipe_in_a_folder_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = std::process::Command::new("mkfifo").arg(folder.path().join("p.json")).status().unwrap();
+        assert!(made.success());
+        let input = Inputs::new(vec![folder.path().to_owned()], ParseLimits::default()).next().unwrap();
+        assert!(matches!(input.content, Content::Unreadable(_)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Text for people and lines for machines.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -30,6 +31,25 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     bytes(format!("{text}\n").as_bytes())
 }
 
+/// Text from documents, paths and errors as a terminal may show it: control characters, line separators and the
+/// characters that reorder text are written as escapes, so that no document can forge a line of ours.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_deceptive) {
+        text.chars()
+            .map(|c| if is_deceptive(c) { c.escape_unicode().to_string() } else { c.to_string() })
+            .collect()
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Controls (C0, DEL, C1), line and paragraph separators, and Unicode's bidirectional controls (UAX #9).
+pub(crate) fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A table as wide as the terminal.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
@@ -48,4 +68,16 @@ pub(crate) fn progress(what: &'static str) -> ProgressBar {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.enable_steady_tick(Duration::from_secs(1));
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_from_outside_can_forge_a_line() {
+        assert_eq!(plain("ACME, Köln"), "ACME, Köln");
+        let forged = plain("ACME\n  time  2020\u{1b}[31m\u{202e}\u{2028}\u{85}");
+        assert_eq!(forged, "ACME\\u{a}  time  2020\\u{1b}[31m\\u{202e}\\u{2028}\\u{85}");
+    }
 }

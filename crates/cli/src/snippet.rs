@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use provex_core::json;
 
+use crate::output::{is_deceptive, plain};
 use crate::run::Place;
 
 /// The most of a line that is shown: documents may be one line.
@@ -29,13 +30,13 @@ impl Snippets {
             (None, None) => String::new(),
         };
         let pointer = if place.pointer.is_empty() { String::new() } else { format!(" at {}", place.pointer) };
-        let mut text = format!("{what}[{}] {}{at}{pointer}\n", place.code, place.path);
+        let mut text = format!("{what}[{}] {}{at}{}\n", place.code, plain(&place.path), plain(&pointer));
         if let Some((line, column, source)) = found {
             let (shown, caret) = window(source, column);
             let margin = " ".repeat(line.to_string().len());
             text.push_str(&format!("{margin} |\n{line} | {shown}\n{margin} | {}^\n", " ".repeat(caret)));
         }
-        text.push_str(&format!("  = {}\n", place.message));
+        text.push_str(&format!("  = {}\n", plain(&place.message)));
         text
     }
 }
@@ -55,7 +56,7 @@ fn find<'t>(text: &'t str, place: &Place) -> Option<(usize, usize, &'t str)> {
 fn window(line: &str, column: usize) -> (String, usize) {
     let start = if column > WIDTH { column - WIDTH / 2 } else { 1 };
     let shown: String =
-        line.chars().skip(start - 1).take(WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        line.chars().skip(start - 1).take(WIDTH).map(|c| if is_deceptive(c) { ' ' } else { c }).collect();
     (shown, column - start)
 }
 

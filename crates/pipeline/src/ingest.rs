@@ -45,6 +45,8 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// It could not be listed: why.
     Unreadable(String),
+    /// It is passed over.
+    Skipped,
 }
 
 /// What parsing said of one input.
@@ -260,6 +262,7 @@ fn read_bytes(content: Content, limits: &ParseLimits) -> Result<Vec<u8>, ParseRe
     match content {
         Content::Bytes(bytes) => Ok(bytes),
         Content::Unreadable(reason) => Err(ParseReport::Unreadable(reason)),
+        Content::Skipped => Err(ParseReport::Skipped),
         Content::File(path) => {
             read_file(&path, limits.max_bytes).map_err(|error| ParseReport::Unreadable(error.to_string()))
         }

@@ -5,6 +5,7 @@ use provex_core::ids::ObservationId;
 use provex_core::intoto::ObservationsPredicate;
 use provex_core::proof::Proof;
 
+use crate::view::check_body;
 use crate::{Error, Pipeline};
 
 /// What there is to export for an observation.
@@ -25,6 +26,7 @@ impl Pipeline {
     /// [`Error`] of the store, or [`Error::Stored`] for a stored bundle that cannot be read.
     pub async fn proof(&self, id: &ObservationId) -> Result<Exported, Error> {
         let Some(row) = self.store.observation(&self.tenant, id).await? else { return Ok(Exported::Missing) };
+        check_body(&row)?;
         let Some(linkage) = row.linkage else { return Ok(Exported::Pending) };
         let bundle = self.bundle_bytes(&linkage.fields.entry.envelope_digest).await?;
         let stored = |reason: String| Error::Stored { what: "bundle of", id: id.to_text(), reason };

@@ -2,6 +2,7 @@
 //! values are null, and members are only ever added.
 
 use provex_core::digest::Digest;
+use provex_core::ids::ObservationId;
 use provex_core::time::Timestamp;
 use provex_core::vex::Observation;
 use provex_store::{LinkageRow, ObservationRow};
@@ -67,6 +68,7 @@ impl ObservationView {
     /// # Errors
     /// [`Error::Stored`] if the body is not the canonical one that was stored.
     pub fn new(row: &ObservationRow) -> Result<Self, Error> {
+        check_body(row)?;
         let body = Observation::from_body(&row.body).map_err(|error| Error::Stored {
             what: "observation",
             id: row.id.to_text(),
@@ -109,6 +111,15 @@ impl LinkageView {
             rekor_linked_at: row.linked_at.to_rfc3339(),
         }
     }
+}
+
+/// A damaged disk, or a hand in the database, may have changed the body under its id.
+pub(crate) fn check_body(row: &ObservationRow) -> Result<(), Error> {
+    if ObservationId::new(Digest::of(&row.body)) == row.id {
+        return Ok(());
+    }
+    let reason = "its body was changed: SHA-256 gives another id. Bring back a copy of the database".to_owned();
+    Err(Error::Stored { what: "observation", id: row.id.to_text(), reason })
 }
 
 fn hex_list(digests: &[Digest]) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! `provex export`
 
+use std::path::Path;
 use std::str::FromStr;
 
 use provex_core::ids::{BundleDigest, ObservationId};
@@ -28,10 +29,20 @@ pub(super) async fn run(global: &Global, export: &Export) -> Result<Done, Failur
         Exported::Missing => return Err(Failure::not_true(format!("nothing recorded has the id {id}"))),
     };
     match &export.output {
-        Some(path) => std::fs::write(path, &bytes).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?,
+        Some(path) => write(path, &bytes)?,
         None => output::bytes(&bytes)?,
     }
     Ok(Done::Yes)
+}
+
+/// Writes the file; where that fails, no part of it stays. A pipe or device is written as it is.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes).map_err(|error| {
+        if path.is_file() {
+            let _ = std::fs::remove_file(path);
+        }
+        anyhow::Error::new(error).context(format!("cannot write {}", path.display())).into()
+    })
 }
 
 async fn bundle(pipeline: &Pipeline, id: &str) -> Result<Exported, Failure> {

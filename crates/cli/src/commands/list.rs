@@ -87,7 +87,8 @@ async fn table(pipeline: &Pipeline, filter: &ObservationFilter, limit: usize) ->
         let id = row.id.to_text();
         let (status, vulnerability) =
             (view.body.status.label().to_owned(), view.body.vulnerability.id.clone());
-        table.add_row([id, vulnerability, status, view.body.product.key.clone(), index]);
+        let product = output::plain(&view.body.product.key).into_owned();
+        table.add_row([id, output::plain(&vulnerability).into_owned(), status, product, index]);
     }
     if rows.is_empty() {
         return output::line("none").map(|()| Done::Yes);

@@ -18,9 +18,9 @@ pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
     let folder = DataFolder::open_or_init(&global.data).await?;
     let (sources, unit) = (args.sources, folder.unit(args.unit)?);
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
-    let _working = folder.work(&pipeline).await?;
+    let working = folder.work(&pipeline).await?;
     let mut report = record(&folder, &pipeline, &sources).await?;
-    let linked = link::link(&folder, &pipeline, unit, &mut report).await?;
+    let linked = link::link(&folder, &pipeline, &working, unit, &mut report).await?;
     report.print_places();
     if sources.json.json {
         link::print_json(&report, &linked)?;
@@ -82,11 +82,12 @@ async fn print_next(global: &Global, pipeline: &Pipeline) -> Result<(), Failure>
     let Some(example) = any.iter().find(|row| row.linkage.is_some()) else { return Ok(()) };
     let Some(key) = signer_of(global, pipeline, example).await? else { return Ok(()) };
     let (id, data, key) = (example.id.to_text(), global.data.display(), key.display());
+    let program = std::env::args().next().unwrap_or_else(|| "provex".to_owned());
     let of = if *global.data == *".provex" { String::new() } else { format!(" --data {data}") };
     output::line(&format!(
         "\n{} of {} observations of {} documents can now be proven to anyone, offline. For one of them:\n\n  \
-         provex export{of} --proof {id} -o proof.json\n  \
-         provex verify proof.json --trusted-root {data}/trusted_root.json --key {key}",
+         {program} export{of} --proof {id} -o proof.json\n  \
+         {program} verify proof.json --trusted-root {data}/trusted_root.json --key {key}",
         counts.linked, counts.observations, counts.documents
     ))
 }

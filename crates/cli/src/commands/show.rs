@@ -42,9 +42,11 @@ async fn find(pipeline: &Pipeline, id: &str) -> Result<Option<Shown>, Failure> {
     }
     if let Ok(digest) = BundleDigest::from_str(id) {
         let bytes = pipeline.store.bundle(&pipeline.tenant, &digest).await?;
-        return bytes.map(|bytes| shown("bundle", bytes)).transpose();
+        if let Some(bytes) = bytes {
+            return shown("bundle", bytes).map(Some);
+        }
     }
-    let Ok(digest) = DocumentDigest::from_str(id) else {
+    let Ok(digest) = DocumentDigest::from_str(id.trim_start_matches(BundleDigest::PREFIX)) else {
         return Err(Failure::call(format!(
             "`{id}` is no id: vex:obs:sha256:<64 hex>, sha256:<64 hex> or <64 hex>, in lower case"
         )));
@@ -54,7 +56,11 @@ async fn find(pipeline: &Pipeline, id: &str) -> Result<Option<Shown>, Failure> {
     }
     let digest = EnvelopeDigest::new(*digest.digest());
     let envelope = pipeline.store.envelope(&pipeline.tenant, &digest).await?;
-    envelope.map(|envelope| shown("envelope", envelope.bytes)).transpose()
+    if let Some(envelope) = envelope {
+        return shown("envelope", envelope.bytes).map(Some);
+    }
+    let bytes = pipeline.store.bundle(&pipeline.tenant, &BundleDigest::new(*digest.digest())).await?;
+    bytes.map(|bytes| shown("bundle", bytes)).transpose()
 }
 
 async fn observation(pipeline: &Pipeline, id: &ObservationId) -> Result<Option<Shown>, Failure> {

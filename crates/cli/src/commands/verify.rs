@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::args::{Global, Verify};
 use crate::data;
 use crate::failure::{Done, Failure};
-use crate::output;
+use crate::output::{self, plain};
 use crate::signatures::AwsLc;
 
 pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
@@ -26,13 +26,13 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
     let mut done = Done::Yes;
     for path in &args.files {
         let bytes = data::read(path).map_err(|error| Reason::Unchecked(format!("{error:#}")));
-        let verified = bytes.and_then(|bytes| verify(&bytes, verifier)).and_then(|verified| {
+        let verified = bytes.and_then(|bytes| verify(&bytes, verifier)).and_then(|(verified, timestamps)| {
             let grew =
                 kept.as_deref().map(|note| append_only(note, &folder, &verified, verifier)).transpose()?;
-            Ok((verified, grew))
+            Ok((verified, timestamps, grew))
         });
         match verified {
-            Ok((verified, grew)) => print(path, &verified, grew, args.json.json)?,
+            Ok((verified, timestamps, grew)) => print(path, &verified, timestamps, grew, args.json.json)?,
             Err(Reason::Unchecked(reason)) => {
                 // What is not true outweighs what could not be checked.
                 done = if done == Done::NotAll { done } else { Done::Unchecked };
@@ -103,15 +103,18 @@ fn append_only(
     verify::append_only(Some(&kept), now, &proof).map_err(|error| chain(error).into()).map(|_| old)
 }
 
-/// Verifies a proof or a bundle, told apart by their members. In words, why it does not hold.
-fn verify(bytes: &[u8], verifier: Verifier<'_>) -> Result<Verified, Reason> {
+/// Verifies a proof or a bundle, told apart by their members, and counts its timestamp tokens. In words, why it does
+/// not hold.
+fn verify(bytes: &[u8], verifier: Verifier<'_>) -> Result<(Verified, usize), Reason> {
     let text = json::check(bytes, &Limits::own()).map_err(|e| format!("not strict JSON: {e}"))?;
     if json::raw_at(text, "/schema").is_some() {
         let proof = Proof::parse(bytes).map_err(chain)?;
-        verifier.proof(&proof).map(|proof| Verified::Proof(Box::new(proof))).map_err(|e| chain(e).into())
+        let verified = verifier.proof(&proof).map_err(chain)?;
+        Ok((Verified::Proof(Box::new(verified)), proof.bundle.timestamps.len()))
     } else {
         let bundle = Bundle::parse(bytes).map_err(chain)?;
-        verifier.bundle(&bundle).map(|entry| Verified::Bundle(Box::new(entry))).map_err(|e| chain(e).into())
+        let verified = verifier.bundle(&bundle).map_err(chain)?;
+        Ok((Verified::Bundle(Box::new(verified)), bundle.timestamps.len()))
     }
 }
 
@@ -130,12 +133,21 @@ fn keys(global: &Global, args: &Verify) -> Result<Vec<PublicKey>, Failure> {
     let keys = if args.key.is_empty() {
         data::public_keys(&global.data)?
     } else {
-        args.key.iter().map(|path| data::public_key(path)).collect::<Result<_, _>>()?
+        args.key.iter().map(|path| given_key(path)).collect::<Result<_, _>>()?
     };
     if keys.is_empty() {
         return Err(Failure::call("nothing says whose signature to trust: give --key PEM"));
     }
     Ok(keys)
+}
+
+/// A key that the call names: a file that holds none is a wrong call, one that cannot be read is not.
+fn given_key(path: &Path) -> Result<PublicKey, Failure> {
+    data::read(path)?;
+    data::public_key(path).map_err(|error| match error {
+        Failure::Unchecked(error) => Failure::Call(error),
+        other => other,
+    })
 }
 
 fn trusted_root(global: &Global, args: &Verify) -> Result<TrustedRoot, Failure> {
@@ -149,11 +161,17 @@ fn trusted_root(global: &Global, args: &Verify) -> Result<TrustedRoot, Failure> 
         .map_err(|error| Failure::Call(anyhow::Error::new(error).context(path.display().to_string())))
 }
 
-fn print(path: &Path, verified: &Verified, grew: Option<u64>, json: bool) -> Result<(), Failure> {
+fn print(
+    path: &Path,
+    verified: &Verified,
+    timestamps: usize,
+    grew: Option<u64>,
+    json: bool,
+) -> Result<(), Failure> {
     if json {
         return output::json(&view(path, verified, grew));
     }
-    output::line(&format!("{}: holds", path.display()))?;
+    output::line(&format!("{}: holds", plain(&path.display().to_string())))?;
     if let Verified::Proof(proof) = verified {
         print_observation(proof)?;
     }
@@ -170,12 +188,16 @@ fn print(path: &Path, verified: &Verified, grew: Option<u64>, json: bool) -> Res
         Some(size) => output::line(&format!("  append-only  since the kept checkpoint of size {size}"))?,
         None => output::line("  append-only  not checked: no kept checkpoint was given")?,
     }
+    if timestamps > 0 {
+        output::line(&format!("  timestamps   {timestamps} present, not checked"))?;
+    }
     output::line("  time         no trusted time")
 }
 
 fn print_observation(proof: &VerifiedProof) -> Result<(), Failure> {
     let observation = &proof.observation;
     let issuer = observation.issuer.as_ref().map_or("nobody by name", |issuer| &issuer.id);
+    let issuer = plain(issuer);
     let about = match &observation.subcomponent {
         Some(part) => format!("{} in {}", part.key, observation.product.key),
         None => observation.product.key.clone(),
@@ -183,9 +205,9 @@ fn print_observation(proof: &VerifiedProof) -> Result<(), Failure> {
     output::line(&format!("  observation  {}", proof.observation_id.to_text()))?;
     output::line(&format!(
         "  states       {} is {} for {}",
-        about,
+        plain(&about),
         observation.status.label(),
-        observation.vulnerability.id
+        plain(&observation.vulnerability.id)
     ))?;
     output::line(&format!("  issuer       {issuer} (as the document says)"))?;
     output::line(&format!("  document     sha256 {}", observation.document.digest.to_text()))?;
@@ -220,7 +242,7 @@ fn view(path: &Path, verified: &Verified, grew: Option<u64>) -> Value {
 fn print_refused(path: &Path, what: &str, reason: &str, json: bool) -> Result<(), Failure> {
     let path = path.display().to_string();
     if !json {
-        return output::line(&format!("{path}: {what}\n  reason       {reason}"));
+        return output::line(&format!("{}: {what}\n  reason       {}", plain(&path), plain(reason)));
     }
     let mut view = serde_json::Map::from_iter(MEMBERS.map(|member| (member.to_owned(), Value::Null)));
     view.insert("path".to_owned(), path.into());
