@@ -23,9 +23,18 @@ pub(crate) struct Patience {
     pub(crate) tries: u32,
 }
 
+impl Patience {
+    /// Tries of up to five seconds that take so long together.
+    pub(crate) fn of(wait: Duration) -> Self {
+        let timeout = wait.clamp(Duration::from_millis(1), Duration::from_secs(5));
+        let tries = wait.as_millis().div_ceil(timeout.as_millis());
+        Self { timeout, tries: u32::try_from(tries).unwrap_or(u32::MAX) }
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(5), tries: 12 }
+        Self::of(Duration::from_secs(60))
     }
 }
 

@@ -45,6 +45,8 @@ mod code {
     pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
     pub(super) const READONLY: i32 = 8;
+    pub(super) const IOERR: i32 = 10;
+    pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
     pub(super) const NOTADB: i32 = 26;
@@ -68,13 +70,23 @@ impl Failure {
         match primary_code(&error) {
             Some(code::BUSY | code::LOCKED) => Error::Busy,
             Some(code::FULL) => Error::DiskFull,
-            Some(code::READONLY | code::CANTOPEN) => Error::ReadOnly(format!("{}: {error}", path.display())),
-            Some(code::NOTADB) => Error::Schema(format!("{} is not an SQLite database", path.display())),
+            Some(code::READONLY | code::CANTOPEN) => {
+                Error::ReadOnly(format!("{}: {}", path.display(), message(&error)))
+            }
+            Some(code::IOERR) => Error::Disk(format!("{}: {}", path.display(), message(&error))),
+            Some(code::CORRUPT | code::NOTADB) => {
+                Error::Damaged(format!("{}: {}", path.display(), message(&error)))
+            }
             // The driver's thread is gone: nobody knows how far it came.
             None if committing => Error::OutcomeUnknown,
             _ => Error::Database { operation, source: error.into() },
         }
     }
+}
+
+/// What SQLite said, without the driver's words around it.
+fn message(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
 /// The low byte of an extended result code is the primary one.

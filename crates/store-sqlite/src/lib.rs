@@ -20,6 +20,7 @@ mod tenants;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
@@ -44,9 +45,19 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`Error::NewerSchema`] or [`Error::Schema`] for a database that this release does not understand,
-    /// [`Error::ReadOnly`], [`Error::DiskFull`] or [`Error::Busy`] where it cannot be written now.
+    /// [`Error::Damaged`] for one that is none any more, [`Error::ReadOnly`], [`Error::DiskFull`] or [`Error::Busy`]
+    /// where it cannot be written now.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         Self::open_with(path, Patience::default()).await
+    }
+
+    /// Opens the database as [`SqliteStore::open`] does. Where another program holds it, this one gives up with
+    /// [`Error::Busy`] after about `wait`, and not after a minute.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub async fn open_waiting(path: &Path, wait: Duration) -> Result<Self, Error> {
+        Self::open_with(path, Patience::of(wait)).await
     }
 
     async fn open_with(path: &Path, patience: Patience) -> Result<Self, Error> {
@@ -114,8 +125,8 @@ impl Store for SqliteStore {
         self.explain("acquiring submissions", leased)
     }
 
-    async fn clear_leases(&self, tenant: &TenantId) -> Result<u64, Error> {
-        let cleared = submissions::clear_leases(&self.connections, tenant).await;
+    async fn clear_leases(&self, tenant: &TenantId, now: Timestamp) -> Result<u64, Error> {
+        let cleared = submissions::clear_leases(&self.connections, tenant, now).await;
         self.explain("clearing leases", cleared)
     }
 

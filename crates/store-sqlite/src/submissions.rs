@@ -31,10 +31,14 @@ pub(crate) async fn acquire(
     Ok(leased)
 }
 
-pub(crate) async fn clear_leases(connections: &Connections, tenant: &TenantId) -> Result<u64> {
+pub(crate) async fn clear_leases(
+    connections: &Connections,
+    tenant: &TenantId,
+    now: Timestamp,
+) -> Result<u64> {
     let mut tx = connections.write().await?;
     tenants::require(&mut tx, tenant).await?;
-    let cleared = unset_leases(&mut tx, tenant).await?;
+    let cleared = unset_leases(&mut tx, tenant, now).await?;
     tx.commit().await?;
     Ok(cleared)
 }
@@ -176,13 +180,15 @@ async fn set_lease(
     Ok(rows.into_iter().map(|(_, submission)| submission).collect())
 }
 
-async fn unset_leases(connection: &mut SqliteConnection, tenant: &TenantId) -> Result<u64> {
+async fn unset_leases(connection: &mut SqliteConnection, tenant: &TenantId, now: Timestamp) -> Result<u64> {
     let done = sqlx::query(
         "-- unset_leases
-        UPDATE attestor_submissions SET lease_token = NULL, lease_until = NULL
-        WHERE tenant_id = ? AND lease_token IS NOT NULL",
+        UPDATE attestor_submissions
+        SET lease_token = NULL, lease_until = NULL, available_at = min(available_at, ?2)
+        WHERE tenant_id = ?1 AND state = 'queued' AND (lease_token IS NOT NULL OR available_at > ?2)",
     )
     .bind(tenant.as_str())
+    .bind(now.as_unix_micros())
     .execute(connection)
     .await?;
     Ok(done.rows_affected())

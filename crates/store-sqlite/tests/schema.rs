@@ -213,7 +213,7 @@ async fn files_of_other_programs_are_refused_and_left_alone() {
     let database = Database::new();
     std::fs::write(&database.path, &text).unwrap();
     let refused = SqliteStore::open(&database.path).await;
-    assert!(matches!(&refused, Err(Error::Schema(text)) if text.contains("provex.db")), "{refused:?}");
+    assert!(matches!(&refused, Err(Error::Damaged(text)) if text.contains("provex.db")), "{refused:?}");
     assert_eq!(std::fs::read_to_string(&database.path).unwrap(), text);
 }
 

@@ -52,8 +52,22 @@ pub enum Error {
     #[error("the disk is full: free some space and run the command again; nothing is half-written")]
     DiskFull,
     /// The database cannot be written.
-    #[error("the database cannot be written: {0}")]
+    #[error(
+        "the database cannot be written: {0}. See that the folder and its files are yours to write and that the \
+         file system is not mounted read-only"
+    )]
     ReadOnly(String),
+    /// The operating system could not read or write the database.
+    #[error(
+        "the database could not be read or written: {0}. Its disk is full or failing: free some space or look at \
+         the disk, and run the command again; nothing is half-written"
+    )]
+    Disk(String),
+    /// The file is no sound database.
+    #[error(
+        "the database is damaged: {0}. Bring back a copy; docs/OPERATIONS.md, \"Backup and restore\", says how"
+    )]
+    Damaged(String),
     /// The connection was lost at COMMIT: it may have happened. Repeating the call is harmless.
     #[error("the connection was lost while committing")]
     OutcomeUnknown,

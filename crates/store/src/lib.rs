@@ -56,9 +56,11 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Submission>, Error>;
 
-    /// Gives back every lease of the tenant: for a caller who knows that nobody else works on this store, as after
-    /// a crash on a data folder that is locked. Attempts stay counted. How many there were.
-    async fn clear_leases(&self, tenant: &TenantId) -> Result<u64, Error>;
+    /// Gives back every lease of the tenant, and makes due by `now` what waits to be tried again: for a caller who
+    /// knows that nobody else works on this store, as after a crash on a data folder that is locked. What stood in
+    /// the way may be mended by then, and the clock may have gone back since a time was set. Attempts stay counted.
+    /// How many submissions that changed.
+    async fn clear_leases(&self, tenant: &TenantId, now: Timestamp) -> Result<u64, Error>;
 
     /// What is to be attested of these documents, in the order given; unknown ones are left out.
     async fn attestable_documents(

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, ObservationId};
 use provex_pipeline::Pipeline;
 use provex_pipeline::view::ObservationView;
@@ -74,6 +75,10 @@ async fn document(pipeline: &Pipeline, digest: &DocumentDigest) -> Result<Option
     let bytes = pipeline.store.document_body(&pipeline.tenant, digest).await?;
     let bytes =
         bytes.ok_or_else(|| anyhow::anyhow!("the bytes of document {} are not kept", digest.to_text()))?;
+    if Digest::of(&bytes) != *digest.digest() {
+        let digest = digest.to_text();
+        return Err(anyhow::anyhow!("the kept bytes of document {digest} were changed: bring back a copy").into());
+    }
     let envelopes = pipeline.store.envelopes_of_document(&pipeline.tenant, digest).await?;
     let envelopes: Vec<_> = envelopes.iter().map(EnvelopeDigest::to_text).collect();
     Ok(Some(Shown { view: document_view(&row, &envelopes), bytes }))

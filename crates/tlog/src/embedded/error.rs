@@ -14,7 +14,7 @@ use crate::LogError;
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The operating system's word.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), advice(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum FolderError {
         length: usize,
     },
     /// A checkpoint that this log did not sign.
-    #[error("{place} is not this log's: {source}")]
+    #[error("{place} is not this log's: {source}. Bring back this log's own file or key")]
     ForeignCheckpoint {
         /// Where it stands.
         place: &'static str,
@@ -115,6 +115,19 @@ impl From<TileProofError<Self>> for FolderError {
             TileProofError::Proof(proof) => Self::Tiles(proof.to_string()),
             short @ TileProofError::Short { .. } => Self::Tiles(short.to_string()),
         }
+    }
+}
+
+/// What helps, where that is known.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull => {
+            "; free some space and run the command again, nothing is half-written"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; see that the log's folder is yours to write and that its file system is not mounted read-only"
+        }
+        _ => "",
     }
 }
 

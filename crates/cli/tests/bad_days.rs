@@ -1,0 +1,698 @@
+//! Bad days: full disks, read-only folders, locks, damage, restores. Each is told by an error of its own that says
+//! what to do, leaves nothing half-written, and is over when its cause is.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::{Folder, all, examples, repository};
+use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+
+/// A folder in which the examples are proven.
+fn proven() -> Folder {
+    let folder = Folder::new();
+    folder.text(0, &["prove", &examples()]);
+    folder
+}
+
+/// A document that the examples do not have.
+fn another(folder: &Folder, number: usize) -> String {
+    let document = json!({
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": format!("https://example.com/vex/{number}"),
+        "author": "Example",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": [{
+            "vulnerability": {"name": "CVE-2026-1234"},
+            "products": [{"@id": format!("pkg:generic/another@{number}")}],
+            "status": "fixed",
+        }],
+    });
+    folder.write(&format!("another-{number}.json"), document.to_string()).display().to_string()
+}
+
+/// Runs a command that has to fail with this code and say all of this.
+fn fails(folder: &Folder, code: i32, args: &[&str], says: &[&str]) {
+    let output = folder.provex(args);
+    check_failure(output.status.code(), &all(&output), code, args, says);
+}
+
+fn check_failure(found: Option<i32>, text: &str, code: i32, args: &[&str], says: &[&str]) {
+    assert_eq!(found, Some(code), "{args:?}: {text}");
+    for part in says {
+        assert!(text.contains(part), "{args:?} does not say `{part}`: {text}");
+    }
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+/// All that is recorded is linked, and one more document can be proven.
+fn works(folder: &Folder) {
+    let document = another(folder, 999);
+    let run = folder.json(0, &["prove", &document, "--json"]);
+    assert_eq!((&run["linkages"]["pending"], &run["linkages"]["failed"]), (&json!(0), &json!(0)), "{run}");
+    let (_, proof) = folder.proof();
+    let proof = folder.write("works.json", proof).display().to_string();
+    folder.text(0, &["verify", &proof]);
+}
+
+/// Every file below a folder with its bytes, but the companions of a database that is open.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.to_str().unwrap().ends_with("provex.db-shm") {
+                files.insert(path.clone(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(path, target).unwrap();
+        }
+    }
+}
+
+/// Puts another folder in the place of this one.
+fn replace(folder: &Path, by: &Path) {
+    fs::remove_dir_all(folder).unwrap();
+    copy(by, folder);
+}
+
+// Mounts ---------------------------------------------------------------------------------------------------------
+
+/// What one command of a script said, and how it ended.
+struct Step {
+    code: i32,
+    text: String,
+}
+
+/// Runs a shell script with mounts of its own, and gives what its `step COMMAND…` said. `None` where mounts are not
+/// allowed, which only a developer's machine may be.
+fn with_mounts(folder: &Folder, script: &str) -> Option<Vec<Step>> {
+    let allowed = Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|o| o.status.success());
+    if !allowed {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "this test runs as root, with `unshare -m`");
+        eprintln!("skipped: `unshare -m` is not allowed here");
+        return None;
+    }
+    let prelude = r#"
+        set -u
+        cd "$ROOT"
+        step() { "$@" >step.out 2>&1; echo "=== $?" >>steps; cat step.out >>steps; }
+        must() { "$@" || { echo "failed: $*" >&2; exit 1; }; }
+        fill() { dd if=/dev/zero of="$1/filler" bs=4k 2>/dev/null; [ -s "$1/filler" ]; }
+    "#;
+    let output = Command::new("unshare")
+        .args(["-m", "--propagation", "private", "sh", "-c", &format!("{prelude}{script}")])
+        .env("ROOT", folder.root.path())
+        .env("PROVEX", env!("CARGO_BIN_EXE_provex"))
+        .env_remove("PROVEX_DATA")
+        .env_remove("PROVEX_TENANT")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", all(&output));
+    let steps = fs::read_to_string(folder.path("steps")).unwrap();
+    let steps = steps.split("=== ").skip(1).map(|step| {
+        let (code, text) = step.split_once('\n').unwrap();
+        Step { code: code.parse().unwrap(), text: text.to_owned() }
+    });
+    Some(steps.collect())
+}
+
+#[test]
+fn a_full_disk_is_named_and_the_same_command_goes_on_when_there_is_room() {
+    let folder = proven();
+    let document = another(&folder, 1);
+    // From no room at all to more than is needed; then the same for the log's files alone.
+    let script = format!(
+        r#"
+        must mkdir disk
+        must mount -t tmpfs -o size=4m tmpfs disk
+        run() {{
+            must fill "$1"
+            must truncate -s "-$2K" "$1/filler"
+            step "$PROVEX" --data disk/data prove {document}
+            must rm "$1/filler"
+            step "$PROVEX" --data disk/data prove {document} --json
+            step "$PROVEX" --data disk/data log checkpoint --json
+        }}
+        for room in 0 4 8 12 16 20 24 32 40 48 64 80 96 112 128 144 160 176 192 208 224 240 512; do
+            must cp -a data disk/data
+            run disk $room
+            must rm -r disk/data
+        done
+        for room in 0 4 8 64; do
+            must cp -a data disk/data
+            must mount -t tmpfs -o size=1m tmpfs disk/data/log
+            must cp -a data/log/. disk/data/log
+            run disk/data/log $room
+            must umount disk/data/log
+            must rm -r disk/data
+        done
+        "#
+    );
+    let Some(steps) = with_mounts(&folder, &script) else { return };
+    let mut places = BTreeMap::<&str, u32>::new();
+    for run in steps.chunks(3) {
+        let [full, again, log] = run else { panic!("three steps a run") };
+        let place = match full.code {
+            0 => "nowhere",
+            _ if full.text.contains("not all are linked") => "the log",
+            _ => "the database",
+        };
+        *places.entry(place).or_default() += 1;
+        if full.code != 0 {
+            check_failure(Some(full.code), &full.text, 3, &["prove"], &["free some space"]);
+        }
+        assert_eq!(again.code, 0, "{}", again.text);
+        let run: Value = serde_json::from_str(&again.text).unwrap();
+        assert_eq!(
+            (&run["linkages"]["pending"], &run["linkages"]["failed"]),
+            (&json!(0), &json!(0)),
+            "{run}"
+        );
+        let log: Value = serde_json::from_str(&log.text).unwrap();
+        assert_eq!(log["treeSize"], 4, "each document is logged once");
+    }
+    assert!(places["the database"] > 5 && places["the log"] >= 3 && places["nowhere"] >= 2, "{places:?}");
+}
+
+#[test]
+fn a_data_folder_that_finds_no_room_is_made_when_there_is() {
+    let folder = Folder::new();
+    let script = format!(
+        r#"
+        must mkdir disk
+        must mount -t tmpfs -o size=4m tmpfs disk
+        for room in 0 4 12 20 40 80 160 320; do
+            must fill disk
+            must truncate -s "-${{room}}K" disk/filler
+            step "$PROVEX" --data disk/data prove {0}
+            must rm disk/filler
+            if find disk/data -name '*.new' | grep -q .; then echo "something is half-written" >&2; exit 1; fi
+            step "$PROVEX" --data disk/data prove {0}
+            must rm -r disk/data
+        done
+        "#,
+        examples()
+    );
+    let Some(steps) = with_mounts(&folder, &script) else { return };
+    for run in steps.chunks(2) {
+        check_failure(Some(run[0].code), &run[0].text, 3, &["prove"], &["free some space"]);
+        assert_eq!(run[1].code, 0, "{}", run[1].text);
+    }
+}
+
+#[test]
+fn a_proof_that_finds_no_room_is_not_half_written() {
+    let folder = proven();
+    let id = folder.observation_ids().remove(0);
+    let script = format!(
+        r#"
+        must mkdir disk
+        must mount -t tmpfs -o size=1m tmpfs disk
+        must fill disk
+        step "$PROVEX" --data data export --proof {id} -o disk/proof.json
+        step test -s disk/proof.json
+        must rm disk/filler
+        step "$PROVEX" --data data export --proof {id} -o disk/proof.json
+        step "$PROVEX" --data data verify disk/proof.json
+        "#
+    );
+    let Some(steps) = with_mounts(&folder, &script) else { return };
+    check_failure(Some(steps[0].code), &steps[0].text, 3, &["export"], &["proof.json", "free some space"]);
+    assert_ne!(steps[1].code, 0, "a part of the proof was left");
+    assert_eq!((steps[2].code, steps[3].code), (0, 0), "{}{}", steps[2].text, steps[3].text);
+}
+
+#[test]
+fn a_read_only_folder_can_be_read_and_says_why_it_cannot_be_written() {
+    let folder = proven();
+    let (id, document) = (folder.observation_ids().remove(0), another(&folder, 1));
+    let script = format!(
+        r#"
+        must mount --bind data data
+        must mount -o remount,bind,ro data
+        for command in "prove {document}" "link" "ingest {document}" "key rotate" "tenant add other"; do
+            step "$PROVEX" --data data $command
+        done
+        step "$PROVEX" --data data/new init
+        for command in "status" "observations" "pending" "export --proof {id}" "log checkpoint" "key show"; do
+            step "$PROVEX" --data data $command
+        done
+        must umount data
+        must mount --bind data/log data/log
+        must mount -o remount,bind,ro data/log
+        step "$PROVEX" --data data prove {document}
+        must umount data/log
+        step "$PROVEX" --data data prove {document}
+        "#
+    );
+    let before = files(&folder.data());
+    let Some(steps) = with_mounts(&folder, &script) else { return };
+    for (step, place) in steps[..6].iter().zip(["data", "data", "data/provex.db", "data", "data", "data/new"])
+    {
+        check_failure(Some(step.code), &step.text, 3, &[], &[place, "not mounted read-only"]);
+    }
+    for step in &steps[6..12] {
+        assert_eq!(step.code, 0, "{}", step.text);
+    }
+    check_failure(Some(steps[12].code), &steps[12].text, 3, &[], &["data/log", "not mounted read-only"]);
+    assert_eq!(steps[13].code, 0, "{}", steps[13].text);
+    let after = files(&folder.data());
+    let keys = |path: &&PathBuf| path.to_str().unwrap().contains("/keys/");
+    assert!(before.keys().filter(keys).eq(after.keys().filter(keys)), "a key was half-rotated");
+    works(&folder);
+}
+
+/// The file `/proc/self/mem` cannot be read at its beginning: the one EIO that needs no broken disk.
+#[test]
+fn a_disk_that_cannot_be_read_is_named_with_the_file() {
+    let folder = proven();
+    let broken = Path::new("/proc/self/mem");
+    let (good, bad) = (another(&folder, 1), folder.path("bad.json"));
+    std::os::unix::fs::symlink(broken, &bad).unwrap();
+    let run = folder.json(1, &["prove", &bad.display().to_string(), &good, "--json"]);
+    assert_eq!(run["rejected"][0]["code"], "unreadable");
+    assert!(run["rejected"][0]["message"].as_str().unwrap().contains("Input/output error"), "{run}");
+    assert_eq!(run["linkages"], json!({"linked": 1, "pending": 0, "failed": 0}));
+    for name in ["provex.toml", "trusted_root.json", "keys/attest.pem", "keys/salt.key", "log/checkpoint"] {
+        let (path, kept) = (folder.data().join(name), folder.path("kept"));
+        fs::rename(&path, &kept).unwrap();
+        std::os::unix::fs::symlink(broken, &path).unwrap();
+        let document = another(&folder, 2);
+        let output = folder.provex(&["prove", &document]);
+        // The kernel's file belongs to its owner alone, so it passes for a key file too.
+        check_failure(output.status.code(), &all(&output), 3, &[name], &[name, "Input/output error"]);
+        fs::remove_file(&path).unwrap();
+        fs::rename(&kept, &path).unwrap();
+    }
+    works(&folder);
+}
+
+// Database -------------------------------------------------------------------------------------------------------
+
+async fn connect(folder: &Folder) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.path("data/provex.db"))
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .disable_statement_logging();
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+async fn execute(connection: &mut SqliteConnection, sql: &'static str) {
+    sqlx::raw_sql(sql).execute(connection).await.unwrap();
+}
+
+/// Sees that the database file alone has everything.
+async fn fold(folder: &Folder) {
+    let mut connection = connect(folder).await;
+    execute(&mut connection, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    connection.close().await.unwrap();
+    assert!(fs::metadata(folder.path("data/provex.db-wal")).map_or(0, |wal| wal.len()) == 0);
+}
+
+#[tokio::test]
+async fn a_database_that_another_program_holds_is_waited_for_and_then_named() {
+    let folder = proven();
+    let document = another(&folder, 1);
+    let mut other = connect(&folder).await;
+    execute(&mut other, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").await;
+    fs::write(folder.path("data/provex.toml"), "database_wait_seconds = 1\n").unwrap();
+    for args in [&["prove", &document] as &[&str], &["link"], &["status"], &["observations"]] {
+        let started = Instant::now();
+        fails(&folder, 3, args, &["locked by another program", "try again"]);
+        assert!(started.elapsed() < Duration::from_secs(30), "{args:?}: {:?}", started.elapsed());
+    }
+    // Held for a moment only, nobody notices.
+    fs::write(folder.path("data/provex.toml"), "").unwrap();
+    let mut child = common::provex();
+    let child = child.arg("--data").arg(folder.data()).args(["prove", &document]);
+    let child = child.stdout(std::process::Stdio::null()).spawn().unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    other.close().await.unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    works(&folder);
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_named_or_harmless_and_never_believed() {
+    let folder = proven();
+    fold(&folder).await;
+    let (data, kept) = (folder.data(), folder.path("kept"));
+    copy(&data, &kept);
+    let (listed, document) = (folder.text(0, &["observations", "--ndjson"]), another(&folder, 1));
+    let database = fs::read(data.join("provex.db")).unwrap();
+    let mut named = 0;
+    for page in [0].into_iter().chain((1..database.len() / 4_096).step_by(7)) {
+        let mut damaged = database.clone();
+        for (offset, byte) in damaged[page * 4_096..][..4_096].iter_mut().enumerate() {
+            *byte = (offset * 31 + page) as u8 | 0x80;
+        }
+        fs::write(data.join("provex.db"), &damaged).unwrap();
+        for args in [&["observations", "--ndjson"] as &[&str], &["prove", &document]] {
+            let output = folder.provex(args);
+            let text = all(&output);
+            if output.status.code() == Some(0) {
+                assert!(args[0] == "prove" || text == listed, "page {page}: {text}");
+                continue;
+            }
+            named += 1;
+            check_failure(output.status.code(), &text, 3, args, &["provex.db", "Bring back a copy"]);
+        }
+        replace(&data, &kept);
+    }
+    assert!(named > 5, "no damage was found");
+    assert_eq!(folder.text(0, &["observations", "--ndjson"]), listed);
+    works(&folder);
+}
+
+#[tokio::test]
+async fn a_body_of_which_one_bit_was_changed_is_not_shown() {
+    let folder = proven();
+    fold(&folder).await;
+    let path = folder.path("data/provex.db");
+    let database = fs::read(&path).unwrap();
+    let id =
+        folder.lines(&["observations", "--ndjson", "--status", "not_affected"])[0]["observationId"].clone();
+    let id = id.as_str().unwrap();
+    let body = folder.text(0, &["show", id, "--canonical"]);
+    let place = database.windows(body.len()).position(|window| window == body.as_bytes()).unwrap();
+    let mut damaged = database.clone();
+    damaged[place + body.len() / 2] ^= 1;
+    fs::write(&path, &damaged).unwrap();
+    let proof = folder.path("proof.json").display().to_string();
+    for args in [
+        &["observations", "--ndjson"] as &[&str],
+        &["show", id],
+        &["show", id, "--canonical"],
+        &["export", "--proof", id, "-o", &proof],
+    ] {
+        fails(&folder, 3, args, &[id, "cannot be read: its body was changed", "Bring back a copy"]);
+    }
+    fs::write(&path, &database).unwrap();
+    works(&folder);
+}
+
+#[tokio::test]
+async fn a_lost_database_is_not_replaced_unseen() {
+    let folder = proven();
+    fold(&folder).await;
+    let (ids, path) = (folder.observation_ids(), folder.path("data/provex.db"));
+    for name in ["provex.db-wal", "provex.db-shm"] {
+        let _ = fs::remove_file(folder.data().join(name));
+    }
+    fs::rename(&path, folder.path("kept")).unwrap();
+    for args in [&["prove", &examples()] as &[&str], &["status"], &["observations"]] {
+        fails(&folder, 3, args, &["provex.db is missing", "`provex init` makes an empty one"]);
+    }
+    assert!(!path.exists());
+    // What the message says for the case that there is no copy.
+    folder.text(0, &["init"]);
+    assert!(folder.observation_ids().is_empty());
+    let run = folder.json(0, &["prove", &examples(), "--json"]);
+    assert_eq!(run["linkages"], json!({"linked": 7, "pending": 0, "failed": 0}));
+    let sorted = |mut ids: Vec<String>| {
+        ids.sort();
+        ids
+    };
+    assert_eq!(sorted(folder.observation_ids()), sorted(ids));
+    works(&folder);
+}
+
+#[tokio::test]
+async fn an_older_schema_is_migrated_after_a_copy_and_a_newer_one_refused() {
+    let folder = proven();
+    fold(&folder).await;
+    for name in ["provex.db", "provex.db-wal", "provex.db-shm"] {
+        let _ = fs::remove_file(folder.data().join(name));
+    }
+    let base = fs::read_to_string(repository("crates/store-sqlite/migrations/0001_base.sql")).unwrap();
+    let mut connection = connect(&folder).await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(base)).execute(&mut connection).await.unwrap();
+    execute(
+        &mut connection,
+        "INSERT INTO control_migrations (version, name, checksum) VALUES (1, 'base', printf('%064d', 0));
+        INSERT INTO control_tenants (tenant_id, created_at) VALUES ('default', 5);
+        INSERT INTO findings_ledger_chains
+            (tenant_id, chain_id, sequence_no, event_hash, cycle_hash, frontier, last_at)
+        VALUES ('default', '01900000-0000-7000-8000-000000000001', 0, printf('%064d', 0), printf('%064d', 0), x'', 0)",
+    )
+    .await;
+    connection.close().await.unwrap();
+    let run = folder.json(0, &["prove", &examples(), "--json"]);
+    assert_eq!(run["linkages"], json!({"linked": 7, "pending": 0, "failed": 0}));
+    let copied = folder.path("data/provex.db.backup-1");
+    assert_eq!(fs::metadata(&copied).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut copied = SqliteConnectOptions::new().filename(&copied).read_only(true).connect().await.unwrap();
+    let version = "SELECT max(version) FROM control_migrations";
+    assert_eq!(sqlx::query_scalar::<_, i64>(version).fetch_one(&mut copied).await.unwrap(), 1);
+    works(&folder);
+
+    let mut connection = connect(&folder).await;
+    execute(
+        &mut connection,
+        "INSERT INTO control_migrations (version, name, checksum) VALUES (1000, 'later', printf('%064d', 0))",
+    )
+    .await;
+    connection.close().await.unwrap();
+    let before = files(&folder.data());
+    for args in [&["prove", &another(&folder, 1)] as &[&str], &["status"], &["observations"]] {
+        fails(&folder, 3, args, &["schema version 1000", "use a newer provex"]);
+    }
+    let after = files(&folder.data());
+    assert!(before == after, "a database of a newer release was changed");
+}
+
+// Log ------------------------------------------------------------------------------------------------------------
+
+/// A document cannot be logged, for this reason; what was there is left as it is, and the document waits.
+fn log_refuses(folder: &Folder, says: &[&str]) {
+    let log = files(&folder.path("data/log"));
+    let document = another(folder, 1);
+    fails(folder, 3, &["prove", &document], says);
+    fails(folder, 3, &["link"], says);
+    let after = files(&folder.path("data/log"));
+    assert!(log == after, "the log was changed: {:?} {:?}", log.keys(), after.keys());
+    let status: Value = serde_json::from_slice(&folder.provex(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["observations"]["pending"], 1, "{status}");
+}
+
+#[test]
+fn missing_and_changed_tiles_stop_the_log_until_they_are_back() {
+    let folder = proven();
+    let (log, kept) = (folder.path("data/log"), folder.path("kept"));
+    copy(&log, &kept);
+    let behind = ["does not hold the 3 entries of its newest checkpoint", "bring back the folder"];
+    let flip = |name: &str| {
+        let path = log.join(name);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[10] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    let cases: [(&str, &dyn Fn()); 6] = [
+        ("the tile is gone", &|| fs::remove_file(log.join("tile/0/000.p/3")).unwrap()),
+        ("the entries are gone", &|| fs::remove_file(log.join("tile/entries/000.p/3")).unwrap()),
+        ("the tile is changed", &|| flip("tile/0/000.p/3")),
+        ("the entries are changed", &|| flip("tile/entries/000.p/3")),
+        ("the tile is cut short", &|| fs::write(log.join("tile/0/000.p/3"), [0; 64]).unwrap()),
+        ("all is gone but the checkpoint", &|| fs::remove_dir_all(log.join("tile")).unwrap()),
+    ];
+    for (name, damage) in cases {
+        println!("{name}");
+        damage();
+        log_refuses(&folder, &behind);
+        replace(&log, &kept);
+    }
+    println!("the checkpoint is another's");
+    fs::write(log.join("checkpoint"), fs::read(proven().path("data/log/checkpoint")).unwrap()).unwrap();
+    let document = another(&folder, 1);
+    fails(&folder, 3, &["prove", &document], &["checkpoint", "is not this log's", "Bring back"]);
+    replace(&log, &kept);
+    folder.text(0, &["link"]);
+    works(&folder);
+}
+
+#[test]
+fn a_lost_checkpoint_file_is_written_again_from_the_database() {
+    let folder = proven();
+    let path = folder.path("data/log/checkpoint");
+    let checkpoint = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    folder.text(1, &["status"]);
+    folder.text(0, &["prove", &another(&folder, 1)]);
+    let kept = folder.write("kept", checkpoint).display().to_string();
+    let (_, proof) = folder.proof();
+    let proof = folder.write("proof.json", proof).display().to_string();
+    folder.text(0, &["verify", &proof, "--checkpoint", &kept]);
+    works(&folder);
+}
+
+#[test]
+fn a_restored_older_log_folder_is_refused() {
+    let folder = proven();
+    let (log, older, newer) = (folder.path("data/log"), folder.path("older"), folder.path("newer"));
+    copy(&log, &older);
+    folder.text(0, &["prove", &another(&folder, 2)]);
+    copy(&log, &newer);
+    replace(&log, &older);
+    log_refuses(
+        &folder,
+        &["does not hold the 4 entries of its newest checkpoint", "restored from an older copy"],
+    );
+    replace(&log, &newer);
+    folder.text(0, &["link"]);
+    works(&folder);
+}
+
+#[test]
+fn a_restored_older_folder_is_found_with_a_kept_checkpoint() {
+    let folder = proven();
+    let (data, older) = (folder.data(), folder.path("older"));
+    copy(&data, &older);
+    folder.text(0, &["prove", &another(&folder, 2)]);
+    let kept = folder.path("data/log/checkpoint");
+    let kept = folder.write("kept", fs::read(kept).unwrap()).display().to_string();
+    replace(&data, &older);
+    // From inside nothing can be seen: the folder is what it once was.
+    folder.text(0, &["prove", &another(&folder, 3), "--json"]);
+    let row = folder.lines(&["observations", "--ndjson", "--product", "pkg:generic/another@3"]).remove(0);
+    let proof = folder.path("proof.json").display().to_string();
+    folder.text(0, &["export", "--proof", row["observationId"].as_str().unwrap(), "-o", &proof]);
+    folder.text(0, &["verify", &proof]);
+    fails(&folder, 1, &["verify", &proof, "--checkpoint", &kept], &["are not consistent"]);
+    // What OPERATIONS says to do after any restore.
+    folder.text(0, &["key", "rotate", "--log"]);
+    works(&folder);
+}
+
+// Folder and keys ------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_folder_copied_to_another_machine_goes_on_there() {
+    let folder = proven();
+    let (ids, (_, proof)) = (folder.observation_ids(), folder.proof());
+    let checkpoint = fs::read(folder.path("data/log/checkpoint")).unwrap();
+    let elsewhere = Folder::new();
+    copy(&folder.data(), &elsewhere.data());
+    drop(folder);
+    assert_eq!(elsewhere.observation_ids(), ids);
+    let proof = elsewhere.write("proof.json", proof).display().to_string();
+    elsewhere.text(0, &["verify", &proof]);
+    let run = elsewhere.json(0, &["prove", &examples(), "--json"]);
+    assert_eq!(run["observations"]["recorded"], 0);
+    works(&elsewhere);
+    let kept = elsewhere.write("kept", checkpoint).display().to_string();
+    let (_, proof) = elsewhere.proof();
+    let proof = elsewhere.write("proof.json", proof).display().to_string();
+    elsewhere.text(0, &["verify", &proof, "--checkpoint", &kept]);
+}
+
+#[test]
+fn a_missing_file_is_named_and_never_made_anew_unseen() {
+    let folder = proven();
+    for (name, otherwise) in [
+        ("keys/attest.pem", "`provex key rotate` begins with another key"),
+        ("keys/log.pem", "`provex key rotate --log` begins a new log"),
+        ("trusted_root.json", "whoever verifies has it too"),
+    ] {
+        let (path, kept) = (folder.data().join(name), folder.path("kept"));
+        fs::rename(&path, &kept).unwrap();
+        for args in [&["prove", &examples()] as &[&str], &["link"], &["status"], &["init"]] {
+            fails(&folder, 3, args, &[name, "is missing: bring it back from a copy", otherwise]);
+        }
+        assert!(!path.exists(), "{name} was made anew");
+        fs::rename(&kept, &path).unwrap();
+    }
+    let (path, kept) = (folder.path("data/keys/salt.key"), folder.path("kept"));
+    fs::rename(&path, &kept).unwrap();
+    fails(
+        &folder,
+        3,
+        &["prove", &another(&folder, 1)],
+        &["salt.key is missing", "`provex init` makes another"],
+    );
+    fs::rename(&kept, &path).unwrap();
+    // Public keys are made again from the private ones.
+    for name in ["keys/attest.pub", "signing_config.json"] {
+        let path = folder.data().join(name);
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        folder.text(0, &["init"]);
+        folder.text(0, &["link"]);
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+    }
+    works(&folder);
+}
+
+#[test]
+fn keys_that_are_lost_for_good_are_replaced_and_old_proofs_still_verify() {
+    let folder = proven();
+    let (_, old) = folder.proof();
+    let old = folder.write("old.json", old).display().to_string();
+    fs::remove_file(folder.path("data/keys/attest.pem")).unwrap();
+    folder.text(0, &["key", "rotate"]);
+    works(&folder);
+    folder.text(0, &["verify", &old]);
+    fs::remove_file(folder.path("data/keys/log.pem")).unwrap();
+    folder.text(0, &["key", "rotate", "--log"]);
+    works(&folder);
+    folder.text(0, &["verify", &old]);
+    fs::remove_file(folder.path("data/keys/salt.key")).unwrap();
+    folder.text(0, &["init"]);
+    works(&folder);
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused_until_they_cannot() {
+    let folder = proven();
+    for name in ["attest.pem", "log.pem", "salt.key"] {
+        let path = folder.data().join("keys").join(name);
+        for mode in [0o644, 0o640, 0o604] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let chmod = format!("`chmod 600 {}`", path.display());
+            fails(&folder, 3, &["prove", &another(&folder, 1)], &["can be read by others", &chmod]);
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    works(&folder);
+}
+
+#[test]
+fn a_file_that_is_no_key_is_named() {
+    let folder = proven();
+    for name in ["attest.pem", "log.pem", "salt.key", "attest.pub"] {
+        let path = folder.data().join("keys").join(name);
+        let bytes = fs::read(&path).unwrap();
+        for damaged in [&bytes[..bytes.len() / 2], b"", b"\xff\xfe"] {
+            fs::write(&path, damaged).unwrap();
+            fails(&folder, 3, &["prove", &another(&folder, 1)], &[name]);
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+    works(&folder);
+}
