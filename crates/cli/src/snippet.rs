@@ -19,10 +19,7 @@ pub(crate) struct Snippets {
 impl Snippets {
     /// A place with the line of source it is on; without it where the source cannot be read again.
     pub(crate) fn render(&mut self, what: &str, place: &Place) -> String {
-        let source = self
-            .sources
-            .entry(place.path.clone())
-            .or_insert_with(|| std::fs::read_to_string(&place.path).ok());
+        let source = self.sources.entry(place.path.clone()).or_insert_with(|| source_of(&place.path));
         let found = source.as_deref().and_then(|text| find(text, place));
         let at = match (&found, place.line) {
             (Some((line, column, _)), _) => format!(":{line}:{column}"),
@@ -39,6 +36,11 @@ impl Snippets {
         text.push_str(&format!("  = {}\n", plain(&place.message)));
         text
     }
+}
+
+/// A file's text, if it is a regular file: a pipe would be waited for.
+fn source_of(path: &str) -> Option<String> {
+    std::fs::metadata(path).ok()?.is_file().then(|| std::fs::read_to_string(path).ok())?
 }
 
 /// Line, column (both from 1) and source line of a place. A pointer that leads into a wrapper's payload or into XML

@@ -1,6 +1,7 @@
 //! Bad days: full disks, read-only folders, locks, damage, restores. Each is told by an error of its own that says
 //! what to do, leaves nothing half-written, and is over when its cause is.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+#![allow(clippy::disallowed_methods)] // processes are waited for in real time
 
 mod common;
 

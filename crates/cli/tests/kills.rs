@@ -1,6 +1,7 @@
 //! The real binary, killed at random times on one data folder, alone and beside others: whoever comes after it
 //! finishes the work, and the log never takes back what it showed in between.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+#![allow(clippy::disallowed_methods)] // processes are waited for in real time
 
 mod common;
 

@@ -231,8 +231,9 @@ fn two_processes_on_one_folder_link_every_document_once() {
     let outputs = [spawn(), spawn(), spawn()].map(|child| child.wait_with_output().unwrap());
     for output in &outputs {
         assert_eq!(output.status.code(), Some(0), "{}", all(output));
+        let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(run["linkages"]["pending"], 0, "a process ended before what it was asked for was done");
     }
-    folder.text(0, &["link"]);
     assert!(folder.lines(&["pending", "--ndjson"]).is_empty());
     let rows = folder.lines(&["observations", "--ndjson"]);
     let entries: std::collections::BTreeSet<_> =
@@ -338,4 +339,17 @@ fn a_log_checkpoint_is_a_note_of_its_size() {
     let view = folder.json(0, &["log", "checkpoint", "--json"]);
     assert_eq!(view["treeSize"], 3);
     assert_eq!(view["note"], note);
+}
+
+#[test]
+fn a_named_pipe_in_a_folder_stops_nothing() {
+    let folder = Folder::new();
+    folder
+        .write("in/good.json", std::fs::read(format!("{}/acme-webserver.openvex.json", examples())).unwrap());
+    let pipe = folder.path("in/a-pipe.json");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let input = folder.path("in").display().to_string();
+    let run = folder.json(1, &["prove", &input, "--json"]);
+    assert_eq!(run["rejected"][0]["code"], "unreadable");
+    assert_eq!(run["linkages"]["linked"], 4);
 }

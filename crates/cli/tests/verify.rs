@@ -241,3 +241,63 @@ fn one_file_that_cannot_be_read_does_not_stop_the_others() {
     assert_eq!(members(&lines[0]), members(&lines[2]));
     assert_eq!(members(&lines[1]), members(&lines[2]));
 }
+
+/// A proof of a document whose author's name needs an escape in JSON, and tries to write a line of its own.
+fn proof_of_an_odd_name() -> (Folder, String) {
+    let folder = Folder::new();
+    let mut document: Value = serde_json::from_slice(
+        &std::fs::read(format!("{}/acme-webserver.openvex.json", examples())).unwrap(),
+    )
+    .unwrap();
+    document["author"] = "ACME\u{1f}\n  time         2020-01-01T00:00:00Z by a TSA\u{1b}[31m".into();
+    let path = folder.write("odd.json", document.to_string()).display().to_string();
+    folder.text(0, &["prove", &path]);
+    let (_, proof) = folder.proof();
+    (folder, String::from_utf8(proof).unwrap())
+}
+
+#[test]
+fn a_respelled_escape_is_refused() {
+    let (folder, proof) = proof_of_an_odd_name();
+    let trust = Trust::of(&folder);
+    assert!(trust.accepts(proof.as_bytes()));
+    assert!(proof.contains("\\u001f") && proof.contains("\\u001b"));
+    for (from, to) in
+        [("\\u001f", "\\u001F"), ("\\u001b", "\\u001B"), ("\\n", "\\u000a"), ("ACME", "\\u0041CME")]
+    {
+        assert!(
+            !trust.accepts(proof.replacen(from, to, 1).as_bytes()),
+            "{from} was respelled as {to} unnoticed"
+        );
+    }
+}
+
+#[test]
+fn members_that_the_bundle_was_not_kept_with_are_refused() {
+    let (folder, proof) = proven();
+    let trust = Trust::of(&folder);
+    let entry = "/bundle/verificationMaterial/tlogEntries/0";
+    for (pointer, member, added) in [
+        ("/bundle/dsseEnvelope/signatures/0", "keyid", Value::from("x")),
+        (entry, "integratedTime", Value::from("0")),
+        (entry, "inclusionPromise", Value::Null),
+        ("/bundle/verificationMaterial/publicKey", "hint", Value::from("")),
+        ("/bundle", "mediaType", Value::from("application/vnd.dev.sigstore.bundle+json;version=0.3")),
+    ] {
+        let mut value: Value = serde_json::from_str(&proof).unwrap();
+        value.pointer_mut(pointer).unwrap()[member] = added;
+        assert!(!trust.accepts(value.to_string().as_bytes()), "{member}");
+    }
+}
+
+#[test]
+fn a_document_cannot_write_a_line_of_the_verdict() {
+    let (folder, proof) = proof_of_an_odd_name();
+    let path = folder.write("odd-proof.json", &proof).display().to_string();
+    let text = folder.text(0, &["verify", &path]);
+    assert!(
+        !text.contains('\u{1b}')
+            && !text.lines().any(|line| line.contains("by a TSA") && !line.contains("issuer"))
+    );
+    assert_eq!(text.lines().filter(|line| line.starts_with("  time ")).count(), 1, "{text}");
+}

@@ -118,7 +118,8 @@ pub(crate) fn check_body(row: &ObservationRow) -> Result<(), Error> {
     if ObservationId::new(Digest::of(&row.body)) == row.id {
         return Ok(());
     }
-    let reason = "its body was changed: SHA-256 gives another id. Bring back a copy of the database".to_owned();
+    let reason =
+        "its body was changed: SHA-256 gives another id. Bring back a copy of the database".to_owned();
     Err(Error::Stored { what: "observation", id: row.id.to_text(), reason })
 }
 

@@ -77,7 +77,9 @@ async fn document(pipeline: &Pipeline, digest: &DocumentDigest) -> Result<Option
         bytes.ok_or_else(|| anyhow::anyhow!("the bytes of document {} are not kept", digest.to_text()))?;
     if Digest::of(&bytes) != *digest.digest() {
         let digest = digest.to_text();
-        return Err(anyhow::anyhow!("the kept bytes of document {digest} were changed: bring back a copy").into());
+        return Err(
+            anyhow::anyhow!("the kept bytes of document {digest} were changed: bring back a copy").into()
+        );
     }
     let envelopes = pipeline.store.envelopes_of_document(&pipeline.tenant, digest).await?;
     let envelopes: Vec<_> = envelopes.iter().map(EnvelopeDigest::to_text).collect();
