@@ -249,8 +249,8 @@ fn a_proof_that_finds_no_room_is_not_half_written() {
     assert_eq!((steps[2].code, steps[3].code), (0, 0), "{}{}", steps[2].text, steps[3].text);
 }
 
-#[test]
-fn a_read_only_folder_can_be_read_and_says_why_it_cannot_be_written() {
+#[tokio::test]
+async fn a_read_only_folder_says_why_it_cannot_be_written() {
     let folder = proven();
     let (id, document) = (folder.observation_ids().remove(0), another(&folder, 1));
     let script = format!(
@@ -264,28 +264,50 @@ fn a_read_only_folder_can_be_read_and_says_why_it_cannot_be_written() {
         for command in "status" "observations" "pending" "export --proof {id}" "log checkpoint" "key show"; do
             step "$PROVEX" --data data $command
         done
-        must umount data
-        must mount --bind data/log data/log
-        must mount -o remount,bind,ro data/log
-        step "$PROVEX" --data data prove {document}
-        must umount data/log
-        step "$PROVEX" --data data prove {document}
         "#
     );
     let before = files(&folder.data());
+    // SQLite can read such a folder while the companions of the database are there, as they are while another
+    // program has it open.
+    let other = connect(&folder).await;
     let Some(steps) = with_mounts(&folder, &script) else { return };
     for (step, place) in steps[..6].iter().zip(["data", "data", "data/provex.db", "data", "data", "data/new"])
     {
         check_failure(Some(step.code), &step.text, 3, &[], &[place, "not mounted read-only"]);
     }
-    for step in &steps[6..12] {
+    for step in &steps[6..] {
         assert_eq!(step.code, 0, "{}", step.text);
     }
-    check_failure(Some(steps[12].code), &steps[12].text, 3, &[], &["data/log", "not mounted read-only"]);
-    assert_eq!(steps[13].code, 0, "{}", steps[13].text);
+    other.close().await.unwrap();
+    fold(&folder).await;
+    fs::remove_file(folder.path("steps")).unwrap();
+    let Some(steps) = with_mounts(&folder, &script) else { return };
+    for step in &steps[..11] {
+        check_failure(Some(step.code), &step.text, 3, &[], &["data", "not mounted read-only"]);
+    }
+    assert_eq!(steps[11].code, 0, "`key show` needs no database: {}", steps[11].text);
     let after = files(&folder.data());
     let keys = |path: &&PathBuf| path.to_str().unwrap().contains("/keys/");
     assert!(before.keys().filter(keys).eq(after.keys().filter(keys)), "a key was half-rotated");
+    works(&folder);
+}
+
+#[test]
+fn a_read_only_log_folder_is_named_and_what_waits_goes_on_when_it_is_not() {
+    let folder = proven();
+    let document = another(&folder, 1);
+    let script = format!(
+        r#"
+        must mount --bind data/log data/log
+        must mount -o remount,bind,ro data/log
+        step "$PROVEX" --data data prove {document}
+        must umount data/log
+        step "$PROVEX" --data data link
+        "#
+    );
+    let Some(steps) = with_mounts(&folder, &script) else { return };
+    check_failure(Some(steps[0].code), &steps[0].text, 3, &[], &["data/log", "not mounted read-only"]);
+    assert_eq!(steps[1].code, 0, "{}", steps[1].text);
     works(&folder);
 }
 
@@ -402,9 +424,14 @@ async fn a_body_of_which_one_bit_was_changed_is_not_shown() {
         folder.lines(&["observations", "--ndjson", "--status", "not_affected"])[0]["observationId"].clone();
     let id = id.as_str().unwrap();
     let body = folder.text(0, &["show", id, "--canonical"]);
-    let place = database.windows(body.len()).position(|window| window == body.as_bytes()).unwrap();
+    // A page keeps remnants of what stood in it: every copy is changed.
     let mut damaged = database.clone();
-    damaged[place + body.len() / 2] ^= 1;
+    for place in 0..database.len() - body.len() {
+        if database[place..].starts_with(body.as_bytes()) {
+            damaged[place + body.len() / 2] ^= 1;
+        }
+    }
+    assert_ne!(damaged, database);
     fs::write(&path, &damaged).unwrap();
     let proof = folder.path("proof.json").display().to_string();
     for args in [
