@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Show or rotate keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Measure against named baselines of the same run; docs/BENCHMARKS.md says what each line means.
+    #[command(hide = true)]
+    Bench(crate::bench::Bench),
     /// Print a shell's completion script.
     Completions {
         /// The shell.

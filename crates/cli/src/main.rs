@@ -1,6 +1,7 @@
 //! `provex`: the command line, and the one place where clock, randomness, files and database come together.
 
 mod args;
+mod bench;
 mod commands;
 mod data;
 mod environment;

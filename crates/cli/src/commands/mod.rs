@@ -46,6 +46,7 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Key(command) => key::run(global, &command).await,
             Command::Log(command) => log::run(global, &command).await,
             Command::Verify(verify) => verify::run(global, &verify),
+            Command::Bench(bench) => tokio::task::block_in_place(|| crate::bench::run(&bench)),
             Command::Completions { shell } => generated::completions(shell),
             Command::Man { folder } => generated::man(&folder),
         }

@@ -1,0 +1,117 @@
+//! Line 2: recording in SQLite. The corpus, repeated under changed ids, is ingested once; what that wrote is then
+//! written again, bare and by the store, with the same commits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use provex_core::ids::TenantId;
+use provex_formats::ParseLimits;
+use provex_pipeline::Pipeline;
+use provex_pipeline::environment::Environment as _;
+use provex_store::{NewDocument, Store};
+use provex_store_sqlite::SqliteStore;
+use sqlx::Connection as _;
+use tokio::runtime::Handle;
+
+use super::Bench;
+use super::corpus::{self, Until};
+use super::report::{Asked, Report};
+use super::rows::{self, BareInserts, Commit};
+use super::scratch::Scratch;
+use super::timing::{in_turns, time_ok};
+use crate::environment::System;
+use crate::inputs::Inputs;
+
+pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
+    let scratch = Scratch::new()?;
+    let documents = scratch.folder("documents")?;
+    let until = Until::Observations(bench.observations());
+    corpus::repeat(&corpus::read(&bench.corpus)?, &documents, until)?;
+    whole(&scratch, &documents)?;
+    let commits = Handle::current().block_on(rows::read(&database(&scratch)))?;
+    let parsed = commits.iter().map(Commit::documents).collect::<anyhow::Result<Vec<_>>>()?;
+    let inserts = BareInserts::new();
+    let [whole, recorded, bare] = in_turns(
+        3,
+        false,
+        [&mut || whole(&scratch, &documents), &mut || record(&scratch, &parsed), &mut || {
+            insert(&scratch, &inserts, &commits)
+        }],
+    )?;
+    let observations: usize = parsed.iter().flatten().map(|document| document.observations.len()).sum();
+    let rows: usize = commits.iter().map(Commit::rows).sum();
+    let baseline = format!("bare inserts of its {rows} rows, commits: {}", commits.len());
+    let what = format!("ingest of {observations} observations, files to SQLite");
+    report.compare(&what, &whole, &baseline, &bare, Asked::AtLeast(0.5));
+    report.compare(
+        "of that, recording what is parsed already",
+        &recorded,
+        "the same",
+        &bare,
+        Asked::AtLeast(0.5),
+    );
+    Ok(())
+}
+
+/// `provex ingest` without its start: reads, parses and records.
+fn whole(scratch: &Scratch, documents: &Path) -> anyhow::Result<Duration> {
+    let runtime = Handle::current();
+    let store = runtime.block_on(empty(scratch))?;
+    let pipeline = Pipeline {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        environment: Arc::new(System),
+        tenant: TenantId::default_tenant(),
+    };
+    let inputs = Inputs::new(vec![documents.to_owned()], ParseLimits::default());
+    let (_, took) =
+        time_ok(|| Ok(runtime.block_on(pipeline.ingest(inputs, ParseLimits::default(), |_| ()))?))?;
+    drop(pipeline);
+    close(store)?;
+    Ok(took)
+}
+
+/// The store's own transactions.
+fn record(scratch: &Scratch, batches: &[Vec<NewDocument>]) -> anyhow::Result<Duration> {
+    let (runtime, tenant) = (Handle::current(), TenantId::default_tenant());
+    let store = runtime.block_on(empty(scratch))?;
+    let ((), took) = time_ok(|| {
+        runtime.block_on(async {
+            for batch in batches {
+                store.record_documents(&tenant, System.now(), batch).await?;
+            }
+            Ok(())
+        })
+    })?;
+    close(store)?;
+    Ok(took)
+}
+
+/// The same rows, tables, settings and commits, without the store.
+fn insert(scratch: &Scratch, inserts: &BareInserts, commits: &[Commit]) -> anyhow::Result<Duration> {
+    let runtime = Handle::current();
+    close(runtime.block_on(empty(scratch))?)?;
+    let mut connection = runtime.block_on(rows::connect(&database(scratch)))?;
+    let ((), took) = time_ok(|| runtime.block_on(inserts.write(&mut connection, commits)))?;
+    runtime.block_on(connection.close())?;
+    Ok(took)
+}
+
+fn database(scratch: &Scratch) -> PathBuf {
+    scratch.path("data").join("provex.db")
+}
+
+/// An empty database with its tables and the tenant.
+async fn empty(scratch: &Scratch) -> anyhow::Result<Arc<SqliteStore>> {
+    scratch.folder("data")?;
+    let store = SqliteStore::open(&database(scratch)).await?;
+    store.add_tenant(&TenantId::default_tenant(), System.uuid(), System.now()).await?;
+    Ok(Arc::new(store))
+}
+
+fn close(store: Arc<SqliteStore>) -> anyhow::Result<()> {
+    if let Some(store) = Arc::into_inner(store) {
+        Handle::current().block_on(store.close())?;
+    }
+    Ok(())
+}
