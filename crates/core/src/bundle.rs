@@ -3,11 +3,12 @@
 //! Nothing of our own is in a bundle, so that every Sigstore client takes it: `publicKey.hint`, one log entry, one
 //! DSSE envelope without `keyid`. A bundle is made once, as JCS bytes; those bytes are kept.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::digest::{self, EncodingError};
 use crate::dsse::{Envelope, EnvelopeError, EnvelopeWire};
 use crate::entry::{EntryError, EntryWire, LogEntry};
+use crate::jcs::{ArrayWriter, ObjectWriter};
 use crate::json::{self, ReadError};
 use crate::keys::PublicKey;
 
@@ -52,7 +53,7 @@ pub enum BundleError {
 }
 
 /// A bundle's JSON, as proofs nest it too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct BundleWire {
     media_type: String,
@@ -60,30 +61,30 @@ pub(crate) struct BundleWire {
     dsse_envelope: EnvelopeWire,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct MaterialWire {
     public_key: HintWire,
     tlog_entries: Vec<EntryWire>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     timestamp_verification_data: Option<TimestampsWire>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HintWire {
     #[serde(default)]
     hint: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TimestampsWire {
     #[serde(default)]
     rfc3161_timestamps: Vec<TimestampWire>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TimestampWire {
     signed_timestamp: String,
@@ -105,8 +106,31 @@ impl Bundle {
 
     /// The bundle's JCS bytes: what is kept, served and hashed.
     pub fn to_jcs(&self) -> Vec<u8> {
-        crate::jcs::to_vec(&self.to_wire())
-            .expect("a bundle holds strings only, which always have a JCS form")
+        let mut out = Vec::with_capacity(self.envelope.payload().len() * 4 / 3 + 4_096);
+        let mut bundle = ObjectWriter::new(&mut out);
+        self.write(&mut bundle);
+        bundle.finish().expect("strings always have a canonical form");
+        out
+    }
+
+    pub(crate) fn write(&self, o: &mut ObjectWriter<'_>) {
+        o.object("dsseEnvelope", |o| self.envelope.write(o));
+        o.str("mediaType", MEDIA_TYPES[0]);
+        o.object("verificationMaterial", |o| {
+            o.object("publicKey", |o| o.str("hint", &self.hint));
+            if !self.timestamps.is_empty() {
+                o.object("timestampVerificationData", |o| {
+                    o.array("rfc3161Timestamps", |a| self.write_tokens(a))
+                });
+            }
+            o.array("tlogEntries", |a| a.object(|o| self.entry.write(o)));
+        });
+    }
+
+    fn write_tokens(&self, tokens: &mut ArrayWriter<'_>) {
+        for token in &self.timestamps {
+            tokens.object(|o| o.str("signedTimestamp", &digest::base64(token)));
+        }
     }
 
     pub(crate) fn from_wire(wire: &BundleWire) -> Result<Self, BundleError> {
@@ -124,21 +148,5 @@ impl Bundle {
             entry: LogEntry::from_wire(entry)?,
             timestamps: tokens.map(|t| digest::from_base64(&t.signed_timestamp)).collect::<Result<_, _>>()?,
         })
-    }
-
-    pub(crate) fn to_wire(&self) -> BundleWire {
-        let tokens =
-            self.timestamps.iter().map(|t| TimestampWire { signed_timestamp: digest::base64(t) }).collect();
-        let timestamps =
-            (!self.timestamps.is_empty()).then_some(TimestampsWire { rfc3161_timestamps: tokens });
-        BundleWire {
-            media_type: MEDIA_TYPES[0].to_owned(),
-            verification_material: MaterialWire {
-                public_key: HintWire { hint: self.hint.clone() },
-                tlog_entries: vec![self.entry.to_wire()],
-                timestamp_verification_data: timestamps,
-            },
-            dsse_envelope: self.envelope.to_wire(),
-        }
     }
 }

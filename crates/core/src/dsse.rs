@@ -4,7 +4,7 @@
 //! cosign and sigstore-go skip a signature whose `keyid` is not their own name for the key. The bytes that
 //! were made or received are kept; nothing is serialized again in order to be checked.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::digest::{self, Digest, EncodingError};
 use crate::ids::EnvelopeDigest;
@@ -53,7 +53,7 @@ pub struct Envelope {
 }
 
 /// The envelope's JSON, as bundles hold it too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EnvelopeWire {
     pub(crate) payload: String,
@@ -61,12 +61,13 @@ pub(crate) struct EnvelopeWire {
     pub(crate) signatures: Vec<SignatureWire>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignatureWire {
     pub(crate) sig: String,
     /// An unauthenticated hint in other clients' envelopes: read, never used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
+    #[expect(dead_code, reason = "taken, so that it is no unknown member")]
     pub(crate) keyid: Option<String>,
 }
 
@@ -99,14 +100,6 @@ impl Envelope {
         })
     }
 
-    pub(crate) fn to_wire(&self) -> EnvelopeWire {
-        EnvelopeWire {
-            payload: digest::base64(&self.payload),
-            payload_type: self.payload_type.clone(),
-            signatures: vec![SignatureWire { sig: digest::base64(&self.signature), keyid: None }],
-        }
-    }
-
     /// The payload's type.
     pub fn payload_type(&self) -> &str {
         &self.payload_type
@@ -131,15 +124,15 @@ impl Envelope {
     pub fn to_jcs(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.payload.len() * 4 / 3 + 256);
         let mut envelope = ObjectWriter::new(&mut out);
-        envelope.str("payload", &digest::base64(&self.payload));
-        envelope.str("payloadType", &self.payload_type);
-        envelope.array("signatures", |a| {
-            a.object(|o| {
-                o.str("sig", &digest::base64(&self.signature));
-            });
-        });
-        envelope.finish().expect("strings and small counts always have a canonical form");
+        self.write(&mut envelope);
+        envelope.finish().expect("strings always have a canonical form");
         out
+    }
+
+    pub(crate) fn write(&self, o: &mut ObjectWriter<'_>) {
+        o.str("payload", &digest::base64(&self.payload));
+        o.str("payloadType", &self.payload_type);
+        o.array("signatures", |a| a.object(|o| o.str("sig", &digest::base64(&self.signature))));
     }
 
     /// The envelope's identity: SHA-256 of [`Envelope::to_jcs`].

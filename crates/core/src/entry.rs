@@ -4,7 +4,7 @@
 //! (rekor-tiles `pkg/types/hashedrekord`). The body is never read from an answer: it is built anew from
 //! envelope and key, and has to be equal.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::digest::{self, Digest, EncodingError};
 use crate::dsse::Envelope;
@@ -150,40 +150,40 @@ pub enum EntryError {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EntryWire {
     log_index: String,
     log_id: KeyIdWire,
     kind_version: KindVersionWire,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     integrated_time: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     inclusion_promise: Option<PromiseWire>,
     inclusion_proof: ProofWire,
     canonicalized_body: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct KeyIdWire {
     key_id: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KindVersionWire {
     kind: String,
     version: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PromiseWire {
     signed_entry_timestamp: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ProofWire {
     log_index: String,
@@ -193,7 +193,7 @@ struct ProofWire {
     checkpoint: CheckpointWire,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CheckpointWire {
     envelope: String,
@@ -210,8 +210,35 @@ impl LogEntry {
 
     /// The entry's JCS bytes, as it is stored and as bundles hold it.
     pub fn to_jcs(&self) -> Vec<u8> {
-        crate::jcs::to_vec(&self.to_wire())
-            .expect("an entry holds strings only, which always have a JCS form")
+        let mut out = Vec::with_capacity(self.canonicalized_body.len() * 4 / 3 + 2_048);
+        let mut entry = ObjectWriter::new(&mut out);
+        self.write(&mut entry);
+        entry.finish().expect("strings always have a canonical form");
+        out
+    }
+
+    pub(crate) fn write(&self, o: &mut ObjectWriter<'_>) {
+        o.str("canonicalizedBody", &digest::base64(&self.canonicalized_body));
+        if let Some(set) = &self.signed_entry_timestamp {
+            o.object("inclusionPromise", |o| o.str("signedEntryTimestamp", &digest::base64(set)));
+        }
+        o.object("inclusionProof", |o| {
+            let inclusion = &self.inclusion;
+            o.object("checkpoint", |o| o.str("envelope", &inclusion.checkpoint));
+            o.array("hashes", |a| inclusion.hashes.iter().for_each(|hash| a.str(&hash.to_base64())));
+            o.str("logIndex", &inclusion.log_index.to_string());
+            o.str("rootHash", &inclusion.root.to_base64());
+            o.str("treeSize", &inclusion.tree_size.to_string());
+        });
+        if let Some(time) = self.integrated_time {
+            o.str("integratedTime", &time.to_string());
+        }
+        o.object("kindVersion", |o| {
+            o.str("kind", &self.kind);
+            o.str("version", &self.version);
+        });
+        o.object("logId", |o| o.str("keyId", &self.log_id.digest().to_base64()));
+        o.str("logIndex", &self.log_index.to_string());
     }
 
     pub(crate) fn from_wire(wire: &EntryWire) -> Result<Self, EntryError> {
@@ -241,28 +268,6 @@ impl LogEntry {
             },
             canonicalized_body: bytes("canonicalizedBody", &wire.canonicalized_body)?,
         })
-    }
-
-    pub(crate) fn to_wire(&self) -> EntryWire {
-        let inclusion = &self.inclusion;
-        EntryWire {
-            log_index: self.log_index.to_string(),
-            log_id: KeyIdWire { key_id: self.log_id.digest().to_base64() },
-            kind_version: KindVersionWire { kind: self.kind.clone(), version: self.version.clone() },
-            integrated_time: self.integrated_time.map(|time| time.to_string()),
-            inclusion_promise: self
-                .signed_entry_timestamp
-                .as_deref()
-                .map(|set| PromiseWire { signed_entry_timestamp: digest::base64(set) }),
-            inclusion_proof: ProofWire {
-                log_index: inclusion.log_index.to_string(),
-                root_hash: inclusion.root.to_base64(),
-                tree_size: inclusion.tree_size.to_string(),
-                hashes: inclusion.hashes.iter().map(Digest::to_base64).collect(),
-                checkpoint: CheckpointWire { envelope: inclusion.checkpoint.clone() },
-            },
-            canonicalized_body: digest::base64(&self.canonicalized_body),
-        }
     }
 }
 

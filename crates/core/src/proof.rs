@@ -1,11 +1,13 @@
 //! `provex.proof/v1`: what an auditor gets. A bundle, the body of what it attests, and the body's path into the
 //! signed set. Redundant members have to agree; unknown ones are refused.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::bundle::{Bundle, BundleError, BundleWire};
 use crate::digest::{Digest, EncodingError};
 use crate::ids::DocumentDigest;
+use crate::jcs::ObjectWriter;
 use crate::json::{self, ReadError};
 
 /// `schema` of a proof.
@@ -59,12 +61,12 @@ pub enum ProofFileError {
     Body(#[source] crate::jcs::JcsError),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ProofWire {
     schema: String,
     bundle: BundleWire,
-    body: serde_json::Value,
+    body: Box<RawValue>,
     set_index: u64,
     set_size: u64,
     set_path: Vec<String>,
@@ -78,10 +80,7 @@ impl Proof {
     /// # Errors
     /// [`ProofFileError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofFileError> {
-        let value = json::parse_own(bytes)?;
-        let canonical = crate::jcs::canonicalize(&value).map_err(ProofFileError::Body)?;
-        let wire: ProofWire =
-            serde_json::from_value(value).map_err(|error| ProofFileError::Json(ReadError::Shape(error)))?;
+        let wire: ProofWire = json::from_slice_strict(bytes)?;
         if wire.schema != PROOF_SCHEMA {
             return Err(ProofFileError::Schema(wire.schema));
         }
@@ -90,32 +89,51 @@ impl Proof {
         };
         let proof = Self {
             bundle: Bundle::from_wire(&wire.bundle)?,
-            body: crate::jcs::canonicalize(&wire.body).map_err(ProofFileError::Body)?,
+            body: canonical(wire.body.get().as_bytes())?,
             set_index: wire.set_index,
             set_size: wire.set_size,
             set_path: wire.set_path.iter().map(|h| hash("setPath", h)).collect::<Result<_, _>>()?,
             set_root: hash("setRoot", &wire.set_root)?,
             document_digest: wire.document_digest,
         };
-        let spelled = std::str::from_utf8(bytes).is_ok_and(json::strings_are_canonical);
-        if spelled && proof.to_jcs()? == canonical { Ok(proof) } else { Err(ProofFileError::NotCanonical) }
+        let made = proof.write()?;
+        if bytes.trim_ascii_end() == made || is_respelled(bytes, &made)? {
+            Ok(proof)
+        } else {
+            Err(ProofFileError::NotCanonical)
+        }
     }
 
     /// The proof's JCS bytes.
     ///
     /// # Errors
-    /// [`ProofFileError::Json`] if the body is no JSON.
+    /// [`ProofFileError`] if the body is not canonical JSON.
     pub fn to_jcs(&self) -> Result<Vec<u8>, ProofFileError> {
-        let wire = ProofWire {
-            schema: PROOF_SCHEMA.to_owned(),
-            bundle: self.bundle.to_wire(),
-            body: json::parse_own(&self.body)?,
-            set_index: self.set_index,
-            set_size: self.set_size,
-            set_path: self.set_path.iter().map(Digest::to_hex).collect(),
-            set_root: self.set_root.to_hex(),
-            document_digest: self.document_digest,
-        };
-        crate::jcs::to_vec(&wire).map_err(ProofFileError::Body)
+        if canonical(&self.body)? == self.body { self.write() } else { Err(ProofFileError::NotCanonical) }
     }
+
+    fn write(&self) -> Result<Vec<u8>, ProofFileError> {
+        let mut out = Vec::with_capacity(self.body.len() + 8_192);
+        let mut proof = ObjectWriter::new(&mut out);
+        proof.raw("body", &self.body);
+        proof.object("bundle", |o| self.bundle.write(o));
+        proof.str("documentDigest", &self.document_digest.to_text());
+        proof.str("schema", PROOF_SCHEMA);
+        proof.u64("setIndex", self.set_index);
+        proof.array("setPath", |a| self.set_path.iter().for_each(|hash| a.str(&hash.to_hex())));
+        proof.str("setRoot", &self.set_root.to_hex());
+        proof.u64("setSize", self.set_size);
+        proof.finish().map_err(ProofFileError::Body)?;
+        Ok(out)
+    }
+}
+
+/// Whether strict JSON differs from `made` by its white space and the order of its members alone.
+fn is_respelled(bytes: &[u8], made: &[u8]) -> Result<bool, ProofFileError> {
+    let spelled = std::str::from_utf8(bytes).is_ok_and(json::strings_are_canonical);
+    Ok(spelled && canonical(bytes)? == made)
+}
+
+fn canonical(bytes: &[u8]) -> Result<Vec<u8>, ProofFileError> {
+    crate::jcs::canonicalize(&json::parse_own(bytes)?).map_err(ProofFileError::Body)
 }
