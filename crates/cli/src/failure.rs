@@ -57,12 +57,17 @@ impl Failure {
     }
 }
 
+/// What every Unix answers for a disk that fails; the standard library has no name for it.
+const EIO: i32 = 5;
+
 /// What helps, where the operating system's word alone says it.
 fn advice(error: &anyhow::Error) -> &'static str {
     use std::io::ErrorKind;
-    let kind =
-        error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    match kind {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    match cause.map(std::io::Error::kind) {
+        _ if cause.and_then(std::io::Error::raw_os_error) == Some(EIO) => {
+            ": the disk is failing: look at it and run the command again; nothing is half-written"
+        }
         Some(ErrorKind::QuotaExceeded | ErrorKind::StorageFull) => {
             ": free some space and run the command again; nothing is half-written"
         }

@@ -336,6 +336,50 @@ fn a_disk_that_cannot_be_read_is_named_with_the_file() {
     works(&folder);
 }
 
+/// The kernel is made to answer EIO, as it does for a disk that fails: on the first such call of each thread, or on a
+/// later one, for the files of the database and of the log.
+#[test]
+fn a_disk_that_cannot_be_written_is_named_and_nothing_is_half_written() {
+    let traced = |folder: &Folder, calls: &str, path: Option<&str>, nth: u32, document: &str| {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+        command.args(["-e", &format!("inject={calls}:error=EIO:when={nth}")]);
+        command.args(path.map(|path| format!("--trace-path={}", folder.data().join(path).display())));
+        command.arg(env!("CARGO_BIN_EXE_provex")).arg("--data").arg(folder.data());
+        command.args(["prove", document]).output().expect("scripts/test installs strace")
+    };
+    let folder = proven();
+    let mut number = 0;
+    for (calls, path) in [
+        ("pwrite64", Some("provex.db-wal")),
+        ("fsync,fdatasync", Some("provex.db-wal")),
+        ("write", Some("log/.checkpoint.next")),
+        ("fsync,fdatasync", None),
+        ("rename,renameat,renameat2", None),
+    ] {
+        let mut failed = 0;
+        for nth in 1..=4 {
+            number += 1;
+            let document = another(&folder, number);
+            let before = folder.text(0, &["log", "checkpoint"]);
+            let output = traced(&folder, calls, path, nth, &document);
+            let text = all(&output);
+            if output.status.code() != Some(0) {
+                failed += 1;
+                check_failure(output.status.code(), &text, 3, &[calls], &["disk"]);
+            }
+            // The log goes on from what it had answered.
+            folder.text(0, &["link"]);
+            let checkpoint = folder.write("before", before).display().to_string();
+            let (_, proof) = folder.proof();
+            let proof = folder.write("proof.json", proof).display().to_string();
+            folder.text(0, &["verify", &proof, "--checkpoint", &checkpoint]);
+        }
+        assert!(failed > 0, "{calls} on {path:?} never failed");
+    }
+    works(&folder);
+}
+
 // Database -------------------------------------------------------------------------------------------------------
 
 async fn connect(folder: &Folder) -> SqliteConnection {

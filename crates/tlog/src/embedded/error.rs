@@ -118,9 +118,15 @@ impl From<TileProofError<Self>> for FolderError {
     }
 }
 
+/// What every Unix answers for a disk that fails; the standard library has no name for it.
+const EIO: i32 = 5;
+
 /// What helps, where that is known.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
+        _ if error.raw_os_error() == Some(EIO) => {
+            "; the disk is failing: look at it and run the command again, nothing is half-written"
+        }
         io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull => {
             "; free some space and run the command again, nothing is half-written"
         }
