@@ -14,6 +14,7 @@ pub mod intoto;
 pub mod jcs;
 pub mod json;
 pub mod keys;
+pub mod ledger;
 pub mod linkage;
 pub mod merkle;
 pub mod note;
