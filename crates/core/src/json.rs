@@ -191,6 +191,14 @@ pub enum ReadError {
 /// [`JsonError`] for the first fault found. A key that repeats in an object of more than 32 keys is found where
 /// the object ends.
 pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
+    check_with_members(bytes, limits).map(|(text, _)| text)
+}
+
+/// As [`check`], and the members of the outermost object on the way.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with_members<'a>(bytes: &'a [u8], limits: &Limits) -> Result<(&'a str, Members<'a>), JsonError> {
     let limit = limits.max_bytes.min(u32::MAX as usize);
     if bytes.len() > limit {
         return Err(at_start(JsonErrorKind::TooLarge { limit, found: bytes.len() }));
@@ -203,8 +211,41 @@ pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError>
     let text = utf8(body, skipped)?;
     let mut scanner = Scanner::new(text, limits);
     match scanner.document() {
-        Ok(()) => Ok(text),
+        Ok(()) => Ok((text, Members { text, keys: scanner.members })),
         Err(fault) => Err(scanner.error(&fault, skipped)),
+    }
+}
+
+/// The members of the outermost object of a text that was checked; none if it is no object.
+#[derive(Debug)]
+pub struct Members<'a> {
+    text: &'a str,
+    /// Where their keys begin.
+    keys: Vec<u32>,
+}
+
+impl<'a> Members<'a> {
+    /// The members of a text's object, which was checked as a part of another text.
+    pub fn of(text: &'a str) -> Self {
+        let mut keys = Vec::new();
+        let mut children = Children::open(text, skip_white_space(text.as_bytes(), 0)).filter(|c| c.object);
+        while let Some(children) = &mut children {
+            let Some((_, value)) = children.next() else { break };
+            keys.push(children.key as u32);
+            let Some(end) = skip_value(text.as_bytes(), value) else { break };
+            children.at = end;
+        }
+        Self { text, keys }
+    }
+
+    /// Each key, and the text from where its value begins: what comes after the value is there too.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
+        self.keys.iter().filter_map(|key| {
+            let (bytes, key) = (self.text.as_bytes(), *key as usize);
+            let end = skip_string(bytes, key)?;
+            let value = skip_white_space(bytes, skip_white_space(bytes, end) + 1);
+            Some((unescape(self.text.get(key + 1..end - 1)?), self.text.get(value..)?))
+        })
     }
 }
 
@@ -388,6 +429,8 @@ struct Scanner<'a> {
     keys: Vec<Key>,
     /// Those of them that have escapes, unescaped once: comparing must not decode a long key again and again.
     unescaped: String,
+    /// Where the keys of the outermost object begin.
+    members: Vec<u32>,
 }
 
 impl<'a> Scanner<'a> {
@@ -401,6 +444,7 @@ impl<'a> Scanner<'a> {
             frames: Vec::with_capacity(limits.max_depth.min(128)),
             keys: Vec::with_capacity(64),
             unescaped: String::new(),
+            members: Vec::new(),
         }
     }
 
@@ -504,6 +548,9 @@ impl<'a> Scanner<'a> {
             return Err(self.unexpected(Part::Container));
         }
         let start = self.at + 1;
+        if self.frames.len() == 1 {
+            self.members.push(self.at as u32);
+        }
         let escaped = self.string(Part::Container)?;
         self.add_key(start, self.at - 1, escaped)?;
         self.skip_white_space();
@@ -914,6 +961,8 @@ struct Children<'a> {
     text: &'a str,
     object: bool,
     index: usize,
+    /// Where the newest key begins.
+    key: usize,
     at: usize,
 }
 
@@ -940,7 +989,7 @@ impl<'a> Children<'a> {
             b'[' => false,
             _ => return None,
         };
-        Some(Self { text, object, index: 0, at: at + 1 })
+        Some(Self { text, object, index: 0, key: at, at: at + 1 })
     }
 
     /// The next member and where its value begins; after the last, `at` is past the closing bracket.
@@ -963,6 +1012,7 @@ impl<'a> Children<'a> {
         }
         let end = skip_string(bytes, self.at)?;
         let key = self.text.get(self.at + 1..end - 1)?;
+        self.key = self.at;
         let colon = skip_white_space(bytes, end);
         self.at = skip_white_space(bytes, colon + 1);
         Some((Name::Key(key), self.at))

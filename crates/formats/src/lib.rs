@@ -78,8 +78,9 @@ pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
     if cyclonedx::is_xml(bytes) {
         return cyclonedx::read_xml(bytes, limits);
     }
-    let text = json::check(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
-    let carrier = detect::detect(text).map_err(|rejection| rejection.located(text))?;
+    let (text, members) =
+        json::check_with_members(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
+    let carrier = detect::detect(text, &members).map_err(|rejection| rejection.located(text))?;
     let digest = DocumentDigest::new(Digest::of(bytes));
     let context = Context { digest, max_body_bytes: limits.max_body_bytes, subjects: None };
     match Wrapper::of(carrier) {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use provex_core::digest::{Digest, from_base64};
 use provex_core::dsse::IN_TOTO_PAYLOAD_TYPE;
 use provex_core::intoto::{STATEMENT_V0_1, STATEMENT_V1};
-use provex_core::json::{self, Limits, Location};
+use provex_core::json::{self, Limits, Location, Members};
 use provex_core::vex::{Component, ComponentKind};
 
 use crate::Context;
@@ -68,11 +68,11 @@ impl Wrapper {
         };
         let payload = payload(&envelope, &mut findings).map_err(|rejection| rejection.located(text))?;
         let limits = Limits { byte_order_mark: false, ..Limits::document() };
-        let payload = json::check(&payload, &limits).map_err(|error| {
+        let (payload, members) = json::check_with_members(&payload, &limits).map_err(|error| {
             let message = format!("The payload of the envelope is not strict JSON: {}.", error.kind);
             Rejection { message, ..Rejection::from(error) }
         })?;
-        only_a_statement(payload).map_err(|rejection| rejection.located(payload))?;
+        only_a_statement(payload, &members).map_err(|rejection| rejection.located(payload))?;
         statement(payload, context, findings)
     }
 }
@@ -160,8 +160,8 @@ fn standard(text: &str) -> String {
 }
 
 /// Refuses a payload that is anything but a Statement: a second envelope above all.
-fn only_a_statement(payload: &str) -> Result<(), Rejection> {
-    let found = match detect::detect(payload) {
+fn only_a_statement(payload: &str, members: &Members<'_>) -> Result<(), Rejection> {
+    let found = match detect::detect(payload, members) {
         Ok(Carrier::InToto) => return Ok(()),
         Ok(other) => other.name(),
         Err(rejection) if rejection.code == Code::AmbiguousFormat => return Err(rejection),
@@ -204,7 +204,7 @@ fn statement(text: &str, context: &Context<'_>, mut findings: Findings) -> Resul
 
 /// Reads a predicate that says itself that it is what the predicate type says.
 fn read_as(expected: Carrier, predicate: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
-    match detect::detect(predicate)? {
+    match detect::detect(predicate, &Members::of(predicate))? {
         found if found == expected => crate::read(found, predicate, context),
         Carrier::Spdx2 => Err(detect::unsupported(Carrier::Spdx2)),
         found => {
