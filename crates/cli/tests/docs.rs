@@ -217,7 +217,7 @@ fn worked_examples() -> BTreeMap<&'static str, Vec<u8>> {
     let mut claim = Vec::new();
     first.observation.write_claim(&mut claim);
     assert_eq!(
-        (first.id.digest(), first.claim_digest.digest()),
+        (first.id.digest(), first.claim_digest().digest()),
         (&Digest::of(&first.body), &Digest::of(&claim))
     );
 

@@ -4,13 +4,16 @@
 //! document wrote them. `docs/DATA_MODEL.md` gives the preimages with worked examples. What arrived when, who
 //! vouched for it and where it was logged stand elsewhere and point here.
 
+use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
 
 use crate::digest::Digest;
 use crate::ids::{ClaimDigest, DocumentDigest, ObservationId};
-use crate::jcs::ObjectWriter;
+use crate::jcs::{ObjectWriter, write_str, write_u64};
 use crate::json::{self, JsonError, Limits};
 
 /// `schema` of the observation body.
@@ -243,7 +246,7 @@ pub struct Justification {
     /// The canonical label.
     pub label: JustificationLabel,
     /// The source's own term.
-    pub native: String,
+    pub native: Cow<'static, str>,
     /// Whether the two mean the same.
     pub mapping: Mapping,
 }
@@ -260,6 +263,75 @@ pub struct Action {
     pub url: Option<String>,
 }
 
+/// A part of observations, and its JCS bytes: written once, however many claims share the part.
+#[derive(Debug, Clone)]
+pub struct Canonical<T> {
+    value: T,
+    jcs: Box<[u8]>,
+}
+
+/// A part that claims share.
+pub type Shared<T> = Arc<Canonical<T>>;
+
+/// What an observation body is made of.
+pub trait Part {
+    /// Appends the JCS bytes of this part.
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+impl<T: Part> Canonical<T> {
+    /// Writes a part down.
+    pub fn new(value: T) -> Self {
+        let mut jcs = Vec::with_capacity(256);
+        value.write(&mut jcs);
+        Self { value, jcs: jcs.into() }
+    }
+
+    /// Writes down a part that claims share.
+    pub fn shared(value: T) -> Shared<T> {
+        Arc::new(Self::new(value))
+    }
+
+    /// The part's JCS bytes.
+    pub fn jcs(&self) -> &[u8] {
+        &self.jcs
+    }
+}
+
+impl<T> Deref for Canonical<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Canonical<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Canonical<T> {}
+
+impl<T: Part + Default> Default for Canonical<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: Serialize> Serialize for Canonical<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<'de, T: Part + Deserialize<'de>> Deserialize<'de> for Canonical<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::new)
+    }
+}
+
 /// One claim as stated: issuer, vulnerability, product, subcomponent, version scope and status, not reconciled.
 ///
 /// What many claims of one document share is shared in memory too.
@@ -269,39 +341,39 @@ pub struct Observation {
     /// Always [`OBSERVATION_SCHEMA`].
     pub schema: Schema,
     /// Who states it.
-    pub issuer: Option<Arc<Issuer>>,
+    pub issuer: Option<Shared<Issuer>>,
     /// The document it stands in.
-    pub document: Arc<DocumentRef>,
+    pub document: Shared<DocumentRef>,
     /// Where it stands there.
     pub locator: Locator,
     /// What it is against.
-    pub vulnerability: Arc<Vulnerability>,
+    pub vulnerability: Shared<Vulnerability>,
     /// What it is about.
-    pub product: Arc<Component>,
+    pub product: Shared<Component>,
     /// The part of the product that it is about.
-    pub subcomponent: Option<Arc<Component>>,
+    pub subcomponent: Option<Shared<Component>>,
     /// The versions it holds for, where the document says so beside the product (a version or a vers range).
-    pub version_scope: Option<String>,
+    pub version_scope: Option<Arc<str>>,
     /// What it says.
     pub status: Status,
     /// The source's own word for that.
-    pub native_status: String,
+    pub native_status: Cow<'static, str>,
     /// Why, if not affected.
-    pub justification: Option<Justification>,
+    pub justification: Option<Shared<Justification>>,
     /// The impact statement.
-    pub impact: Option<String>,
+    pub impact: Option<Arc<str>>,
     /// What to do.
-    pub action: Action,
+    pub action: Shared<Action>,
     /// Status notes.
-    pub notes: Option<String>,
+    pub notes: Option<Arc<str>>,
     /// When it was asserted: UTC, nine digits.
-    pub asserted_at: Option<String>,
+    pub asserted_at: Option<Arc<str>>,
     /// Where that time was read.
     pub asserted_at_source: AssertedAtSource,
     /// When it was last updated: UTC, nine digits.
-    pub last_updated: Option<String>,
+    pub last_updated: Option<Arc<str>>,
     /// The rule set that made the component keys.
-    pub canon: String,
+    pub canon: Cow<'static, str>,
 }
 
 /// The `schema` member of an observation body: it has one value.
@@ -330,45 +402,51 @@ pub enum BodyError {
 impl Observation {
     /// Appends the JCS bytes of the body (RFC 8785): their SHA-256 is the observation's id.
     pub fn write_body(&self, out: &mut Vec<u8>) {
-        let mut body = ObjectWriter::new(out);
-        body.object("action", |o| write_action(o, &self.action));
-        body.opt_str("assertedAt", self.asserted_at.as_deref());
-        body.str("assertedAtSource", self.asserted_at_source.label());
-        body.str("canon", &self.canon);
-        body.object("document", |o| write_document(o, &self.document));
-        body.opt_str("impact", self.impact.as_deref());
-        write_issuer(&mut body, self.issuer.as_deref());
-        write_justification(&mut body, self.justification.as_ref());
-        body.opt_str("lastUpdated", self.last_updated.as_deref());
-        body.object("locator", |o| {
-            o.u64("index", self.locator.index);
-            o.str("pointer", &self.locator.pointer);
-        });
-        body.str("nativeStatus", &self.native_status);
-        body.opt_str("notes", self.notes.as_deref());
-        body.object("product", |o| write_component(o, &self.product));
-        body.str("schema", OBSERVATION_SCHEMA);
-        body.str("status", self.status.label());
-        write_subcomponent(&mut body, self.subcomponent.as_deref());
-        body.opt_str("versionScope", self.version_scope.as_deref());
-        body.object("vulnerability", |o| write_vulnerability(o, &self.vulnerability));
-        body.finish().expect("strings and small counts always have a canonical form");
+        self.write_head(out);
+        self.write_tail(out);
+    }
+
+    /// The first members of the body, up to the document.
+    fn write_head(&self, out: &mut Vec<u8>) {
+        write_part(out, br#"{"action":"#, Some(&self.action));
+        write_text(out, br#","assertedAt":"#, self.asserted_at.as_deref());
+        write_text(out, br#","assertedAtSource":"#, Some(self.asserted_at_source.label()));
+        write_text(out, br#","canon":"#, Some(&self.canon));
+        write_part(out, br#","document":"#, Some(&self.document));
+    }
+
+    fn write_tail(&self, out: &mut Vec<u8>) {
+        write_text(out, br#","impact":"#, self.impact.as_deref());
+        write_part(out, br#","issuer":"#, self.issuer.as_deref());
+        write_part(out, br#","justification":"#, self.justification.as_deref());
+        write_text(out, br#","lastUpdated":"#, self.last_updated.as_deref());
+        out.extend_from_slice(br#","locator":{"index":"#);
+        write_u64(out, self.locator.index).expect("a claim's number among others is a small count");
+        write_text(out, br#","pointer":"#, Some(&self.locator.pointer));
+        write_text(out, br#"},"nativeStatus":"#, Some(&self.native_status));
+        write_text(out, br#","notes":"#, self.notes.as_deref());
+        write_part(out, br#","product":"#, Some(&self.product));
+        write_text(out, br#","schema":"#, Some(OBSERVATION_SCHEMA));
+        write_text(out, br#","status":"#, Some(self.status.label()));
+        write_part(out, br#","subcomponent":"#, self.subcomponent.as_deref());
+        write_text(out, br#","versionScope":"#, self.version_scope.as_deref());
+        write_part(out, br#","vulnerability":"#, Some(&self.vulnerability));
+        out.push(b'}');
     }
 
     /// Appends the JCS bytes of the claim: what stays equal when a document is issued again.
     pub fn write_claim(&self, out: &mut Vec<u8>) {
-        let mut claim = ObjectWriter::new(out);
-        claim.object("action", |o| write_action(o, &self.action));
-        claim.opt_str("impact", self.impact.as_deref());
-        write_issuer(&mut claim, self.issuer.as_deref());
-        write_justification(&mut claim, self.justification.as_ref());
-        claim.object("product", |o| write_component(o, &self.product));
-        claim.str("schema", CLAIM_SCHEMA);
-        claim.str("status", self.status.label());
-        write_subcomponent(&mut claim, self.subcomponent.as_deref());
-        claim.opt_str("versionScope", self.version_scope.as_deref());
-        claim.object("vulnerability", |o| write_vulnerability(o, &self.vulnerability));
-        claim.finish().expect("strings and small counts always have a canonical form");
+        write_part(out, br#"{"action":"#, Some(&self.action));
+        write_text(out, br#","impact":"#, self.impact.as_deref());
+        write_part(out, br#","issuer":"#, self.issuer.as_deref());
+        write_part(out, br#","justification":"#, self.justification.as_deref());
+        write_part(out, br#","product":"#, Some(&self.product));
+        write_text(out, br#","schema":"#, Some(CLAIM_SCHEMA));
+        write_text(out, br#","status":"#, Some(self.status.label()));
+        write_part(out, br#","subcomponent":"#, self.subcomponent.as_deref());
+        write_text(out, br#","versionScope":"#, self.version_scope.as_deref());
+        write_part(out, br#","vulnerability":"#, Some(&self.vulnerability));
+        out.push(b'}');
     }
 
     /// The JCS bytes of the body.
@@ -405,9 +483,7 @@ impl Observation {
 pub fn sort_identifiers(identifiers: &mut Vec<Identifier>) {
     let jcs = |identifier: &Identifier| {
         let mut bytes = Vec::new();
-        let mut object = ObjectWriter::new(&mut bytes);
-        write_identifier(&mut object, identifier);
-        object.finish().expect("strings and small counts always have a canonical form");
+        write_object(&mut bytes, |o| write_identifier(o, identifier));
         bytes
     };
     if identifiers.len() > 1 {
@@ -420,7 +496,7 @@ pub fn sort_identifiers(identifiers: &mut Vec<Identifier>) {
 pub fn sort_names(names: &mut Vec<String>) {
     let jcs = |name: &String| {
         let mut bytes = Vec::new();
-        crate::jcs::write_str(&mut bytes, name);
+        write_str(&mut bytes, name);
         bytes
     };
     if names.len() > 1 {
@@ -429,75 +505,190 @@ pub fn sort_names(names: &mut Vec<String>) {
     }
 }
 
-fn write_action(o: &mut ObjectWriter<'_>, action: &Action) {
-    o.array("responses", |a| {
-        for response in &action.responses {
-            a.str(response.label());
+/// Writes bodies and names them.
+///
+/// The bodies of a document begin with what many of them share: action, time and document. That is written once
+/// for all of them and hashed once, as far as it fills whole blocks of SHA-256.
+#[derive(Debug, Default)]
+pub struct BodyWriter {
+    heads: Vec<Head>,
+}
+
+/// The beginning of bodies, as [`Observation::write_head`] writes it.
+#[derive(Debug)]
+struct Head {
+    action: Shared<Action>,
+    asserted_at: Option<Arc<str>>,
+    asserted_at_source: AssertedAtSource,
+    canon: Cow<'static, str>,
+    document: Shared<DocumentRef>,
+    bytes: Vec<u8>,
+    /// How many of `bytes` are in `state`.
+    hashed: usize,
+    state: sha2::Sha256,
+}
+
+impl BodyWriter {
+    /// Most heads that are kept: a document may have another time for every claim.
+    const MAX_HEADS: usize = 64;
+
+    /// Appends a body as [`Observation::write_body`] does, and gives its id.
+    pub fn write(&mut self, observation: &Observation, out: &mut Vec<u8>) -> ObservationId {
+        let head = self.head(observation);
+        let start = out.len();
+        out.extend_from_slice(&head.bytes);
+        observation.write_tail(out);
+        let mut hasher = head.state.clone();
+        hasher.update(out.get(start + head.hashed..).unwrap_or_default());
+        let digest = Digest::from_bytes(hasher.finalize().into());
+        debug_assert_eq!(digest, Digest::of(&out[start..]), "a body must be hashed as if it were alone");
+        ObservationId::new(digest)
+    }
+
+    fn head(&mut self, observation: &Observation) -> &Head {
+        let known = self.heads.iter().rposition(|head| head.begins(observation));
+        let known = known.unwrap_or_else(|| {
+            if self.heads.len() == Self::MAX_HEADS {
+                self.heads.clear();
+            }
+            self.heads.push(Head::of(observation));
+            self.heads.len() - 1
+        });
+        &self.heads[known]
+    }
+}
+
+impl Head {
+    fn of(observation: &Observation) -> Self {
+        const BLOCK: usize = 64;
+        let mut bytes = Vec::with_capacity(512);
+        observation.write_head(&mut bytes);
+        let hashed = bytes.len() - bytes.len() % BLOCK;
+        let state = sha2::Sha256::new_with_prefix(bytes.get(..hashed).unwrap_or_default());
+        Self {
+            action: Arc::clone(&observation.action),
+            asserted_at: observation.asserted_at.clone(),
+            asserted_at_source: observation.asserted_at_source,
+            canon: observation.canon.clone(),
+            document: Arc::clone(&observation.document),
+            bytes,
+            hashed,
+            state,
         }
-    });
-    o.opt_str("text", action.text.as_deref());
-    o.opt_str("url", action.url.as_deref());
+    }
+
+    /// Whether a body begins so. Parts are told apart by where they are in memory, which is enough and cheap.
+    fn begins(&self, observation: &Observation) -> bool {
+        let times = match (&self.asserted_at, &observation.asserted_at) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        times
+            && Arc::ptr_eq(&self.action, &observation.action)
+            && Arc::ptr_eq(&self.document, &observation.document)
+            && self.asserted_at_source == observation.asserted_at_source
+            && self.canon == observation.canon
+    }
 }
 
-fn write_document(o: &mut ObjectWriter<'_>, document: &DocumentRef) {
-    o.str("digest", &document.digest.to_text());
-    o.str("format", document.format.label());
-    o.opt_str("id", document.id.as_deref());
-    o.opt_str("revision", document.revision.as_deref());
-    o.opt_str("specVersion", document.spec_version.as_deref());
+#[inline]
+fn write_text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
+    out.extend_from_slice(key);
+    match value {
+        Some(value) => write_str(out, value),
+        None => out.extend_from_slice(b"null"),
+    }
 }
 
-fn write_issuer(o: &mut ObjectWriter<'_>, issuer: Option<&Issuer>) {
-    match issuer {
-        None => o.null("issuer"),
-        Some(issuer) => o.object("issuer", |o| {
-            o.str("id", &issuer.id);
-            o.str("scheme", &issuer.scheme);
-        }),
-    };
+#[inline]
+fn write_part<T: Part>(out: &mut Vec<u8>, key: &[u8], part: Option<&Canonical<T>>) {
+    out.extend_from_slice(key);
+    out.extend_from_slice(part.map_or(b"null", Canonical::jcs));
 }
 
-fn write_justification(o: &mut ObjectWriter<'_>, justification: Option<&Justification>) {
-    match justification {
-        None => o.null("justification"),
-        Some(justification) => o.object("justification", |o| {
-            o.str("label", justification.label.label());
-            o.str("mapping", justification.mapping.label());
-            o.str("native", &justification.native);
-        }),
-    };
+/// Appends an object whose members `write` writes; none of a part's is an integer, so none is refused.
+fn write_object(out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
+    let mut object = ObjectWriter::new(out);
+    write(&mut object);
+    object.finish().expect("strings always have a canonical form");
 }
 
-fn write_subcomponent(o: &mut ObjectWriter<'_>, subcomponent: Option<&Component>) {
-    match subcomponent {
-        None => o.null("subcomponent"),
-        Some(component) => o.object("subcomponent", |o| write_component(o, component)),
-    };
+impl Part for Action {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_object(out, |o| {
+            o.array("responses", |a| {
+                for response in &self.responses {
+                    a.str(response.label());
+                }
+            });
+            o.opt_str("text", self.text.as_deref());
+            o.opt_str("url", self.url.as_deref());
+        });
+    }
 }
 
-fn write_component(o: &mut ObjectWriter<'_>, component: &Component) {
-    o.array("identifiers", |a| {
-        for identifier in &component.identifiers {
-            a.object(|o| write_identifier(o, identifier));
-        }
-    });
-    o.str("key", &component.key);
-    o.str("kind", component.kind.label());
-    o.opt_str("name", component.name.as_deref());
+impl Part for DocumentRef {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_object(out, |o| {
+            o.str("digest", &self.digest.to_text());
+            o.str("format", self.format.label());
+            o.opt_str("id", self.id.as_deref());
+            o.opt_str("revision", self.revision.as_deref());
+            o.opt_str("specVersion", self.spec_version.as_deref());
+        });
+    }
+}
+
+impl Part for Issuer {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_object(out, |o| {
+            o.str("id", &self.id);
+            o.str("scheme", &self.scheme);
+        });
+    }
+}
+
+impl Part for Justification {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_object(out, |o| {
+            o.str("label", self.label.label());
+            o.str("mapping", self.mapping.label());
+            o.str("native", &self.native);
+        });
+    }
+}
+
+impl Part for Component {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_object(out, |o| {
+            o.array("identifiers", |a| {
+                for identifier in &self.identifiers {
+                    a.object(|o| write_identifier(o, identifier));
+                }
+            });
+            o.str("key", &self.key);
+            o.str("kind", self.kind.label());
+            o.opt_str("name", self.name.as_deref());
+        });
+    }
+}
+
+impl Part for Vulnerability {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_object(out, |o| {
+            o.array("aliases", |a| {
+                for alias in &self.aliases {
+                    a.str(alias);
+                }
+            });
+            o.str("id", &self.id);
+        });
+    }
 }
 
 fn write_identifier(o: &mut ObjectWriter<'_>, identifier: &Identifier) {
     o.str("type", &identifier.kind);
     o.str("value", &identifier.value);
-}
-
-fn write_vulnerability(o: &mut ObjectWriter<'_>, vulnerability: &Vulnerability) {
-    o.array("aliases", |a| {
-        for alias in &vulnerability.aliases {
-            a.str(alias);
-        }
-    });
-    o.str("id", &vulnerability.id);
 }
 
 #[cfg(test)]
@@ -513,8 +704,11 @@ pub(crate) mod tests {
         };
         Observation {
             schema: Schema::V1,
-            issuer: Some(Arc::new(Issuer { scheme: "openvex".to_owned(), id: "ACME \"Inc\"".to_owned() })),
-            document: Arc::new(DocumentRef {
+            issuer: Some(Canonical::shared(Issuer {
+                scheme: "openvex".to_owned(),
+                id: "ACME \"Inc\"".to_owned(),
+            })),
+            document: Canonical::shared(DocumentRef {
                 format: Format::OpenVex,
                 spec_version: Some("0.2.0".to_owned()),
                 id: Some("https://acme.example/vex-1".to_owned()),
@@ -522,27 +716,27 @@ pub(crate) mod tests {
                 digest: DocumentDigest::new(Digest::of(b"document")),
             }),
             locator: Locator { pointer: "/statements/0/products/0".to_owned(), index: 0 },
-            vulnerability: Arc::new(Vulnerability {
+            vulnerability: Canonical::shared(Vulnerability {
                 id: "CVE-2026-0001".to_owned(),
                 aliases: vec!["GHSA-xxxx-yyyy-zzzz".to_owned()],
             }),
-            product: Arc::new(component("pkg:deb/debian/curl@8.0")),
-            subcomponent: Some(Arc::new(component("pkg:deb/debian/libcurl4@8.0"))),
+            product: Canonical::shared(component("pkg:deb/debian/curl@8.0")),
+            subcomponent: Some(Canonical::shared(component("pkg:deb/debian/libcurl4@8.0"))),
             version_scope: None,
             status: Status::NotAffected,
-            native_status: "not_affected".to_owned(),
-            justification: Some(Justification {
+            native_status: "not_affected".into(),
+            justification: Some(Canonical::shared(Justification {
                 label: JustificationLabel::ComponentNotPresent,
-                native: "component_not_present".to_owned(),
+                native: "component_not_present".into(),
                 mapping: Mapping::Exact,
-            }),
+            })),
             impact: None,
-            action: Action { text: None, responses: vec![Response::Update], url: None },
-            notes: Some("ü\n".to_owned()),
-            asserted_at: Some("2026-01-01T00:00:00.000000000Z".to_owned()),
+            action: Canonical::shared(Action { text: None, responses: vec![Response::Update], url: None }),
+            notes: Some("ü\n".into()),
+            asserted_at: Some("2026-01-01T00:00:00.000000000Z".into()),
             asserted_at_source: AssertedAtSource::Document,
             last_updated: None,
-            canon: "purl-canon/1".to_owned(),
+            canon: "purl-canon/1".into(),
         }
     }
 
@@ -550,6 +744,32 @@ pub(crate) mod tests {
     fn the_written_body_is_the_jcs_form_of_the_value() {
         let observation = example();
         assert_eq!(observation.body(), crate::jcs::to_vec(&observation).unwrap());
+    }
+
+    #[test]
+    fn a_body_that_begins_as_another_did_has_its_own_id() {
+        let first = example();
+        let mut later =
+            Observation { locator: Locator { index: 7, ..first.locator.clone() }, ..first.clone() };
+        let mut writer = BodyWriter::default();
+        let mut check = |observation: &Observation| {
+            let mut body = Vec::new();
+            assert_eq!(writer.write(observation, &mut body), observation.id());
+            assert_eq!(body, crate::jcs::to_vec(observation).unwrap());
+        };
+        check(&first);
+        check(&later);
+        later.asserted_at_source = AssertedAtSource::Statement;
+        check(&later);
+        later.asserted_at = None;
+        check(&later);
+        later.canon = "purl-canon/2".into();
+        check(&later);
+        for n in 0..3 * BodyWriter::MAX_HEADS {
+            later.action = Canonical::shared(Action { text: Some("x".repeat(n)), ..Action::default() });
+            check(&later);
+        }
+        check(&first);
     }
 
     #[test]
@@ -572,8 +792,10 @@ pub(crate) mod tests {
         let mut moved = observation.clone();
         moved.locator.index = 7;
         moved.asserted_at = None;
-        moved.document =
-            Arc::new(DocumentRef { revision: Some("2".to_owned()), ..(*observation.document).clone() });
+        moved.document = Canonical::shared(DocumentRef {
+            revision: Some("2".to_owned()),
+            ..(**observation.document).clone()
+        });
         assert_eq!(moved.claim_digest(), observation.claim_digest());
         assert_ne!(moved.id(), observation.id());
         moved.status = Status::Fixed;

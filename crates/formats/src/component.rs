@@ -7,10 +7,10 @@
 //! is a component that has no identifier but hashes by other algorithms.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use provex_core::vex::{self, Component, ComponentKind, Identifier};
+use provex_core::vex::{self, Canonical, Component, ComponentKind, Identifier, Shared};
 
 use crate::cpe::Cpe;
 use crate::document::MAX_KEY_BYTES;
@@ -18,7 +18,7 @@ use crate::purl::Purl;
 use crate::report::{Code, Findings, quoted};
 
 /// What kind of identifier a value is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IdentifierType<'a> {
     /// A package URL.
     Purl,
@@ -71,7 +71,7 @@ impl IdentifierType<'_> {
 }
 
 /// How a document describes a component.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Described<'a> {
     /// Its identifiers; of several that a rule applies to, the first gives the key. Their order must not come
     /// from the order of keys in a JSON object.
@@ -98,17 +98,52 @@ impl<'a> Described<'a> {
 #[derive(Debug)]
 pub struct Keyed {
     /// The component, as observations have it.
-    pub component: Arc<Component>,
-    /// Its identifiers as written and in every canonical form; sorted, without doubles.
-    pub forms: Vec<String>,
-    /// Whether one of them, or the key, is longer than [`MAX_KEY_BYTES`].
+    pub component: Shared<Component>,
+    /// Whether one of its forms, or the key, is longer than [`MAX_KEY_BYTES`].
     pub too_long: bool,
+}
+
+impl Keyed {
+    fn new(component: Component) -> Self {
+        // Percent-encoding triples a purl and escapes double a CPE, so no form is eight times as long as its value.
+        let is_long = |identifier: &Identifier| identifier.value.len() > MAX_KEY_BYTES / 8;
+        let too_long = component.key.len() > MAX_KEY_BYTES
+            || component.identifiers.iter().any(is_long)
+                && forms(&component).iter().any(|form| form.len() > MAX_KEY_BYTES);
+        Self { component: Canonical::shared(component), too_long }
+    }
+
+    /// Its identifiers as written and in every canonical form; sorted, without doubles.
+    pub fn forms(&self) -> Vec<String> {
+        forms(&self.component)
+    }
+}
+
+fn forms(component: &Component) -> Vec<String> {
+    let mut forms = Vec::with_capacity(5 * component.identifiers.len());
+    for Identifier { kind, value } in &component.identifiers {
+        forms.push(value.clone());
+        match kind.as_str() {
+            "purl" => forms.extend(Purl::parse(value).into_iter().flat_map(purl_forms)),
+            "cpe22" | "cpe23" => forms.extend(Cpe::parse(value).map(|cpe| cpe.bound().to_owned())),
+            kind => forms.extend(kind.strip_prefix("hash:").and_then(|name| sha256_key(name, value))),
+        }
+    }
+    forms.sort_unstable();
+    forms.dedup();
+    forms
+}
+
+fn purl_forms(purl: Purl) -> impl Iterator<Item = String> {
+    let unversioned = purl.without_version();
+    let spellings = [purl.canonical(), purl.folded(), unversioned.canonical(), unversioned.folded()];
+    spellings.into_iter().chain(oci_key(&purl))
 }
 
 /// The components of one document: equal descriptions are resolved once and share memory.
 #[derive(Debug, Default)]
 pub struct Components<'a> {
-    known: BTreeMap<Described<'a>, Option<Arc<Keyed>>>,
+    known: HashMap<Described<'a>, Option<Arc<Keyed>>>,
 }
 
 impl<'a> Components<'a> {
@@ -168,7 +203,6 @@ struct Candidate {
 #[derive(Default)]
 struct Resolution {
     identifiers: Vec<Identifier>,
-    forms: Vec<String>,
     candidates: Vec<Candidate>,
     faults: Vec<(Code, String)>,
 }
@@ -176,7 +210,6 @@ struct Resolution {
 impl Resolution {
     fn identifier(&mut self, kind: &IdentifierType<'_>, value: &str, vendor: Option<&str>) {
         self.identifiers.push(Identifier { kind: kind.label(), value: value.to_owned() });
-        self.forms.push(value.to_owned());
         let of_vendor = |prefix: &str| format!("{prefix}:{}/{value}", vendor.unwrap_or_default());
         match kind {
             IdentifierType::Purl => self.purl(value),
@@ -210,24 +243,15 @@ impl Resolution {
                 return self.candidate(ComponentKind::Iri, format!("iri:{value}"));
             }
         };
-        let canonical = purl.canonical();
-        let unversioned = purl.without_version();
-        self.forms.extend([purl.folded(), unversioned.canonical(), unversioned.folded()]);
-        if let Some(hex) = purl.version().filter(|_| purl.type_() == "oci").and_then(oci_digest) {
-            let key = format!("digest:sha256:{hex}");
-            self.forms.push(key.clone());
+        if let Some(key) = oci_key(&purl) {
             self.candidates.push(Candidate { kind: ComponentKind::Digest, yields: true, key });
         }
-        self.candidate(ComponentKind::Purl, format!("purl:{canonical}"));
-        self.forms.push(canonical);
+        self.candidate(ComponentKind::Purl, format!("purl:{}", purl.canonical()));
     }
 
     fn cpe(&mut self, value: &str) {
         match Cpe::parse(value) {
-            Ok(cpe) => {
-                self.forms.push(cpe.bound().to_owned());
-                self.candidate(ComponentKind::Cpe23, format!("cpe23:{}", cpe.bound()));
-            }
+            Ok(cpe) => self.candidate(ComponentKind::Cpe23, format!("cpe23:{}", cpe.bound())),
             Err(error) => {
                 let shown = quoted(value);
                 let message =
@@ -239,18 +263,11 @@ impl Resolution {
     }
 
     fn hash(&mut self, algorithm: &str, value: &str) {
-        let letters = algorithm.bytes().filter(|b| !matches!(b, b'-' | b'_')).map(|b| b.to_ascii_lowercase());
         let text = format!("iri:hash:{}:{value}", algorithm.to_ascii_lowercase());
         self.candidates.push(Candidate { kind: ComponentKind::Iri, yields: true, key: text });
-        if !letters.eq(*b"sha256") {
-            return;
-        }
-        match sha256(value) {
-            Some(hex) => {
-                let key = format!("digest:sha256:{hex}");
-                self.forms.push(key.clone());
-                self.candidate(ComponentKind::Digest, key);
-            }
+        match sha256_key(algorithm, value) {
+            Some(key) => self.candidate(ComponentKind::Digest, key),
+            None if !is_sha256(algorithm) => {}
             None => {
                 let message = format!(
                     "{} is no SHA-256 digest and does not identify the component; write 64 hexadecimal digits.",
@@ -284,22 +301,25 @@ impl Resolution {
             Some(best) => (best.kind, best.key.clone()),
             None => described.fallback.clone()?,
         };
-        self.forms.sort_unstable();
-        self.forms.dedup();
         vex::sort_identifiers(&mut self.identifiers);
-        let too_long = self.forms.iter().chain([&key]).any(|text| text.len() > MAX_KEY_BYTES);
         let name = described.name.as_deref().map(str::to_owned);
-        let component = Arc::new(Component { key, kind, identifiers: self.identifiers, name });
-        Some(Keyed { component, forms: self.forms, too_long })
+        Some(Keyed::new(Component { key, kind, identifiers: self.identifiers, name }))
     }
 }
 
-/// The hex digits of an OCI version, which is `sha256:` and a digest.
-fn oci_digest(version: &str) -> Option<String> {
-    sha256(version.strip_prefix("sha256:")?)
+/// The key of an OCI purl whose version is `sha256:` and a digest.
+fn oci_key(purl: &Purl) -> Option<String> {
+    let version = purl.version().filter(|_| purl.type_() == "oci")?;
+    sha256_key("sha256", version.strip_prefix("sha256:")?)
 }
 
-/// 64 hexadecimal digits in lower case.
-fn sha256(hex: &str) -> Option<String> {
-    (hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit())).then(|| hex.to_ascii_lowercase())
+/// The key that a SHA-256 digest gives.
+fn sha256_key(algorithm: &str, hex: &str) -> Option<String> {
+    let is_digest = is_sha256(algorithm) && hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    is_digest.then(|| format!("digest:sha256:{}", hex.to_ascii_lowercase()))
+}
+
+fn is_sha256(algorithm: &str) -> bool {
+    let letters = algorithm.bytes().filter(|b| !matches!(b, b'-' | b'_')).map(|b| b.to_ascii_lowercase());
+    letters.eq(*b"sha256")
 }

@@ -1,10 +1,11 @@
 //! What a parsed document is: facts about it, its claims, and what was found.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, ObservationId};
-use provex_core::vex::{DocumentRef, Format, Issuer, Observation};
+use provex_core::vex::{BodyWriter, Canonical, DocumentRef, Format, Issuer, Observation, Shared};
 
 use crate::Context;
 use crate::component::Keyed;
@@ -39,21 +40,27 @@ pub struct DocumentFacts {
     /// Who states it.
     pub issuer: Option<Issuer>,
     /// When it was stated: UTC, nine digits.
-    pub stated_at: Option<String>,
+    pub stated_at: Option<Arc<str>>,
     /// Whether it takes claims back instead of making them.
     pub retires: Option<Retirement>,
 }
 
 impl DocumentFacts {
     /// The document as its claims name it.
-    pub(crate) fn reference(&self) -> DocumentRef {
-        DocumentRef {
+    pub(crate) fn reference(&self) -> Shared<DocumentRef> {
+        let reference = DocumentRef {
             format: self.format,
             spec_version: self.spec_version.clone(),
             id: self.id.clone(),
             revision: self.revision.clone(),
             digest: self.digest,
-        }
+        };
+        Canonical::shared(reference)
+    }
+
+    /// The issuer as its claims name it.
+    pub(crate) fn shared_issuer(&self) -> Option<Shared<Issuer>> {
+        self.issuer.clone().map(Canonical::shared)
     }
 }
 
@@ -86,12 +93,34 @@ pub struct ParsedObservation {
     pub observation: Observation,
     /// SHA-256 of `body`.
     pub id: ObservationId,
-    /// What stays equal when the document is issued again.
-    pub claim_digest: ClaimDigest,
     /// The JCS bytes of the observation.
     pub body: Vec<u8>,
-    /// Under which keys it is to be found; sorted, without doubles.
-    pub keys: Vec<LookupKey>,
+    product: Arc<Keyed>,
+    subcomponent: Option<Arc<Keyed>>,
+}
+
+impl ParsedObservation {
+    /// What stays equal when the document is issued again. Computed at each call.
+    pub fn claim_digest(&self) -> ClaimDigest {
+        self.observation.claim_digest()
+    }
+
+    /// Under which keys it is to be found; sorted, without doubles. Made at each call: only what stores claims
+    /// needs them.
+    pub fn keys(&self) -> Vec<LookupKey> {
+        let key = |kind, key: &String| LookupKey { kind, key: key.clone() };
+        let Observation { vulnerability, product, subcomponent, .. } = &self.observation;
+        let components = [Some(&self.product), self.subcomponent.as_ref()].into_iter().flatten();
+        let mut keys = vec![key(KeyKind::Vulnerability, &vulnerability.id)];
+        keys.extend(vulnerability.aliases.iter().map(|alias| key(KeyKind::Alias, alias)));
+        keys.push(key(KeyKind::Product, &product.key));
+        keys.extend(subcomponent.iter().map(|component| key(KeyKind::Subcomponent, &component.key)));
+        let forms = components.flat_map(|keyed| keyed.forms());
+        keys.extend(forms.map(|form| LookupKey { kind: KeyKind::Identifier, key: form }));
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
 }
 
 /// A key that an observation is found under.
@@ -138,6 +167,7 @@ pub const MAX_KEY_BYTES: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Claims {
     list: Vec<ParsedObservation>,
+    bodies: BodyWriter,
     /// How many bytes of bodies may still come.
     body_bytes_left: usize,
     /// Reused for each claim.
@@ -146,22 +176,20 @@ pub(crate) struct Claims {
 
 impl Claims {
     /// No claims yet, and none over the limit of `context`.
-    pub(crate) const fn new(context: &Context) -> Self {
-        Self { list: Vec::new(), body_bytes_left: context.max_body_bytes, buffer: Vec::new() }
+    pub(crate) fn new(context: &Context) -> Self {
+        let body_bytes_left = context.max_body_bytes;
+        Self { list: Vec::new(), bodies: BodyWriter::default(), body_bytes_left, buffer: Vec::new() }
     }
 
     /// Adds a claim about `product` and `subcomponent`, which are the observation's own.
     pub(crate) fn add(
         &mut self,
         observation: Observation,
-        product: &Keyed,
-        subcomponent: Option<&Keyed>,
+        product: &Arc<Keyed>,
+        subcomponent: Option<&Arc<Keyed>>,
     ) -> Result<(), Rejection> {
         self.buffer.clear();
-        observation.write_claim(&mut self.buffer);
-        let claim_digest = ClaimDigest::new(Digest::of(&self.buffer));
-        self.buffer.clear();
-        observation.write_body(&mut self.buffer);
+        let id = self.bodies.write(&observation, &mut self.buffer);
         let body = self.buffer.clone();
         let Some(left) = self.body_bytes_left.checked_sub(body.len()) else {
             let message =
@@ -170,9 +198,8 @@ impl Claims {
             return Err(Rejection::new(Code::TooManyClaims, Some(format), pointer, message));
         };
         self.body_bytes_left = left;
-        let id = ObservationId::new(Digest::of(&body));
-        let keys = lookup_keys(&observation, product, subcomponent);
-        self.list.push(ParsedObservation { observation, id, claim_digest, body, keys });
+        let (product, subcomponent) = (Arc::clone(product), subcomponent.cloned());
+        self.list.push(ParsedObservation { observation, id, body, product, subcomponent });
         Ok(())
     }
 
@@ -183,6 +210,9 @@ impl Claims {
 
     /// Reports claims that give one subject different statuses at one time. At different times they are a history.
     pub(crate) fn report_conflicts(&self, findings: &mut Findings) {
+        if self.list.is_sorted_by(|one, other| one.observation.status == other.observation.status) {
+            return;
+        }
         let mut first = BTreeMap::new();
         for ParsedObservation { observation, .. } in &self.list {
             let subject = (
@@ -211,21 +241,4 @@ impl Claims {
     pub(crate) fn finish(self, document: DocumentFacts, findings: Findings, text: &str) -> Parsed {
         Parsed { document, observations: self.list, findings: findings.located(text) }
     }
-}
-
-fn lookup_keys(observation: &Observation, product: &Keyed, subcomponent: Option<&Keyed>) -> Vec<LookupKey> {
-    let key = |kind, key: &String| LookupKey { kind, key: key.clone() };
-    let Observation { vulnerability, .. } = observation;
-    let forms = subcomponent.map_or(0, |component| component.forms.len()) + product.forms.len();
-    let mut keys = Vec::with_capacity(3 + vulnerability.aliases.len() + forms);
-    keys.push(key(KeyKind::Vulnerability, &vulnerability.id));
-    keys.extend(vulnerability.aliases.iter().map(|alias| key(KeyKind::Alias, alias)));
-    keys.push(key(KeyKind::Product, &product.component.key));
-    keys.extend(subcomponent.map(|component| key(KeyKind::Subcomponent, &component.component.key)));
-    for component in [Some(product), subcomponent].into_iter().flatten() {
-        keys.extend(component.forms.iter().map(|form| key(KeyKind::Identifier, form)));
-    }
-    keys.sort_unstable();
-    keys.dedup();
-    keys
 }

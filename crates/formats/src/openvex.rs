@@ -10,11 +10,12 @@
 //! widened to the whole product.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use provex_core::vex::{
-    Action, AssertedAtSource, DocumentRef, Format, Issuer, Justification, Locator, Observation, Schema,
-    Status, Vulnerability,
+    Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
+    Schema, Shared, Status, Vulnerability,
 };
 
 use crate::Context;
@@ -22,8 +23,8 @@ use crate::component::{Components, Described, IdentifierType, Keyed};
 use crate::detect::OPENVEX_CONTEXT;
 use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES, Parsed};
 use crate::purl;
-use crate::report::{Code, Findings, Rejection, child, quoted};
-use crate::stated::{Time, integer, is_blank};
+use crate::report::{Code, Findings, Rejection, child, element, quoted};
+use crate::stated::{Parts, Texts, Time, Times, integer, is_blank};
 use crate::terms;
 use crate::typed::{Entries, Member, Number, Shape, object};
 use crate::vulnerability::vulnerability;
@@ -50,7 +51,7 @@ pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejectio
     let (facts, form, statements) = facts(document, context, &mut findings)?;
     let mut reader = Reader::new(&facts, form, context, findings);
     for (n, statement) in statements.into_iter().enumerate() {
-        reader.statement(&format!("/statements/{n}"), statement)?;
+        reader.statement(&element("", "statements", n), statement)?;
     }
     let Reader { claims, mut findings, .. } = reader;
     if claims.list().is_empty() {
@@ -329,18 +330,20 @@ fn revision(member: Member<Revision<'_>>, form: Form, findings: &mut Findings) -
     Some(text)
 }
 
+/// A vulnerability's name and aliases, as written.
+type Names<'a> = (Cow<'a, str>, Vec<Cow<'a, str>>);
+
 /// What one statement says of each of its products.
-struct Said<'a> {
-    vulnerability: Arc<Vulnerability>,
+struct Said {
+    vulnerability: Shared<Vulnerability>,
     status: Status,
-    native_status: Cow<'a, str>,
-    justification: Option<Justification>,
-    impact: Option<Cow<'a, str>>,
-    action: Option<Cow<'a, str>>,
-    notes: Option<Cow<'a, str>>,
-    asserted_at: Option<String>,
+    justification: Option<Shared<Justification>>,
+    impact: Option<Arc<str>>,
+    action: Shared<Action>,
+    notes: Option<Arc<str>>,
+    asserted_at: Option<Arc<str>>,
     asserted_at_source: AssertedAtSource,
-    last_updated: Option<String>,
+    last_updated: Option<Arc<str>>,
 }
 
 /// A component and the place it stands in.
@@ -370,9 +373,14 @@ impl Targets {
 struct Reader<'a> {
     form: Form,
     subjects: Option<&'a Subjects>,
-    issuer: Option<Arc<Issuer>>,
-    document: Arc<DocumentRef>,
-    stated_at: Option<String>,
+    issuer: Option<Shared<Issuer>>,
+    document: Shared<DocumentRef>,
+    stated_at: Option<Arc<str>>,
+    actions: Parts<Action>,
+    justifications: Parts<Justification>,
+    texts: Texts,
+    times: Times<'a>,
+    vulnerabilities: HashMap<Names<'a>, Option<Shared<Vulnerability>>>,
     components: Components<'a>,
     claims: Claims,
     findings: Findings,
@@ -383,9 +391,14 @@ impl<'a> Reader<'a> {
         Self {
             form,
             subjects: context.subjects,
-            issuer: facts.issuer.clone().map(Arc::new),
-            document: Arc::new(facts.reference()),
+            issuer: facts.shared_issuer(),
+            document: facts.reference(),
             stated_at: facts.stated_at.clone(),
+            actions: Parts::default(),
+            justifications: Parts::default(),
+            texts: Texts::default(),
+            times: Times::default(),
+            vulnerabilities: HashMap::new(),
             components: Components::default(),
             claims: Claims::new(context),
             findings,
@@ -405,7 +418,7 @@ impl<'a> Reader<'a> {
         }
         self.expect_form(self.form, form, || format!("{at}/vulnerability"));
         let Some(vulnerability) = self.vulnerability(at, statement.vulnerability) else { return Ok(()) };
-        let Some((status, native_status)) = self.status(at, statement.status) else { return Ok(()) };
+        let Some(status) = self.status(at, statement.status) else { return Ok(()) };
         let Some(targets) = self.targets(at, form, statement.products, statement.subcomponents) else {
             return Ok(());
         };
@@ -428,15 +441,14 @@ impl<'a> Reader<'a> {
         }
         let (asserted_at, asserted_at_source) = self.asserted_at(at, statement.timestamp);
         let last_updated =
-            Time::read(statement.last_updated, &mut self.findings, || format!("{at}/last_updated"));
+            self.times.read(statement.last_updated, &mut self.findings, || format!("{at}/last_updated"));
         let said = Said {
-            vulnerability: Arc::new(vulnerability),
+            vulnerability,
             status,
-            native_status,
-            justification,
-            impact,
-            action,
-            notes,
+            justification: justification.map(|justification| self.justifications.share(justification)),
+            impact: self.texts.share(impact.as_deref()),
+            action: self.actions.share(Action { text: action.map(Cow::into_owned), ..Action::default() }),
+            notes: self.texts.share(notes.as_deref()),
             asserted_at,
             asserted_at_source,
             last_updated: last_updated.text(),
@@ -444,10 +456,10 @@ impl<'a> Reader<'a> {
         self.claims_of(at, &said, targets)
     }
 
-    fn vulnerability(&mut self, at: &str, member: Member<Named<'a>>) -> Option<Vulnerability> {
+    fn vulnerability(&mut self, at: &str, member: Member<Named<'a>>) -> Option<Shared<Vulnerability>> {
         let at = || format!("{at}/vulnerability");
         let found = match member {
-            Member::Value(Named::Name(name)) => vulnerability(&name, std::iter::empty()),
+            Member::Value(Named::Name(name)) => self.named(name, Vec::new()),
             Member::Value(Named::Object(object)) => self.vulnerability_object(&at(), object),
             Member::Absent | Member::Wrong(_) => None,
         };
@@ -460,7 +472,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The `@id` is one more name of the vulnerability unless it is a URL, which says where to read about it.
-    fn vulnerability_object(&mut self, at: &str, object: NamedObject<'a>) -> Option<Vulnerability> {
+    fn vulnerability_object(&mut self, at: &str, object: NamedObject<'a>) -> Option<Shared<Vulnerability>> {
         report_unknown(&object.unknown, at, &mut self.findings);
         let name = object.name.take(&mut self.findings, || format!("{at}/name"), "a string")?;
         let id = object.id.take(&mut self.findings, || format!("{at}/@id"), "a string");
@@ -469,10 +481,22 @@ impl<'a> Reader<'a> {
         for (n, alias) in listed.into_iter().flatten().enumerate() {
             aliases.extend(alias.take(&mut self.findings, || format!("{at}/aliases/{n}"), "a string"));
         }
-        vulnerability(&name, aliases.iter().map(Cow::as_ref))
+        self.named(name, aliases)
     }
 
-    fn status(&mut self, at: &str, member: Member<Cow<'a, str>>) -> Option<(Status, Cow<'a, str>)> {
+    /// The vulnerability of this name, which many statements are about.
+    fn named(&mut self, name: Cow<'a, str>, aliases: Vec<Cow<'a, str>>) -> Option<Shared<Vulnerability>> {
+        let names = (name, aliases);
+        if let Some(known) = self.vulnerabilities.get(&names) {
+            return known.clone();
+        }
+        let found = vulnerability(&names.0, names.1.iter().map(Cow::as_ref));
+        let found = found.map(Canonical::shared);
+        self.vulnerabilities.insert(names, found.clone());
+        found
+    }
+
+    fn status(&mut self, at: &str, member: Member<Cow<'a, str>>) -> Option<Status> {
         let at = || format!("{at}/status");
         let Member::Value(native) = member else {
             let message = "The statement has no status and was dropped; add a `status`.";
@@ -480,7 +504,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         if let Some(status) = terms::openvex_status(&native) {
-            return Some((status, native));
+            return Some(status);
         }
         self.findings.add(Code::UnknownStatus, at, || {
             format!(
@@ -516,7 +540,7 @@ impl<'a> Reader<'a> {
         }
         let mut products = Vec::with_capacity(listed.len());
         for (m, product) in listed.into_iter().enumerate() {
-            let pointer = format!("{at}/products/{m}");
+            let pointer = element(at, "products", m);
             let Some((component, own)) = self.component(&pointer, form, product) else { continue };
             if self.subjects.is_some_and(|subjects| !subjects.include(&component)) {
                 let message = "The product is no subject of the in-toto Statement, which says nothing of it, and was \
@@ -545,7 +569,7 @@ impl<'a> Reader<'a> {
         }
         let mut placed = Vec::with_capacity(list.len());
         for (k, subcomponent) in list.into_iter().enumerate() {
-            let pointer = format!("{at}/subcomponents/{k}");
+            let pointer = element(at, "subcomponents", k);
             let Some((component, nested)) = self.component(&pointer, form, subcomponent) else { continue };
             if nested.is_stated() {
                 let message =
@@ -673,8 +697,12 @@ impl<'a> Reader<'a> {
     }
 
     /// The statement's own time or the document's. A time that cannot be read is not replaced by another.
-    fn asserted_at(&mut self, at: &str, member: Member<Cow<'a, str>>) -> (Option<String>, AssertedAtSource) {
-        match Time::read(member, &mut self.findings, || format!("{at}/timestamp")) {
+    fn asserted_at(
+        &mut self,
+        at: &str,
+        member: Member<Cow<'a, str>>,
+    ) -> (Option<Arc<str>>, AssertedAtSource) {
+        match self.times.read(member, &mut self.findings, || format!("{at}/timestamp")) {
             Time::At(time) => (Some(time), AssertedAtSource::Statement),
             Time::Unreadable => (None, AssertedAtSource::None),
             Time::Absent => match &self.stated_at {
@@ -685,7 +713,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One claim for each product, or for each of its subcomponents.
-    fn claims_of(&mut self, at: &str, said: &Said<'a>, targets: Targets) -> Result<(), Rejection> {
+    fn claims_of(&mut self, at: &str, said: &Said, targets: Targets) -> Result<(), Rejection> {
         if targets.inherits {
             return self.inherited_claims(at, said, targets.shared.as_deref());
         }
@@ -720,7 +748,7 @@ impl<'a> Reader<'a> {
     fn inherited_claims(
         &mut self,
         at: &str,
-        said: &Said<'a>,
+        said: &Said,
         shared: Option<&[Placed]>,
     ) -> Result<(), Rejection> {
         let mut index = 0..;
@@ -740,12 +768,11 @@ impl<'a> Reader<'a> {
 
     fn claim(
         &mut self,
-        said: &Said<'a>,
+        said: &Said,
         locator: Locator,
-        product: &Keyed,
+        product: &Arc<Keyed>,
         subcomponent: Option<&Arc<Keyed>>,
     ) -> Result<(), Rejection> {
-        let owned = |text: &Option<Cow<'a, str>>| text.as_deref().map(str::to_owned);
         let observation = Observation {
             schema: Schema::V1,
             issuer: self.issuer.clone(),
@@ -756,17 +783,18 @@ impl<'a> Reader<'a> {
             subcomponent: subcomponent.map(|keyed| Arc::clone(&keyed.component)),
             version_scope: None,
             status: said.status,
-            native_status: said.native_status.clone().into_owned(),
+            // The canonical labels are OpenVEX's.
+            native_status: said.status.label().into(),
             justification: said.justification.clone(),
-            impact: owned(&said.impact),
-            action: Action { text: owned(&said.action), ..Action::default() },
-            notes: owned(&said.notes),
+            impact: said.impact.clone(),
+            action: Arc::clone(&said.action),
+            notes: said.notes.clone(),
             asserted_at: said.asserted_at.clone(),
             asserted_at_source: said.asserted_at_source,
             last_updated: said.last_updated.clone(),
-            canon: purl::RULE_SET.to_owned(),
+            canon: purl::RULE_SET.into(),
         };
-        self.claims.add(observation, product, subcomponent.map(Arc::as_ref))
+        self.claims.add(observation, product, subcomponent)
     }
 
     /// Says where one part is in the form of another version than what it stands in.

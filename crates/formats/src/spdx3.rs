@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use provex_core::vex::{
-    Action, AssertedAtSource, DocumentRef, Format, Issuer, Justification, Locator, Observation, Schema,
-    Status, Vulnerability,
+    Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
+    Schema, Shared, Status, Vulnerability,
 };
 
 use crate::Context;
@@ -110,31 +110,31 @@ fn is_vex_class(name: &str) -> bool {
 /// Who made an element and when, from its creation info.
 #[derive(Debug, Default)]
 struct Creation {
-    issuer: Option<Arc<Issuer>>,
-    created: Option<String>,
+    issuer: Option<Shared<Issuer>>,
+    created: Option<Arc<str>>,
     spec_version: Option<String>,
 }
 
 /// A vulnerability as its element names it.
 #[derive(Debug, Clone)]
 struct Named {
-    vulnerability: Arc<Vulnerability>,
+    vulnerability: Shared<Vulnerability>,
     too_long: bool,
 }
 
 /// What one statement says of each of its products.
 struct Said<'g> {
-    vulnerability: Arc<Vulnerability>,
+    vulnerability: Shared<Vulnerability>,
     status: Status,
     native_status: &'g str,
-    justification: Option<Justification>,
-    impact: Option<Text<'g>>,
-    action: Option<Text<'g>>,
-    notes: Option<Text<'g>>,
-    issuer: Option<Arc<Issuer>>,
-    asserted_at: Option<String>,
+    justification: Option<Shared<Justification>>,
+    impact: Option<Arc<str>>,
+    action: Shared<Action>,
+    notes: Option<Arc<str>>,
+    issuer: Option<Shared<Issuer>>,
+    asserted_at: Option<Arc<str>>,
     asserted_at_source: AssertedAtSource,
-    last_updated: Option<String>,
+    last_updated: Option<Arc<str>>,
 }
 
 /// What a statement is about.
@@ -150,7 +150,7 @@ struct Reader<'g> {
     /// Ids of what is withdrawn: all nodes with one id are one element.
     withdrawn: BTreeSet<&'g str>,
     any_withdrawn: bool,
-    document: Arc<DocumentRef>,
+    document: Shared<DocumentRef>,
     /// Whether the document has an `SpdxDocument`, so that what is missing there was reported there.
     has_document: bool,
     inherited: Arc<Creation>,
@@ -176,7 +176,7 @@ impl<'g> Reader<'g> {
             graph,
             withdrawn: withdrawn.filter_map(Node::iri).collect(),
             any_withdrawn: false,
-            document: Arc::new(document),
+            document: Canonical::shared(document),
             has_document: false,
             inherited: Arc::default(),
             creations: BTreeMap::new(),
@@ -214,11 +214,11 @@ impl<'g> Reader<'g> {
             spec_version: self.spec_version(root),
             id: id.map(str::to_owned),
             revision: None,
-            issuer: self.inherited.issuer.as_deref().cloned(),
+            issuer: self.inherited.issuer.as_ref().map(|issuer| Issuer::clone(issuer)),
             stated_at: self.inherited.created.clone(),
             retires: None,
         };
-        self.document = Arc::new(facts.reference());
+        self.document = facts.reference();
         facts
     }
 
@@ -288,7 +288,7 @@ impl<'g> Reader<'g> {
             if creation.issuer.is_none() {
                 let creators = rare.created_by.value().into_iter().flat_map(Many::values);
                 let issuer = |id: &str| Issuer { scheme: ISSUER_SCHEME.to_owned(), id: id.to_owned() };
-                creation.issuer = creators.filter_map(iri).next().map(issuer).map(Arc::new);
+                creation.issuer = creators.filter_map(iri).next().map(issuer).map(Canonical::shared);
             }
             if creation.spec_version.is_none() {
                 creation.spec_version = rare.spec_version.value().map(ToString::to_string);
@@ -440,7 +440,7 @@ impl<'g> Reader<'g> {
             let message = "The vulnerability has several CVE ids; make it one vulnerability for each.";
             self.find(Code::AmbiguousVulnerability, at, message);
         }
-        Some(Named { vulnerability: Arc::new(vulnerability), too_long })
+        Some(Named { vulnerability: Canonical::shared(vulnerability), too_long })
     }
 
     /// The products of a statement and the parts of them that it is about.
@@ -582,7 +582,7 @@ impl<'g> Reader<'g> {
         node: &'g Node<'g>,
         status: Status,
         native_status: &'g str,
-        vulnerability: Arc<Vulnerability>,
+        vulnerability: Shared<Vulnerability>,
     ) -> Said<'g> {
         let mut text = |of: fn(&'g Rare<'g>) -> &'g Member<Text<'g>>, key: &str| {
             stated(node, of).take(&mut self.findings, || format!("{at}/security_{key}"), "a string")
@@ -606,10 +606,10 @@ impl<'g> Reader<'g> {
             vulnerability,
             status,
             native_status,
-            justification,
-            impact,
-            action,
-            notes,
+            justification: justification.map(Canonical::shared),
+            impact: impact.as_deref().map(Arc::from),
+            action: Canonical::shared(Action { text: action.map(Cow::into_owned), ..Action::default() }),
+            notes: notes.as_deref().map(Arc::from),
             issuer,
             asserted_at,
             asserted_at_source,
@@ -654,7 +654,7 @@ impl<'g> Reader<'g> {
         &mut self,
         at: &str,
         node: &'g Node<'g>,
-    ) -> (Option<Arc<Issuer>>, Option<String>, AssertedAtSource) {
+    ) -> (Option<Shared<Issuer>>, Option<Arc<str>>, AssertedAtSource) {
         let own = self.creation(at, node).unwrap_or_default();
         let inherited = Arc::clone(&self.inherited);
         let issuer = own.issuer.clone().or_else(|| inherited.issuer.clone());
@@ -684,7 +684,7 @@ impl<'g> Reader<'g> {
             for (index, part) in (0..).zip(parts) {
                 // What is assessed as a part of itself is the whole product.
                 let part = Some(part).filter(|part| part.component.key != product.component.key);
-                self.claim(said, place(index), product, part.map(Arc::as_ref))?;
+                self.claim(said, place(index), product, part)?;
             }
         }
         Ok(())
@@ -694,10 +694,9 @@ impl<'g> Reader<'g> {
         &mut self,
         said: &Said<'g>,
         locator: Locator,
-        product: &Keyed,
-        subcomponent: Option<&Keyed>,
+        product: &Arc<Keyed>,
+        subcomponent: Option<&Arc<Keyed>>,
     ) -> Result<(), Rejection> {
-        let owned = |text: &Option<Text<'g>>| text.as_deref().map(str::to_owned);
         let observation = Observation {
             schema: Schema::V1,
             issuer: said.issuer.clone(),
@@ -708,15 +707,15 @@ impl<'g> Reader<'g> {
             subcomponent: subcomponent.map(|keyed| Arc::clone(&keyed.component)),
             version_scope: None,
             status: said.status,
-            native_status: said.native_status.to_owned(),
+            native_status: said.native_status.to_owned().into(),
             justification: said.justification.clone(),
-            impact: owned(&said.impact),
-            action: Action { text: owned(&said.action), ..Action::default() },
-            notes: owned(&said.notes),
+            impact: said.impact.clone(),
+            action: Arc::clone(&said.action),
+            notes: said.notes.clone(),
             asserted_at: said.asserted_at.clone(),
             asserted_at_source: said.asserted_at_source,
             last_updated: said.last_updated.clone(),
-            canon: purl::RULE_SET.to_owned(),
+            canon: purl::RULE_SET.into(),
         };
         self.claims.add(observation, product, subcomponent)
     }

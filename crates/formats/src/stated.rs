@@ -1,8 +1,11 @@
 //! What documents of every format state: times, integers and texts.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use provex_core::time::{StatedTime, Zone};
+use provex_core::vex::{Canonical, Part, Shared};
 
 use crate::report::{Code, Findings, quoted};
 use crate::typed::{Member, Number};
@@ -14,7 +17,7 @@ pub(crate) enum Time {
     /// It states something else, which is a finding.
     Unreadable,
     /// UTC, nine digits.
-    At(String),
+    At(Arc<str>),
 }
 
 impl Time {
@@ -38,7 +41,7 @@ impl Time {
                             )
                         });
                     }
-                    Self::At(time.to_rfc3339())
+                    Self::At(time.to_rfc3339().into())
                 }
                 Err(error) => {
                     findings.add(Code::BadTimestamp, pointer, || {
@@ -52,11 +55,92 @@ impl Time {
     }
 
     /// The time, if there is one.
-    pub(crate) fn text(self) -> Option<String> {
+    pub(crate) fn text(self) -> Option<Arc<str>> {
         match self {
             Self::At(text) => Some(text),
             Self::Absent | Self::Unreadable => None,
         }
+    }
+}
+
+/// The last few of something that claims in a row tend to share.
+#[derive(Debug)]
+pub(crate) struct Recent<T: ?Sized> {
+    list: [Option<Arc<T>>; 4],
+    oldest: usize,
+}
+
+impl<T: ?Sized> Recent<T> {
+    fn find(&self, is: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+        self.list.iter().flatten().find(|known| is(known)).map(Arc::clone)
+    }
+
+    fn keep(&mut self, new: Arc<T>) -> Arc<T> {
+        self.list[self.oldest] = Some(Arc::clone(&new));
+        self.oldest = (self.oldest + 1) % self.list.len();
+        new
+    }
+}
+
+impl<T: ?Sized> Default for Recent<T> {
+    fn default() -> Self {
+        Self { list: [const { None }; 4], oldest: 0 }
+    }
+}
+
+/// Shares texts that recur.
+#[derive(Debug, Default)]
+pub(crate) struct Texts(Recent<str>);
+
+impl Texts {
+    /// A text, shared with the claims before if they have it too.
+    pub(crate) fn share(&mut self, text: Option<&str>) -> Option<Arc<str>> {
+        text.map(|text| self.0.find(|known| known == text).unwrap_or_else(|| self.0.keep(text.into())))
+    }
+
+    /// Texts as [`paragraphs`], shared likewise.
+    pub(crate) fn joined<'a>(&mut self, mut texts: impl Iterator<Item = &'a str>) -> Option<Arc<str>> {
+        let first = texts.next()?;
+        match texts.next() {
+            None => self.share(Some(first)),
+            Some(second) => self.share(paragraphs([first, second].into_iter().chain(texts)).as_deref()),
+        }
+    }
+}
+
+/// Shares parts of claims that recur.
+pub(crate) type Parts<T> = Recent<Canonical<T>>;
+
+impl<T: Part + PartialEq> Parts<T> {
+    /// A part, shared with the claims before if they have it too.
+    pub(crate) fn share(&mut self, part: T) -> Shared<T> {
+        self.find(|known| **known == part).unwrap_or_else(|| self.keep(Canonical::shared(part)))
+    }
+}
+
+/// Reads times, of which many statements have the same.
+#[derive(Debug, Default)]
+pub(crate) struct Times<'a>(HashMap<Cow<'a, str>, Arc<str>>);
+
+impl<'a> Times<'a> {
+    /// As [`Time::read`].
+    pub(crate) fn read(
+        &mut self,
+        member: Member<Cow<'a, str>>,
+        findings: &mut Findings,
+        pointer: impl Fn() -> String,
+    ) -> Time {
+        let Member::Value(text) = &member else { return Time::read(member, findings, pointer) };
+        if let Some(known) = self.0.get(text) {
+            return Time::At(Arc::clone(known));
+        }
+        // A time without zone is not kept: each statement that has it gets its finding.
+        let has_zone = text.ends_with('Z').then(|| text.clone());
+        let time = Time::read(member, findings, pointer);
+        if let (Some(text), Time::At(time)) = (has_zone, &time) {
+            self.0.insert(text, Arc::clone(time));
+        }
+        time
     }
 }
 
@@ -71,6 +155,16 @@ pub(crate) fn integer(number: Number) -> Option<String> {
         }
         Number::Float(_) => None,
     }
+}
+
+/// Texts with a blank line between, or nothing if there are none.
+pub(crate) fn paragraphs<'a>(mut texts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut text = texts.next()?.to_owned();
+    for more in texts {
+        text.push_str("\n\n");
+        text.push_str(more);
+    }
+    Some(text)
 }
 
 /// Whether a text says nothing.

@@ -4,6 +4,8 @@
 //! source's own term is kept beside the canonical one, because some mappings lose a shade of meaning: CSAF's
 //! `first_affected` marks the end of a range, CycloneDX's `false_positive` disputes the match and not the impact.
 
+use std::borrow::Cow;
+
 use provex_core::vex::{Justification, JustificationLabel, Mapping, Response, Status};
 
 use JustificationLabel::{
@@ -20,7 +22,7 @@ pub fn openvex_status(label: &str) -> Option<Status> {
 
 /// An OpenVEX `justification`.
 pub fn openvex_justification(native: &str) -> Option<Justification> {
-    JustificationLabel::from_label(native).map(|label| justification(label, native, Exact))
+    JustificationLabel::from_label(native).map(|label| justification(label, label.label(), Exact))
 }
 
 /// A list of CSAF `product_status`. `recommended` gives nothing: it is a note on a product, beside any status.
@@ -92,7 +94,7 @@ pub fn cyclonedx_justification(native: &str) -> Option<Justification> {
         "protected_at_perimeter" => (InlineMitigationsAlreadyExist, Approximate),
         _ => return None,
     };
-    Some(justification(label, native, mapping))
+    Some(justification(label, native.to_owned(), mapping))
 }
 
 /// A CycloneDX `analysis.response`.
@@ -139,11 +141,15 @@ pub fn spdx3_justification(native: &str) -> Option<Justification> {
         "inlineMitigationsAlreadyExist" => InlineMitigationsAlreadyExist,
         _ => return None,
     };
-    Some(justification(label, native, Exact))
+    Some(justification(label, native.to_owned(), Exact))
 }
 
-fn justification(label: JustificationLabel, native: &str, mapping: Mapping) -> Justification {
-    Justification { label, native: native.to_owned(), mapping }
+fn justification(
+    label: JustificationLabel,
+    native: impl Into<Cow<'static, str>>,
+    mapping: Mapping,
+) -> Justification {
+    Justification { label, native: native.into(), mapping }
 }
 
 #[cfg(test)]
@@ -156,7 +162,7 @@ mod tests {
         assert_eq!(known.count(), 4);
         for label in JustificationLabel::ALL {
             let found = openvex_justification(label.label()).unwrap();
-            assert_eq!((found.label, found.native.as_str(), found.mapping), (*label, label.label(), Exact));
+            assert_eq!((found.label, found.native.as_ref(), found.mapping), (*label, label.label(), Exact));
         }
         assert_eq!(openvex_status("known_affected"), None);
         assert_eq!(openvex_justification("code_not_present"), None);

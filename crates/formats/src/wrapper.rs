@@ -350,7 +350,7 @@ impl Subjects {
     fn add(&mut self, keyed: Arc<Keyed>, name: Option<String>) {
         let mut names: Vec<String> = names(&keyed.component).collect();
         names.extend(name);
-        let digests: Vec<String> = digests(&keyed).cloned().collect();
+        let digests: Vec<String> = digests(&keyed).collect();
         if digests.is_empty() {
             self.names_without_digest.extend(names.iter().cloned());
         }
@@ -368,7 +368,7 @@ impl Subjects {
     pub(crate) fn include(&self, product: &Keyed) -> bool {
         let mut digests = digests(product).peekable();
         let named = if digests.peek().is_some() { &self.names_without_digest } else { &self.names };
-        digests.any(|digest| self.digests.contains(digest))
+        digests.any(|digest| self.digests.contains(&digest))
             || names(&product.component).any(|name| named.contains(&name))
     }
 }
@@ -398,8 +398,8 @@ fn describe<'a>(subject: &'a Subject<'_>) -> Described<'a> {
 }
 
 /// A component's SHA-256 digests: of its hashes and of OCI purls.
-fn digests(keyed: &Keyed) -> impl Iterator<Item = &String> {
-    keyed.forms.iter().filter(|form| form.starts_with("digest:sha256:"))
+fn digests(keyed: &Keyed) -> impl Iterator<Item = String> {
+    keyed.forms().into_iter().filter(|form| form.starts_with("digest:sha256:"))
 }
 
 /// What names a component exactly. Its forms are not taken: among them are purls without their version.

@@ -271,9 +271,9 @@ fn check(outcome: Result<Parsed, Rejection>, refusals: &[Code]) -> Result<Option
         let read = provex_core::vex::Observation::from_body(&parsed.body);
         prop_assert_eq!(&read.unwrap(), &parsed.observation);
         prop_assert_eq!(parsed.id, parsed.observation.id());
-        prop_assert_eq!(parsed.claim_digest, parsed.observation.claim_digest());
-        prop_assert!(parsed.keys.is_sorted());
-        prop_assert!(parsed.keys.iter().all(|key| key.key.len() <= provex_formats::MAX_KEY_BYTES));
+        prop_assert_eq!(parsed.claim_digest(), parsed.observation.claim_digest());
+        prop_assert!(parsed.keys().is_sorted());
+        prop_assert!(parsed.keys().iter().all(|key| key.key.len() <= provex_formats::MAX_KEY_BYTES));
     }
     prop_assert!(parsed.findings.iter().all(|finding| finding.line.is_some()));
     Ok(Some(parsed))
@@ -295,8 +295,8 @@ proptest! {
         prop_assert_eq!(codes(&first), codes(&second));
         prop_assert_eq!(first.observations.len(), second.observations.len());
         for (first, second) in first.observations.iter().zip(&second.observations) {
-            prop_assert_eq!(first.claim_digest, second.claim_digest);
-            prop_assert_eq!(&first.keys, &second.keys);
+            prop_assert_eq!(first.claim_digest(), second.claim_digest());
+            prop_assert_eq!(&first.keys(), &second.keys());
             prop_assert_eq!(&first.observation.locator, &second.observation.locator);
         }
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails, fails its test")]
 
+use provex_core::vex::{Canonical, DocumentRef};
 use provex_formats::{Code, ParseLimits, Parsed, Rejection, parse};
 
 const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/1.6";
@@ -36,12 +37,12 @@ fn document(elements: &str) -> String {
 const RESOLVED: &str = "<analysis><state>resolved</state></analysis>";
 
 fn claims(parsed: &Parsed) -> Vec<String> {
-    parsed.observations.iter().map(|parsed| parsed.claim_digest.to_text()).collect()
+    parsed.observations.iter().map(|parsed| parsed.claim_digest().to_text()).collect()
 }
 
 fn detail(elements: &str) -> String {
     let text = document(&format!("<analysis><state>resolved</state><detail>{elements}</detail></analysis>"));
-    parsed(&text).observations[0].observation.impact.clone().unwrap()
+    parsed(&text).observations[0].observation.impact.as_deref().unwrap().to_owned()
 }
 
 #[test]
@@ -116,9 +117,9 @@ fn every_member_has_its_place_in_both_notations() {
         let observations = parsed.observations.iter().map(|parsed| parsed.observation.clone());
         observations
             .map(|mut observation| {
-                let mut document = (*observation.document).clone();
+                let mut document = DocumentRef::clone(&observation.document);
                 document.digest = json.document.digest;
-                observation.document = document.into();
+                observation.document = Canonical::shared(document);
                 observation
             })
             .collect()

@@ -145,7 +145,7 @@ fn a_claim_is_the_same_wrapped_or_bare() {
         assert_eq!(findings(&wrapped), []);
         assert_eq!(wrapped.document.payload_digest, Some(Digest::of(bare.as_bytes())));
         assert_eq!(*wrapped.document.digest.digest(), Digest::of(text.as_bytes()));
-        let claims = |parsed: &Parsed| (parsed.observations[0].claim_digest, parsed.observations.len());
+        let claims = |parsed: &Parsed| (parsed.observations[0].claim_digest(), parsed.observations.len());
         assert_eq!(claims(&wrapped), claims(&expected));
         assert_ne!(wrapped.observations[0].id, expected.observations[0].id);
         assert_eq!(places(&wrapped), places(&expected));
@@ -163,7 +163,7 @@ fn spdx_3_is_read_from_its_wrappers() {
         assert_eq!(findings(&wrapped), findings(&expected), "{predicate_type}");
         assert_eq!(wrapped.document.format, Format::Spdx3);
         let claims =
-            |parsed: &Parsed| parsed.observations.iter().map(|one| one.claim_digest).collect::<Vec<_>>();
+            |parsed: &Parsed| parsed.observations.iter().map(|one| one.claim_digest()).collect::<Vec<_>>();
         assert_eq!(claims(&wrapped), claims(&expected), "{predicate_type}");
     }
     let old =
@@ -401,7 +401,7 @@ fn base64_is_canonical_or_reported() {
     let good = base64(inner.as_bytes());
     let safe = good.replace('+', "-").replace('/', "_");
     assert_ne!(good, safe);
-    let expected = parsed(&envelope_of(&good)).observations[0].claim_digest;
+    let expected = parsed(&envelope_of(&good)).observations[0].claim_digest();
     for (payload, expected_findings) in [
         (good.clone(), &[][..]),
         (safe.clone(), &[(Code::LooseBase64, "")]),
@@ -411,7 +411,7 @@ fn base64_is_canonical_or_reported() {
         let own: Vec<_> =
             findings(&loose).into_iter().filter(|(code, _)| *code == Code::LooseBase64).collect();
         assert_eq!(own, expected_findings);
-        assert_eq!(loose.observations[0].claim_digest, expected);
+        assert_eq!(loose.observations[0].claim_digest(), expected);
     }
     for payload in
         [format!("{good}!"), format!("{good} "), "YR==".to_owned(), "A".to_owned(), "+_==".to_owned()]

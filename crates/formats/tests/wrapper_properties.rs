@@ -33,8 +33,8 @@ fn checked(bytes: &[u8]) -> Option<Parsed> {
     assert_eq!(*parsed.document.digest.digest(), Digest::of(bytes));
     for one in &parsed.observations {
         assert_eq!(Observation::from_body(&one.body).unwrap(), one.observation);
-        assert_eq!((one.id, one.claim_digest), (one.observation.id(), one.observation.claim_digest()));
-        assert!(one.keys.iter().all(|key| key.key.len() <= MAX_KEY_BYTES));
+        assert_eq!((one.id, one.claim_digest()), (one.observation.id(), one.observation.claim_digest()));
+        assert!(one.keys().iter().all(|key| key.key.len() <= MAX_KEY_BYTES));
     }
     let again = parse(bytes, &ParseLimits::default()).unwrap();
     let ids = |parsed: &Parsed| parsed.observations.iter().map(|one| one.id).collect::<Vec<_>>();
@@ -44,7 +44,7 @@ fn checked(bytes: &[u8]) -> Option<Parsed> {
 }
 
 fn claims(parsed: &Parsed) -> Vec<ClaimDigest> {
-    let mut claims: Vec<_> = parsed.observations.iter().map(|one| one.claim_digest).collect();
+    let mut claims: Vec<_> = parsed.observations.iter().map(|one| one.claim_digest()).collect();
     claims.sort_unstable();
     claims
 }

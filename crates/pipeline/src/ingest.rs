@@ -305,7 +305,7 @@ fn new_document(
             document_id: facts.id.clone(),
             revision: facts.revision.clone(),
             issuer: facts.issuer.as_ref().map(|issuer| (issuer.scheme.clone(), issuer.id.clone())),
-            stated_at: facts.stated_at.clone(),
+            stated_at: facts.stated_at.as_deref().map(str::to_owned),
             retires: facts.retires.map(|retirement| retirement.label().to_owned()),
             source: name.to_owned(),
             authentication: Authentication::Operator,
@@ -328,13 +328,13 @@ fn new_observation(parsed: &ParsedObservation) -> NewObservation {
     let observation = &parsed.observation;
     NewObservation {
         id: parsed.id,
-        claim_digest: parsed.claim_digest,
+        claim_digest: parsed.claim_digest(),
         body: parsed.body.clone(),
         status: observation.status,
         vulnerability_id: observation.vulnerability.id.clone(),
         product_key: observation.product.key.clone(),
         subcomponent_key: observation.subcomponent.as_ref().map(|component| component.key.clone()),
-        keys: parsed.keys.iter().map(|key| (key_kind(key.kind), key.key.clone())).collect(),
+        keys: parsed.keys().into_iter().map(|key| (key_kind(key.kind), key.key)).collect(),
     }
 }
 

@@ -29,7 +29,7 @@ use provex_core::time::Timestamp;
 use provex_core::trusted_root::{TrustedLog, TrustedRoot};
 use provex_core::verify::{self, Verifier};
 use provex_core::vex::{
-    Action, AssertedAtSource, Component, ComponentKind, DocumentRef, Format, Identifier, Locator,
+    AssertedAtSource, Canonical, Component, ComponentKind, DocumentRef, Format, Identifier, Locator,
     Observation, Schema, Status, Vulnerability,
 };
 use uuid::Uuid;
@@ -154,7 +154,7 @@ fn observation(facts: &DocumentFacts, index: u64) -> NewObservation {
     let observation = Observation {
         schema: Schema::V1,
         issuer: None,
-        document: Arc::new(DocumentRef {
+        document: Canonical::shared(DocumentRef {
             format: facts.format,
             spec_version: facts.spec_version.clone(),
             id: facts.document_id.clone(),
@@ -162,25 +162,28 @@ fn observation(facts: &DocumentFacts, index: u64) -> NewObservation {
             digest: facts.digest,
         }),
         locator: Locator { pointer: "/statements/0".to_owned(), index },
-        vulnerability: Arc::new(Vulnerability {
+        vulnerability: Canonical::shared(Vulnerability {
             id: format!("CVE-2026-{}", index % 5),
             aliases: vec![format!("GHSA-{}", index % 5)],
         }),
-        product: Arc::new(component(ComponentKind::Purl, format!("pkg:deb/debian/product@{}", index % 7))),
+        product: Canonical::shared(component(
+            ComponentKind::Purl,
+            format!("pkg:deb/debian/product@{}", index % 7),
+        )),
         subcomponent: index
             .is_multiple_of(2)
-            .then(|| Arc::new(component(ComponentKind::Iri, format!("part {}", index % 7)))),
+            .then(|| Canonical::shared(component(ComponentKind::Iri, format!("part {}", index % 7)))),
         version_scope: None,
         status,
-        native_status: status.label().to_owned(),
+        native_status: status.label().into(),
         justification: None,
         impact: None,
-        action: Action::default(),
-        notes: Some("ü \u{1f600}".to_owned()),
+        action: Arc::default(),
+        notes: Some("ü \u{1f600}".into()),
         asserted_at: None,
         asserted_at_source: AssertedAtSource::None,
         last_updated: None,
-        canon: "purl-canon/1".to_owned(),
+        canon: "purl-canon/1".into(),
     };
     let mut keys = vec![
         (KeyKind::Alias, observation.vulnerability.aliases[0].clone()),

@@ -8,6 +8,7 @@
 //! Where no identifier gives a key, the branches that lead to a product do (`csaf-name`), and where there are none
 //! that tell it from others, its id within this document (`csaf-local`).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -70,20 +71,31 @@ pub(super) struct Target {
     pub(super) product: Arc<Keyed>,
     pub(super) subcomponent: Option<Arc<Keyed>>,
     /// The versions that the branches name and the key does not.
-    pub(super) scope: Option<String>,
+    pub(super) scope: Option<Arc<str>>,
 }
 
 /// What makes a product id unique beyond its document.
 struct Local {
     namespace: String,
-    tracking_id: String,
+    /// What stands before the product id in its key.
+    prefix: String,
 }
 
 impl Local {
+    fn new(namespace: String, tracking_id: &str) -> Self {
+        let prefix = format!("csaf-local:{}|{}|", Self::escaped(&namespace), Self::escaped(tracking_id));
+        Self { namespace, prefix }
+    }
+
     fn key(&self, product_id: &str) -> String {
-        let escaped = |text: &str| text.replace('%', "%25").replace('|', "%7C");
-        let (namespace, tracking_id) = (escaped(&self.namespace), escaped(&self.tracking_id));
-        format!("csaf-local:{namespace}|{tracking_id}|{}", escaped(product_id))
+        [&self.prefix, Self::escaped(product_id).as_ref()].concat()
+    }
+
+    fn escaped(text: &str) -> Cow<'_, str> {
+        match text.contains(['%', '|']) {
+            true => text.replace('%', "%25").replace('|', "%7C").into(),
+            false => text.into(),
+        }
     }
 }
 
@@ -97,8 +109,8 @@ pub(super) struct Collector<'a> {
 impl<'a> Collector<'a> {
     pub(super) fn new(header: &Header) -> Self {
         let namespace = header.facts.issuer.as_ref().map(|issuer| issuer.id.clone()).unwrap_or_default();
-        let tracking_id = header.facts.id.clone().unwrap_or_default();
-        Self { ids: HashMap::new(), list: Vec::new(), local: Local { namespace, tracking_id } }
+        let local = Local::new(namespace, header.facts.id.as_deref().unwrap_or_default());
+        Self { ids: HashMap::new(), list: Vec::new(), local }
     }
 
     /// The number of a product that is referred to at `pointer`.
@@ -235,7 +247,7 @@ impl<'a> Products<'a> {
 }
 
 /// A product that is not composed, with the versions its branches name.
-type Whole = (Arc<Keyed>, Option<String>);
+type Whole = (Arc<Keyed>, Option<Arc<str>>);
 
 impl<'a> Product<'a> {
     fn pointer(&self) -> String {
@@ -264,7 +276,7 @@ impl<'a> Product<'a> {
         let (first, last) = chains.ends(number);
         let ((component, inner), (host, outer)) = (part(first), part(last));
         let scope = match (outer, inner) {
-            (Some(outer), Some(inner)) => Some(format!("{outer} & {inner}")),
+            (Some(outer), Some(inner)) => Some(format!("{outer} & {inner}").into()),
             (outer, inner) => outer.or(inner),
         };
         let mut also = self.described.identifiers.clone();
@@ -326,7 +338,7 @@ fn trail_key(namespace: &str, trail: &[(Text<'_>, Text<'_>)]) -> Option<String> 
 ///
 /// A version beside a purl is left out: Red Hat writes the name of the package there, and a purl without version
 /// means every version.
-fn scope(keyed: &Keyed, range: Option<&str>, version: Option<&str>) -> Option<String> {
+fn scope(keyed: &Keyed, range: Option<&str>, version: Option<&str>) -> Option<Arc<str>> {
     use ComponentKind::{Cpe23, CsafLocal, CsafName, Digest, Model, Sku};
     let any_version = match keyed.component.kind {
         Digest | CsafName | CsafLocal => return None,
@@ -334,7 +346,7 @@ fn scope(keyed: &Keyed, range: Option<&str>, version: Option<&str>) -> Option<St
         Sku | Model => true,
         _ => false,
     };
-    range.or(version.filter(|_| any_version)).map(str::to_owned)
+    range.or(version.filter(|_| any_version)).map(Arc::from)
 }
 
 fn report_circular(product: &Product<'_>, findings: &mut Findings) {

@@ -4,6 +4,7 @@
 //! counts is decided from `tracking.version` alone when claims are merged; here only what contradicts it is found.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::header::time;
 use super::{Edition, List, Revision, Text, report_unknown, tell};
@@ -126,7 +127,7 @@ fn compare_prereleases(one: Option<&str>, other: Option<&str>) -> Ordering {
 /// The revisions, in the order of the document.
 pub(super) struct History<'a> {
     /// Place, time and number of each revision that has both.
-    revisions: Vec<(usize, String, Text<'a>)>,
+    revisions: Vec<(usize, Arc<str>, Text<'a>)>,
     /// Whether some revision has not.
     incomplete: bool,
 }
@@ -157,7 +158,7 @@ impl<'a> History<'a> {
         let mut numbers = Vec::with_capacity(self.revisions.len());
         for (n, date, number) in &self.revisions {
             let version = parsed(number, at_number(*n), findings);
-            numbers.extend(version.map(|version| (*n, date.as_str(), version)));
+            numbers.extend(version.map(|version| (*n, date.as_ref(), version)));
         }
         check_kinds(&numbers, current, findings);
         check_status(&numbers, current, status, findings);

@@ -1,16 +1,15 @@
 //! What one vulnerability says of its products: names, flags, impacts, remediations and notes, each by product.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use provex_core::vex::{Action, Justification, Response, Vulnerability as Name};
+use provex_core::vex::{Action, Canonical, Justification, Response, Shared, Vulnerability as Name};
 
 use super::header::time;
 use super::products::Products;
 use super::references::{Groups, Index, resolve};
 use super::{Edition, Flag, Id, List, Note, Remediation, Text, Threat, list, report_unknown, tell, text_at};
 use crate::report::{Code, Findings, Rejection, quoted};
-use crate::stated::Time;
+use crate::stated::{Time, paragraphs};
 use crate::terms;
 use crate::typed::Member;
 use crate::vulnerability::vulnerability;
@@ -40,7 +39,7 @@ impl<T> ByProduct<T> {
 
 /// A flag.
 pub(super) struct Flagged {
-    pub(super) justification: Option<Justification>,
+    pub(super) justification: Option<Shared<Justification>>,
     pub(super) date: Time,
 }
 
@@ -115,6 +114,7 @@ impl<'a> Reading<'a, '_> {
                     );
                 }
                 let date = time(this.edition, flag.date, this.findings, || format!("{at}/date"));
+                let justification = justification.map(Canonical::shared);
                 (Flagged { justification, date }, [flag.product_ids, flag.group_ids])
             })?;
         self.check_flags(&flags);
@@ -228,7 +228,7 @@ pub(super) struct Names<'a> {
     /// All ids.
     ids: ByProduct<Option<Text<'a>>>,
     /// What was made so far, by the ids that are for some products.
-    known: BTreeMap<Vec<usize>, Option<Arc<Name>>>,
+    known: BTreeMap<Vec<usize>, Option<Shared<Name>>>,
 }
 
 impl Names<'_> {
@@ -238,7 +238,7 @@ impl Names<'_> {
     }
 
     /// The vulnerability as it is named for a product: by its CVE id, else by the first other id.
-    pub(super) fn of(&mut self, product: u32) -> Option<Arc<Name>> {
+    pub(super) fn of(&mut self, product: u32) -> Option<Shared<Name>> {
         let narrow: Vec<usize> = self.ids.index.of(product).collect();
         if let Some(known) = self.known.get(&narrow) {
             return known.clone();
@@ -246,7 +246,7 @@ impl Names<'_> {
         let own = narrow.iter().filter_map(|n| self.ids.items[*n].as_deref());
         let mut names =
             self.cve.as_deref().into_iter().chain(self.general.iter().map(AsRef::as_ref)).chain(own);
-        let name = names.next().and_then(|id| vulnerability(id, names)).map(Arc::new);
+        let name = names.next().and_then(|id| vulnerability(id, names)).map(Canonical::shared);
         self.known.insert(narrow, name.clone());
         name
     }
@@ -261,17 +261,7 @@ pub(super) fn action<'a>(remedies: impl Iterator<Item = &'a Remedy<'a>> + Clone)
     responses.sort_unstable_by_key(|response| response.label());
     responses.dedup();
     let url = remedies.clone().find_map(|remedy| remedy.url.as_deref()).map(str::to_owned);
-    Action { text: joined(remedies.filter_map(|remedy| remedy.details.as_deref())), responses, url }
-}
-
-/// Texts as paragraphs, or nothing if there are none.
-pub(super) fn joined<'a>(mut texts: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut text = texts.next()?.to_owned();
-    for more in texts {
-        text.push_str("\n\n");
-        text.push_str(more);
-    }
-    Some(text)
+    Action { text: paragraphs(remedies.filter_map(|remedy| remedy.details.as_deref())), responses, url }
 }
 
 #[cfg(test)]

@@ -8,14 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use provex_core::vex::{
-    Action, AssertedAtSource, DocumentRef, Issuer, Justification, Locator, Observation, Schema, Status,
+    Action, AssertedAtSource, Canonical, DocumentRef, Issuer, Justification, Locator, Observation, Schema,
+    Shared, Status,
 };
 
 use super::header::{Header, time};
 use super::products::Products;
 use super::profile::Profile;
 use super::references::{Groups, plain, resolve};
-use super::said::{ByProduct, Flagged, Impact, Names, Reading, Remedy, action, joined};
+use super::said::{ByProduct, Flagged, Impact, Names, Reading, Remedy, action};
 use super::statuses::{self, Entry, Stated, check_remediations};
 use super::{
     Dated, Edition, List, Scored, Statuses, Text, Vulnerability, list, report_replaced, report_unknown, tell,
@@ -24,7 +25,7 @@ use super::{
 use crate::document::{Claims, MAX_KEY_BYTES};
 use crate::purl;
 use crate::report::{Code, Findings, Rejection, quoted};
-use crate::stated::Time;
+use crate::stated::{Texts, Time};
 use crate::terms;
 use crate::typed::Member;
 
@@ -32,13 +33,15 @@ use crate::typed::Member;
 pub(super) struct Reader<'a, 'f> {
     edition: Edition,
     profile: Profile,
-    issuer: Option<Arc<Issuer>>,
-    document: Arc<DocumentRef>,
-    stated_at: Option<String>,
+    issuer: Option<Shared<Issuer>>,
+    document: Shared<DocumentRef>,
+    stated_at: Option<Arc<str>>,
     products: Products<'a>,
     groups: Groups<'a>,
     /// CVE ids so far, and where they stand.
     cves: HashMap<String, String>,
+    no_action: Shared<Action>,
+    texts: Texts,
     claims: Claims,
     findings: &'f mut Findings,
 }
@@ -51,7 +54,7 @@ struct Said<'a> {
     remedies: ByProduct<Remedy<'a>>,
     notes: ByProduct<Option<Text<'a>>>,
     /// What was made so far of sets of remediations: products share few.
-    actions: BTreeMap<Vec<usize>, Action>,
+    actions: BTreeMap<Vec<usize>, Shared<Action>>,
 }
 
 impl<'a, 'f> Reader<'a, 'f> {
@@ -65,12 +68,14 @@ impl<'a, 'f> Reader<'a, 'f> {
         Self {
             edition: header.edition,
             profile: header.profile,
-            issuer: header.facts.issuer.clone().map(Arc::new),
-            document: Arc::new(header.facts.reference()),
+            issuer: header.facts.shared_issuer(),
+            document: header.facts.reference(),
             stated_at: header.facts.stated_at.clone(),
             products,
             groups,
             cves: HashMap::new(),
+            no_action: Arc::default(),
+            texts: Texts::default(),
             claims,
             findings,
         }
@@ -270,17 +275,17 @@ impl<'a, 'f> Reader<'a, 'f> {
             subcomponent: target.subcomponent.as_ref().map(|keyed| Arc::clone(&keyed.component)),
             version_scope: target.scope,
             status,
-            native_status: entry.group.to_owned(),
+            native_status: entry.group.into(),
             justification,
             impact,
             action,
-            notes: joined(said.notes.of(product).flatten().map(AsRef::as_ref)),
+            notes: self.texts.joined(said.notes.of(product).flatten().map(AsRef::as_ref)),
             asserted_at,
             asserted_at_source,
             last_updated: None,
-            canon: purl::RULE_SET.to_owned(),
+            canon: purl::RULE_SET.into(),
         };
-        self.claims.add(observation, &target.product, target.subcomponent.as_deref())
+        self.claims.add(observation, &target.product, target.subcomponent.as_ref())
     }
 
     /// The first justification, which stays with the claim even under a status that it does not belong to: it was said.
@@ -290,7 +295,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         said: &Said<'a>,
         product: u32,
         status: Status,
-    ) -> Option<Justification> {
+    ) -> Option<Shared<Justification>> {
         let found = said.flags.of(product).find_map(|flag| flag.justification.clone());
         if found.is_some() && status != Status::NotAffected {
             self.findings.add(Code::MisplacedJustification, || at.to_owned(), || {
@@ -310,12 +315,12 @@ impl<'a, 'f> Reader<'a, 'f> {
         product: u32,
         status: Status,
         is_justified: bool,
-    ) -> Option<String> {
+    ) -> Option<Arc<str>> {
         if status != Status::NotAffected {
             return None;
         }
         let impacts = said.impacts.of(product).flatten();
-        let impact = joined(impacts.filter_map(|impact| impact.details.as_deref()));
+        let impact = self.texts.joined(impacts.filter_map(|impact| impact.details.as_deref()));
         if impact.is_none() && !is_justified && self.profile == Profile::Vex {
             let message =
                 "The product is not affected and nothing says why; add a flag or a threat `impact` for it.";
@@ -330,7 +335,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         said: &Said<'a>,
         product: u32,
         status: Status,
-    ) -> (Option<String>, AssertedAtSource) {
+    ) -> (Option<Arc<str>>, AssertedAtSource) {
         let mut flags =
             said.flags.of(product).filter(|flag| flag.justification.is_some()).map(|flag| &flag.date);
         let impacts = said.impacts.of(product).flatten();
@@ -338,7 +343,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         let is_stated = |time: &&Time| !matches!(time, Time::Absent);
         let own = flags.find(is_stated).or_else(|| impacts.find(is_stated));
         match own.filter(|_| status == Status::NotAffected) {
-            Some(Time::At(time)) => (Some(time.clone()), AssertedAtSource::Statement),
+            Some(Time::At(time)) => (Some(Arc::clone(time)), AssertedAtSource::Statement),
             Some(_) => (None, AssertedAtSource::None),
             None if self.stated_at.is_some() => (self.stated_at.clone(), AssertedAtSource::Document),
             None => (None, AssertedAtSource::None),
@@ -346,7 +351,7 @@ impl<'a, 'f> Reader<'a, 'f> {
     }
 
     /// What to do about a product; one that is known to be affected must have it (6.1.27.10).
-    fn action(&mut self, at: &str, said: &mut Said<'a>, entry: &Entry) -> Action {
+    fn action(&mut self, at: &str, said: &mut Said<'a>, entry: &Entry) -> Shared<Action> {
         let items: Vec<usize> = said.remedies.index.of(entry.product).collect();
         if items.is_empty() {
             if entry.group == "known_affected" && self.profile == Profile::Vex {
@@ -354,13 +359,13 @@ impl<'a, 'f> Reader<'a, 'f> {
                     "The product is affected and nothing says what to do; add a remediation for it.";
                 tell(self.findings, Code::MissingAction, || at.to_owned(), message);
             }
-            return Action::default();
+            return Arc::clone(&self.no_action);
         }
         if let Some(known) = said.actions.get(&items) {
-            return known.clone();
+            return Arc::clone(known);
         }
-        let made = action(items.iter().map(|item| &said.remedies.items[*item]));
-        said.actions.insert(items, made.clone());
+        let made = Canonical::shared(action(items.iter().map(|item| &said.remedies.items[*item])));
+        said.actions.insert(items, Arc::clone(&made));
         made
     }
 }

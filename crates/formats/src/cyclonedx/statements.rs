@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use provex_core::vex::{
-    self, Action, AssertedAtSource, DocumentRef, Issuer, Justification, Locator, Observation, Response,
-    Schema, Status,
+    self, Action, AssertedAtSource, Canonical, DocumentRef, Issuer, Justification, Locator, Observation,
+    Response, Schema, Shared, Status,
 };
 
 use super::targets::{Elements, Target};
@@ -26,15 +26,15 @@ const RANGE: &str = "vers:";
 
 /// What one vulnerability says of each version of each of its targets.
 struct Said<'a> {
-    vulnerability: Arc<vex::Vulnerability>,
+    vulnerability: Shared<vex::Vulnerability>,
     status: Status,
     native_status: Cow<'a, str>,
-    justification: Option<Justification>,
-    detail: Option<Cow<'a, str>>,
-    action: Action,
-    asserted_at: Option<String>,
+    justification: Option<Shared<Justification>>,
+    detail: Option<Arc<str>>,
+    action: Shared<Action>,
+    asserted_at: Option<Arc<str>>,
     asserted_at_source: AssertedAtSource,
-    last_updated: Option<String>,
+    last_updated: Option<Arc<str>>,
 }
 
 /// What a claim says of some versions.
@@ -52,9 +52,9 @@ struct Record<'a> {
 }
 
 pub(super) struct Reader<'b, 'a> {
-    issuer: Option<Arc<Issuer>>,
-    document: Arc<DocumentRef>,
-    stated_at: Option<String>,
+    issuer: Option<Shared<Issuer>>,
+    document: Shared<DocumentRef>,
+    stated_at: Option<Arc<str>>,
     elements: Elements<'b, 'a>,
     components: Components<'a>,
     /// The bom-refs of the vulnerabilities so far.
@@ -71,8 +71,8 @@ impl<'b, 'a> Reader<'b, 'a> {
         context: &Context<'_>,
     ) -> Self {
         Self {
-            issuer: facts.issuer.clone().map(Arc::new),
-            document: Arc::new(facts.reference()),
+            issuer: facts.shared_issuer(),
+            document: facts.reference(),
             stated_at: facts.stated_at.clone(),
             elements,
             components: Components::default(),
@@ -218,12 +218,12 @@ impl<'b, 'a> Reader<'b, 'a> {
         let last_updated = copied_time(&updated);
         let (asserted_at, asserted_at_source) = self.asserted_at(at, [updated, issued], record);
         Said {
-            vulnerability: Arc::new(vulnerability),
+            vulnerability: Canonical::shared(vulnerability),
             status,
             native_status,
-            justification,
-            detail,
-            action,
+            justification: justification.map(Canonical::shared),
+            detail: detail.as_deref().map(Arc::from),
+            action: Canonical::shared(action),
             asserted_at,
             asserted_at_source,
             last_updated,
@@ -290,7 +290,7 @@ impl<'b, 'a> Reader<'b, 'a> {
         at: &str,
         analysis: [Time; 2],
         record: Record<'a>,
-    ) -> (Option<String>, AssertedAtSource) {
+    ) -> (Option<Arc<str>>, AssertedAtSource) {
         for time in analysis {
             match time {
                 Time::At(time) => return (Some(time), AssertedAtSource::Statement),
@@ -463,7 +463,7 @@ impl<'b, 'a> Reader<'b, 'a> {
         }
         for (pointer, scope) in scopes {
             let observation = said.observation(self.issuer.clone(), &self.document, pointer, &target, scope);
-            self.claims.add(observation, &target.product, target.subcomponent.as_deref())?;
+            self.claims.add(observation, &target.product, target.subcomponent.as_ref())?;
         }
         Ok(())
     }
@@ -479,13 +479,13 @@ impl<'a> Said<'a> {
     /// explain theirs and is a note.
     fn observation(
         &self,
-        issuer: Option<Arc<Issuer>>,
-        document: &Arc<DocumentRef>,
+        issuer: Option<Shared<Issuer>>,
+        document: &Shared<DocumentRef>,
         pointer: String,
         target: &Target,
         scope: Scope<'a>,
     ) -> Observation {
-        let detail = self.detail.as_deref().map(str::to_owned);
+        let detail = self.detail.clone();
         let (impact, notes) = if scope.status == self.status { (detail, None) } else { (None, detail) };
         Observation {
             schema: Schema::V1,
@@ -495,17 +495,17 @@ impl<'a> Said<'a> {
             vulnerability: Arc::clone(&self.vulnerability),
             product: Arc::clone(&target.product.component),
             subcomponent: target.subcomponent.as_ref().map(|part| Arc::clone(&part.component)),
-            version_scope: scope.version.map(Cow::into_owned),
+            version_scope: scope.version.as_deref().map(Arc::from),
             status: scope.status,
-            native_status: scope.native_status.into_owned(),
+            native_status: scope.native_status.into_owned().into(),
             justification: self.justification.clone(),
             impact,
-            action: self.action.clone(),
+            action: Arc::clone(&self.action),
             notes,
             asserted_at: self.asserted_at.clone(),
             asserted_at_source: self.asserted_at_source,
             last_updated: self.last_updated.clone(),
-            canon: purl::RULE_SET.to_owned(),
+            canon: purl::RULE_SET.into(),
         }
     }
 }
@@ -517,9 +517,9 @@ fn advice(recommendation: Option<Cow<'_, str>>, workaround: Option<Cow<'_, str>>
     (!texts.is_empty()).then(|| texts.join("\n\n"))
 }
 
-fn copied_time(time: &Time) -> Option<String> {
+fn copied_time(time: &Time) -> Option<Arc<str>> {
     match time {
-        Time::At(time) => Some(time.clone()),
+        Time::At(time) => Some(Arc::clone(time)),
         Time::Absent | Time::Unreadable => None,
     }
 }
