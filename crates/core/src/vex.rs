@@ -220,7 +220,7 @@ pub struct Vulnerability {
 pub struct Identifier {
     /// What kind of identifier this is: `purl`, `cpe23`, `hash:sha-256`, ...
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// The identifier as written.
     pub value: String,
 }
@@ -699,7 +699,7 @@ pub(crate) mod tests {
         let component = |key: &str| Component {
             key: key.to_owned(),
             kind: ComponentKind::Purl,
-            identifiers: vec![Identifier { kind: "purl".to_owned(), value: key.to_owned() }],
+            identifiers: vec![Identifier { kind: "purl".into(), value: key.to_owned() }],
             name: None,
         };
         Observation {

@@ -55,17 +55,17 @@ impl IdentifierType<'_> {
         }
     }
 
-    fn label(&self) -> String {
+    fn label(&self) -> Cow<'static, str> {
         match self {
-            Self::Purl => "purl".to_owned(),
-            Self::Cpe22 => "cpe22".to_owned(),
-            Self::Cpe23 => "cpe23".to_owned(),
-            Self::Hash(algorithm) => format!("hash:{}", algorithm.to_ascii_lowercase()),
-            Self::Swid => "swid".to_owned(),
-            Self::Sku => "sku".to_owned(),
-            Self::Model => "model".to_owned(),
-            Self::Iri => "iri".to_owned(),
-            Self::Other(label) => (*label).to_owned(),
+            Self::Purl => "purl".into(),
+            Self::Cpe22 => "cpe22".into(),
+            Self::Cpe23 => "cpe23".into(),
+            Self::Hash(algorithm) => format!("hash:{}", algorithm.to_ascii_lowercase()).into(),
+            Self::Swid => "swid".into(),
+            Self::Sku => "sku".into(),
+            Self::Model => "model".into(),
+            Self::Iri => "iri".into(),
+            Self::Other(label) => (*label).into(),
         }
     }
 }
@@ -89,7 +89,7 @@ pub struct Described<'a> {
 impl<'a> Described<'a> {
     /// Adds an identifier, if there is one and it is not blank.
     pub(crate) fn add(&mut self, kind: Option<IdentifierType<'a>>, value: Option<Cow<'a, str>>) {
-        let value = value.filter(|value| !value.trim().is_empty());
+        let value = value.filter(|value| !value.trim_start().is_empty());
         self.identifiers.extend(kind.zip(value));
     }
 }
@@ -104,37 +104,29 @@ pub struct Keyed {
 }
 
 impl Keyed {
-    fn new(component: Component) -> Self {
-        // Percent-encoding triples a purl and escapes double a CPE, so no form is eight times as long as its value.
-        let is_long = |identifier: &Identifier| identifier.value.len() > MAX_KEY_BYTES / 8;
-        let too_long = component.key.len() > MAX_KEY_BYTES
-            || component.identifiers.iter().any(is_long)
-                && forms(&component).iter().any(|form| form.len() > MAX_KEY_BYTES);
+    fn new(component: Component, longest_form: usize) -> Self {
+        let too_long = longest_form.max(component.key.len()) > MAX_KEY_BYTES;
         Self { component: Canonical::shared(component), too_long }
     }
 
     /// Its identifiers as written and in every canonical form; sorted, without doubles.
     pub fn forms(&self) -> Vec<String> {
-        forms(&self.component)
-    }
-}
-
-fn forms(component: &Component) -> Vec<String> {
-    let mut forms = Vec::with_capacity(5 * component.identifiers.len());
-    for Identifier { kind, value } in &component.identifiers {
-        forms.push(value.clone());
-        match kind.as_str() {
-            "purl" => forms.extend(Purl::parse(value).into_iter().flat_map(purl_forms)),
-            "cpe22" | "cpe23" => forms.extend(Cpe::parse(value).map(|cpe| cpe.bound().to_owned())),
-            kind => forms.extend(kind.strip_prefix("hash:").and_then(|name| sha256_key(name, value))),
+        let mut forms = Vec::with_capacity(5 * self.component.identifiers.len());
+        for Identifier { kind, value } in &self.component.identifiers {
+            forms.push(value.clone());
+            match kind.as_ref() {
+                "purl" => forms.extend(Purl::parse(value).into_iter().flat_map(purl_forms)),
+                "cpe22" | "cpe23" => forms.extend(Cpe::parse(value).map(|cpe| cpe.bound().to_owned())),
+                kind => forms.extend(kind.strip_prefix("hash:").and_then(|name| sha256_key(name, value))),
+            }
         }
+        forms.sort_unstable();
+        forms.dedup();
+        forms
     }
-    forms.sort_unstable();
-    forms.dedup();
-    forms
 }
 
-fn purl_forms(purl: Purl) -> impl Iterator<Item = String> {
+fn purl_forms(purl: Purl<'_>) -> impl Iterator<Item = String> {
     let unversioned = purl.without_version();
     let spellings = [purl.canonical(), purl.folded(), unversioned.canonical(), unversioned.folded()];
     spellings.into_iter().chain(oci_key(&purl))
@@ -205,11 +197,14 @@ struct Resolution {
     identifiers: Vec<Identifier>,
     candidates: Vec<Candidate>,
     faults: Vec<(Code, String)>,
+    /// Length of the longest of [`Keyed::forms`].
+    longest_form: usize,
 }
 
 impl Resolution {
     fn identifier(&mut self, kind: &IdentifierType<'_>, value: &str, vendor: Option<&str>) {
         self.identifiers.push(Identifier { kind: kind.label(), value: value.to_owned() });
+        self.form(value);
         let of_vendor = |prefix: &str| format!("{prefix}:{}/{value}", vendor.unwrap_or_default());
         match kind {
             IdentifierType::Purl => self.purl(value),
@@ -246,12 +241,25 @@ impl Resolution {
         if let Some(key) = oci_key(&purl) {
             self.candidates.push(Candidate { kind: ComponentKind::Digest, yields: true, key });
         }
-        self.candidate(ComponentKind::Purl, format!("purl:{}", purl.canonical()));
+        let canonical = purl.canonical();
+        self.form(&canonical);
+        // The other forms are shorter, but for lower case, which takes at most half as many bytes more.
+        if canonical.len() > MAX_KEY_BYTES / 2 {
+            self.form(&purl.folded());
+        }
+        self.candidate(ComponentKind::Purl, ["purl:", &canonical].concat());
+    }
+
+    fn form(&mut self, form: &str) {
+        self.longest_form = self.longest_form.max(form.len());
     }
 
     fn cpe(&mut self, value: &str) {
         match Cpe::parse(value) {
-            Ok(cpe) => self.candidate(ComponentKind::Cpe23, format!("cpe23:{}", cpe.bound())),
+            Ok(cpe) => {
+                self.form(cpe.bound());
+                self.candidate(ComponentKind::Cpe23, ["cpe23:", cpe.bound()].concat());
+            }
             Err(error) => {
                 let shown = quoted(value);
                 let message =
@@ -303,12 +311,13 @@ impl Resolution {
         };
         vex::sort_identifiers(&mut self.identifiers);
         let name = described.name.as_deref().map(str::to_owned);
-        Some(Keyed::new(Component { key, kind, identifiers: self.identifiers, name }))
+        let component = Component { key, kind, identifiers: self.identifiers, name };
+        Some(Keyed::new(component, self.longest_form))
     }
 }
 
 /// The key of an OCI purl whose version is `sha256:` and a digest.
-fn oci_key(purl: &Purl) -> Option<String> {
+fn oci_key(purl: &Purl<'_>) -> Option<String> {
     let version = purl.version().filter(|_| purl.type_() == "oci")?;
     sha256_key("sha256", version.strip_prefix("sha256:")?)
 }

@@ -383,7 +383,7 @@ fn text_at<'a>(
     findings: &mut Findings,
     pointer: impl FnOnce() -> String,
 ) -> Option<Text<'a>> {
-    member.take(findings, pointer, "a string").filter(|text| !text.trim().is_empty())
+    member.take(findings, pointer, "a string").filter(|text| !text.trim_start().is_empty())
 }
 
 /// The elements of a list that may be left out.

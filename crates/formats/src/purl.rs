@@ -18,6 +18,7 @@
 
 mod types;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -124,40 +125,45 @@ pub enum PurlError {
     },
 }
 
+/// Key and value of a qualifier.
+pub type Qualifier<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// The components of a purl, decoded, before any rule is applied: what [`Purl::try_from`] builds from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Components {
+pub struct Components<'a> {
     /// The type, in any case.
-    pub type_: String,
+    pub type_: Cow<'a, str>,
     /// The namespace, its segments joined by `/`.
-    pub namespace: Option<String>,
+    pub namespace: Option<Cow<'a, str>>,
     /// The name.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// The version.
-    pub version: Option<String>,
+    pub version: Option<Cow<'a, str>>,
     /// The qualifiers, in any order.
-    pub qualifiers: Vec<(String, String)>,
+    pub qualifiers: Vec<Qualifier<'a>>,
     /// The subpath, its segments joined by `/`.
-    pub subpath: Option<String>,
+    pub subpath: Option<Cow<'a, str>>,
 }
 
 /// A valid purl, its components decoded and normalized: two of them are equal when their canonical forms are.
+///
+/// Components that are canonical as they stand in the text, as most are, are borrowed from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Purl {
-    type_: String,
-    namespace: Option<String>,
-    name: String,
-    version: Option<String>,
-    qualifiers: BTreeMap<String, String>,
-    subpath: Option<String>,
+pub struct Purl<'a> {
+    type_: Cow<'a, str>,
+    namespace: Option<Cow<'a, str>>,
+    name: Cow<'a, str>,
+    version: Option<Cow<'a, str>>,
+    qualifiers: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    subpath: Option<Cow<'a, str>>,
 }
 
-impl Purl {
+impl<'a> Purl<'a> {
     /// Reads a purl, canonical or not.
     ///
     /// # Errors
     /// When the specification refuses the text, or the definition of its type does.
-    pub fn parse(text: &str) -> Result<Self, PurlError> {
+    pub fn parse(text: &'a str) -> Result<Self, PurlError> {
         let (rest, subpath) = split_last(text, '#');
         let (rest, qualifiers) = split_last(rest, '?');
         let (scheme, rest) = rest.split_once(':').ok_or(PurlError::Scheme)?;
@@ -176,7 +182,7 @@ impl Purl {
             None => (None, path),
         };
         Self::try_from(Components {
-            type_: type_.to_owned(),
+            type_: type_.into(),
             namespace: namespace.map(|text| decode_segments(text, Component::Namespace)).transpose()?,
             name: decode(name, Component::Name)?,
             version: version.map(|text| decode(text, Component::Version)).transpose()?,
@@ -187,7 +193,10 @@ impl Purl {
 
     /// The canonical text: equal for all spellings of one purl, and what keys are made of.
     pub fn canonical(&self) -> String {
-        let mut text = format!("pkg:{}/", self.type_);
+        let mut text = String::with_capacity(128);
+        for part in ["pkg:", &self.type_, "/"] {
+            text.push_str(part);
+        }
         if let Some(namespace) = &self.namespace {
             encode_segments(&mut text, namespace);
             text.push('/');
@@ -223,8 +232,8 @@ impl Purl {
             return self.canonical();
         }
         let mut purl = self.clone();
-        purl.namespace = purl.namespace.map(|namespace| namespace.to_lowercase());
-        purl.name = purl.name.to_lowercase();
+        fold(purl.namespace.as_mut());
+        fold(Some(&mut purl.name));
         purl.canonical()
     }
 
@@ -254,7 +263,7 @@ impl Purl {
     }
 
     /// The qualifiers, by key.
-    pub fn qualifiers(&self) -> &BTreeMap<String, String> {
+    pub fn qualifiers(&self) -> &BTreeMap<Cow<'a, str>, Cow<'a, str>> {
         &self.qualifiers
     }
 
@@ -287,11 +296,11 @@ impl Purl {
             "cpan" => {
                 self.permit_name(|name| !name.contains("::"))?;
                 if let Some(author) = &mut self.namespace {
-                    author.make_ascii_uppercase();
+                    author.to_mut().make_ascii_uppercase();
                 }
             }
             GIT => self.split_at_host(),
-            "hackage" | "pypi" => self.name = self.name.replace('_', "-"),
+            "hackage" | "pypi" if self.name.contains('_') => self.name = self.name.replace('_', "-").into(),
             "mlflow" if self.is_on_databricks() => fold(Some(&mut self.name)),
             "pub" => {
                 let permitted = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -302,15 +311,15 @@ impl Purl {
         }
         match (rules.namespace, &self.namespace) {
             (Presence::Required, None) => {
-                return Err(PurlError::NamespaceRequired { type_: self.type_.clone() });
+                return Err(PurlError::NamespaceRequired { type_: self.type_.to_string() });
             }
             (Presence::Prohibited, Some(_)) => {
-                return Err(PurlError::NamespaceProhibited { type_: self.type_.clone() });
+                return Err(PurlError::NamespaceProhibited { type_: self.type_.to_string() });
             }
             _ => {}
         }
         match rules.qualifiers.iter().find(|key| !self.qualifiers.contains_key(**key)) {
-            Some(key) => Err(PurlError::QualifierRequired { type_: self.type_.clone(), key }),
+            Some(key) => Err(PurlError::QualifierRequired { type_: self.type_.to_string(), key }),
             None => Ok(()),
         }
     }
@@ -320,7 +329,7 @@ impl Purl {
     }
 
     fn not_permitted(&self, component: Component) -> PurlError {
-        PurlError::NotPermitted { type_: self.type_.clone(), component }
+        PurlError::NotPermitted { type_: self.type_.to_string(), component }
     }
 
     /// `^[a-p]{32}$` and `^\d+(\.\d+){0,3}$`.
@@ -342,23 +351,23 @@ impl Purl {
         let first = segments.next().unwrap_or_default().to_owned();
         let name = segments.collect::<Vec<_>>().join("/");
         if name.is_empty() {
-            self.name = first;
+            self.name = first.into();
             return;
         }
-        self.name = name;
+        self.name = name.into();
         let host = first.to_lowercase();
         if matches!(host.as_str(), "github" | "github.com") {
             fold(Some(&mut self.name));
-            self.namespace = Some(host);
+            self.namespace = Some(host.into());
         } else {
-            self.namespace = Some(first);
+            self.namespace = Some(first.into());
         }
     }
 
     /// Databricks servers do not distinguish case in model names; others do.
     fn is_on_databricks(&self) -> bool {
         let Some(url) = self.qualifiers.get("repository_url") else { return false };
-        let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let authority = url.split_once("://").map_or(url.as_ref(), |(_, rest)| rest);
         let host = authority.split(['/', ':', '?', '#']).next().unwrap_or_default().to_lowercase();
         host.ends_with(".azuredatabricks.net") || host.ends_with(".databricks.com")
     }
@@ -369,32 +378,35 @@ impl Purl {
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
         let lengths = [8, 4, 4, 4, 12];
         if tag.split('-').map(str::len).eq(lengths) && tag.split('-').all(digits) {
-            tag.make_ascii_lowercase();
+            tag.to_mut().make_ascii_lowercase();
         }
     }
 }
 
-impl TryFrom<Components> for Purl {
+impl<'a> TryFrom<Components<'a>> for Purl<'a> {
     type Error = PurlError;
 
     /// Applies the rules of every component, then those of the type.
-    fn try_from(components: Components) -> Result<Self, PurlError> {
+    fn try_from(components: Components<'a>) -> Result<Self, PurlError> {
         if !is_type(&components.type_) {
-            return Err(PurlError::Type { type_: components.type_ });
+            return Err(PurlError::Type { type_: components.type_.into_owned() });
         }
-        let name = components.name.trim_matches('/');
+        let name = match components.name {
+            Cow::Borrowed(name) => Cow::Borrowed(name.trim_matches('/')),
+            Cow::Owned(name) => Cow::Owned(name.trim_matches('/').to_owned()),
+        };
         if name.is_empty() {
             return Err(PurlError::MissingName);
         }
         let mut purl = Self {
-            type_: components.type_.to_ascii_lowercase(),
-            namespace: components.namespace.and_then(|text| join(&text, |segment| !segment.is_empty())),
-            name: name.to_owned(),
+            type_: lower_case(components.type_),
+            namespace: components.namespace.and_then(|text| join(text, |segment| !segment.is_empty())),
+            name,
             version: components.version.filter(|version| !version.is_empty()),
             qualifiers: collect_qualifiers(components.qualifiers)?,
             subpath: components
                 .subpath
-                .and_then(|text| join(&text, |segment| !matches!(segment, "" | "." | ".."))),
+                .and_then(|text| join(text, |segment| !matches!(segment, "" | "." | ".."))),
         };
         if let Some(rules) = types::rules(&purl.type_) {
             purl.apply_type(rules)?;
@@ -434,35 +446,51 @@ fn is_key(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
-fn collect_qualifiers(pairs: Vec<(String, String)>) -> Result<BTreeMap<String, String>, PurlError> {
+fn collect_qualifiers<'a>(
+    pairs: Vec<Qualifier<'a>>,
+) -> Result<BTreeMap<Cow<'a, str>, Cow<'a, str>>, PurlError> {
     let mut qualifiers = BTreeMap::new();
     for (key, value) in pairs {
         if !is_key(&key) {
-            return Err(PurlError::QualifierKey { key });
+            return Err(PurlError::QualifierKey { key: key.into_owned() });
         }
-        let key = key.to_ascii_lowercase();
+        let key = lower_case(key);
         if value.is_empty() {
             continue;
         }
         if qualifiers.insert(key.clone(), value).is_some() {
-            return Err(PurlError::DuplicateQualifier { key });
+            return Err(PurlError::DuplicateQualifier { key: key.into_owned() });
         }
     }
     Ok(qualifiers)
 }
 
-fn fold(text: Option<&mut String>) {
-    if let Some(text) = text {
-        *text = text.to_lowercase();
+fn lower_case(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => text.to_ascii_lowercase().into(),
+        false => text,
     }
 }
 
-fn join(text: &str, keep: impl Fn(&str) -> bool) -> Option<String> {
-    let segments: Vec<_> = text.split('/').filter(|segment| keep(segment)).collect();
-    if segments.is_empty() { None } else { Some(segments.join("/")) }
+fn fold(text: Option<&mut Cow<'_, str>>) {
+    let may_change = |byte: u8| !byte.is_ascii() || byte.is_ascii_uppercase();
+    if let Some(text) = text.filter(|text| text.bytes().any(may_change)) {
+        *text = text.to_lowercase().into();
+    }
 }
 
-fn decode_segments(text: &str, component: Component) -> Result<String, PurlError> {
+fn join(text: Cow<'_, str>, keep: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
+    if text.split('/').all(&keep) {
+        return Some(text);
+    }
+    let segments: Vec<_> = text.split('/').filter(|segment| keep(segment)).collect();
+    if segments.is_empty() { None } else { Some(segments.join("/").into()) }
+}
+
+fn decode_segments(text: &str, component: Component) -> Result<Cow<'_, str>, PurlError> {
+    if !text.contains('%') {
+        return Ok(text.into());
+    }
     let mut decoded = String::with_capacity(text.len());
     for segment in text.split('/') {
         let segment = decode(segment, component)?;
@@ -472,23 +500,26 @@ fn decode_segments(text: &str, component: Component) -> Result<String, PurlError
         decoded.push_str(&segment);
         decoded.push('/');
     }
-    Ok(decoded)
+    Ok(decoded.into())
 }
 
 /// Empty pairs are passed over, as a stray `&` means nothing.
-fn decode_qualifiers(text: &str) -> Result<Vec<(String, String)>, PurlError> {
+fn decode_qualifiers(text: &str) -> Result<Vec<Qualifier<'_>>, PurlError> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
             let (key, value) = pair
                 .split_once('=')
                 .ok_or_else(|| PurlError::QualifierWithoutValue { key: pair.to_owned() })?;
-            Ok((key.to_owned(), decode(value, Component::Qualifiers)?))
+            Ok((key.into(), decode(value, Component::Qualifiers)?))
         })
         .collect()
 }
 
-fn decode(text: &str, component: Component) -> Result<String, PurlError> {
+fn decode(text: &str, component: Component) -> Result<Cow<'_, str>, PurlError> {
+    if !text.contains('%') {
+        return Ok(text.into());
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [byte, tail @ ..] = rest {
@@ -504,7 +535,7 @@ fn decode(text: &str, component: Component) -> Result<String, PurlError> {
         bytes.push(high << 4 | low);
         rest = tail;
     }
-    String::from_utf8(bytes).map_err(|_| PurlError::Utf8 { component })
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| PurlError::Utf8 { component })
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {
@@ -527,12 +558,14 @@ fn encode_segments(out: &mut String, text: &str) {
 
 /// Clause 5.4: everything but letters, digits, `.`, `-`, `_`, `~` and the colon is encoded.
 fn encode(out: &mut String, text: &str) {
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':');
+    if text.bytes().all(stays) {
+        return out.push_str(text);
+    }
     for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' | b':' => {
-                out.push(char::from(byte))
-            }
-            _ => write!(out, "%{byte:02X}").unwrap_or_default(),
+        match stays(byte) {
+            true => out.push(char::from(byte)),
+            false => write!(out, "%{byte:02X}").unwrap_or_default(),
         }
     }
 }
@@ -666,15 +699,16 @@ mod tests {
             subpath in "\\PC{0,8}",
         ) {
             let built = Purl::try_from(Components {
-                type_: "Generic".to_owned(),
-                namespace: Some(namespace),
-                name,
-                version: Some(version),
-                qualifiers: vec![("Key".to_owned(), value)],
-                subpath: Some(subpath),
+                type_: "Generic".into(),
+                namespace: Some(namespace.into()),
+                name: name.into(),
+                version: Some(version.into()),
+                qualifiers: vec![("Key".into(), value.into())],
+                subpath: Some(subpath.into()),
             });
             if let Ok(purl) = built {
-                prop_assert_eq!(Purl::parse(&purl.canonical()).unwrap(), purl);
+                let canonical = purl.canonical();
+                prop_assert_eq!(Purl::parse(&canonical).unwrap(), purl);
             }
         }
     }

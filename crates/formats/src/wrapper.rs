@@ -406,7 +406,7 @@ fn digests(keyed: &Keyed) -> impl Iterator<Item = String> {
 fn names(component: &Component) -> impl Iterator<Item = String> {
     component.identifiers.iter().map(|identifier| {
         let value = &identifier.value;
-        let canonical = match identifier.kind.as_str() {
+        let canonical = match identifier.kind.as_ref() {
             "purl" => Purl::parse(value).ok().map(|purl| purl.canonical()),
             "cpe22" | "cpe23" => Cpe::parse(value).ok().map(|cpe| cpe.bound().to_owned()),
             kind => kind.strip_prefix("hash:").map(|algorithm| {

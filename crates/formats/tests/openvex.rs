@@ -556,7 +556,7 @@ fn any_spelling_of_sha_256_is_that_hash() {
         let found = &only(&parsed).product;
         assert_eq!(found.key, format!("digest:sha256:{}", sha.to_lowercase()));
         let kinds: Vec<_> =
-            found.identifiers.iter().map(|id| (id.kind.as_str(), id.value.as_str())).collect();
+            found.identifiers.iter().map(|id| (id.kind.as_ref(), id.value.as_str())).collect();
         assert_eq!(kinds, [(format!("hash:{}", name.to_lowercase()).as_str(), sha.as_str())]);
         assert_eq!(findings(&parsed)[0].0, Code::UnknownMember);
     }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -109,22 +110,20 @@ fn same(ours: &Value, expected: &Value) -> Result<(), String> {
 }
 
 /// A null component is an absent one; a null type or name is an empty one, and so invalid.
-fn build(input: &Value) -> Result<Purl, PurlError> {
-    let text = |key: &str| input[key].as_str().map(str::to_owned);
+fn build(input: &Value) -> Result<Purl<'_>, PurlError> {
+    let text = |key: &str| input[key].as_str().map(Cow::from);
     let qualifiers = input["qualifiers"].as_object().into_iter().flatten();
     Purl::try_from(Components {
         type_: text("type").unwrap_or_default(),
         namespace: text("namespace"),
         name: text("name").unwrap_or_default(),
         version: text("version"),
-        qualifiers: qualifiers
-            .map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()))
-            .collect(),
+        qualifiers: qualifiers.map(|(key, value)| (key.into(), value.as_str().unwrap().into())).collect(),
         subpath: text("subpath"),
     })
 }
 
-fn components(purl: &Purl) -> Value {
+fn components(purl: &Purl<'_>) -> Value {
     let qualifiers = Some(purl.qualifiers()).filter(|qualifiers| !qualifiers.is_empty());
     serde_json::json!({
         "type": purl.type_(),

@@ -146,7 +146,7 @@ pub fn document(number: u64, observations: u64) -> NewDocument {
 fn observation(facts: &DocumentFacts, index: u64) -> NewObservation {
     let component = |kind, key: String| Component {
         kind,
-        identifiers: vec![Identifier { kind: "sku".to_owned(), value: format!("sku of {key}") }],
+        identifiers: vec![Identifier { kind: "sku".into(), value: format!("sku of {key}") }],
         name: None,
         key,
     };

@@ -52,9 +52,37 @@ impl Place {
     }
 }
 
+/// The ids of products, numbered as they are met.
+#[derive(Default)]
+struct Ids<'a> {
+    numbers: HashMap<Text<'a>, u32>,
+    list: Vec<Text<'a>>,
+    /// The last number that was found.
+    last: usize,
+}
+
+impl<'a> Ids<'a> {
+    /// The number of an id. Lists of ids tend to be in the order of definitions, so the next one is tried first.
+    fn find(&mut self, id: &str) -> Option<u32> {
+        let next = self.last + 1;
+        let is_next = self.list.get(next).is_some_and(|found| found == id);
+        let number = if is_next { next as u32 } else { *self.numbers.get(id)? };
+        self.last = number as usize;
+        Some(number)
+    }
+
+    /// Numbers an id that has no number.
+    fn add(&mut self, id: Text<'a>) -> u32 {
+        let number = self.list.len() as u32;
+        self.numbers.insert(id.clone(), number);
+        self.list.push(id);
+        number
+    }
+}
+
 /// A product while the tree is read.
+#[derive(Default)]
 struct Product<'a> {
-    id: Text<'a>,
     described: Described<'a>,
     parts: Vec<u32>,
     /// Where it is defined; if it is not, its first reference was reported.
@@ -92,7 +120,7 @@ impl Local {
     }
 
     fn escaped(text: &str) -> Cow<'_, str> {
-        match text.contains(['%', '|']) {
+        match text.bytes().any(|byte| matches!(byte, b'%' | b'|')) {
             true => text.replace('%', "%25").replace('|', "%7C").into(),
             false => text.into(),
         }
@@ -101,7 +129,7 @@ impl Local {
 
 /// Collects definitions and references; both may come first.
 pub(super) struct Collector<'a> {
-    ids: HashMap<Text<'a>, u32>,
+    ids: Ids<'a>,
     list: Vec<Product<'a>>,
     local: Local,
 }
@@ -110,34 +138,24 @@ impl<'a> Collector<'a> {
     pub(super) fn new(header: &Header) -> Self {
         let namespace = header.facts.issuer.as_ref().map(|issuer| issuer.id.clone()).unwrap_or_default();
         let local = Local::new(namespace, header.facts.id.as_deref().unwrap_or_default());
-        Self { ids: HashMap::new(), list: Vec::new(), local }
+        Self { ids: Ids::default(), list: Vec::new(), local }
     }
 
     /// The number of a product that is referred to at `pointer`.
     pub(super) fn refer(&mut self, id: Text<'a>, pointer: impl FnOnce() -> String) -> u32 {
-        let reference = (!self.ids.contains_key(&id)).then(pointer);
-        let (number, product) = self.product(id);
-        if product.place.is_none() && product.reference.is_none() {
-            product.reference = reference;
+        if let Some(number) = self.ids.find(&id) {
+            return number;
         }
-        number
+        self.list.push(Product { reference: Some(pointer()), ..Product::default() });
+        self.ids.add(id)
     }
 
-    fn product(&mut self, id: Text<'a>) -> (u32, &mut Product<'a>) {
-        let next = self.list.len() as u32;
-        let number = *self.ids.entry(id).or_insert_with_key(|id| {
-            self.list.push(Product {
-                id: id.clone(),
-                described: Described::default(),
-                parts: Vec::new(),
-                place: None,
-                reference: None,
-                range: None,
-                version: None,
-            });
-            next
+    fn product(&mut self, id: Text<'a>) -> &mut Product<'a> {
+        let number = self.ids.find(&id).unwrap_or_else(|| {
+            self.list.push(Product::default());
+            self.ids.add(id)
         });
-        (number, &mut self.list[number as usize])
+        &mut self.list[number as usize]
     }
 
     /// Adds a definition. An id that is defined twice is one product with the identifiers of both.
@@ -157,7 +175,7 @@ impl<'a> Collector<'a> {
             let key = trail_key(&self.local.namespace, trail);
             described.fallback = key.map(|key| (ComponentKind::CsafName, key));
         }
-        let (_, product) = self.product(id);
+        let product = self.product(id);
         if product.place.is_some() {
             let message = "This product id is defined twice, and was read as one product with the identifiers of both; \
                            name one of them anew.";
@@ -178,19 +196,22 @@ impl<'a> Collector<'a> {
 
     /// Resolves every product.
     pub(super) fn finish(mut self, findings: &mut Findings) -> Products<'a> {
-        for product in &mut self.list {
+        for (product, id) in self.list.iter_mut().zip(&self.ids.list) {
             if product.place.is_none() {
                 let reference = product.reference.take().unwrap_or_default();
-                report_undefined(&product.id, || reference, findings);
-            }
-            if product.described.fallback.is_none() && !gives_key(&product.described) {
-                product.described.fallback = Some((ComponentKind::CsafLocal, self.local.key(&product.id)));
+                report_undefined(id, || reference, findings);
             }
         }
-        let parts = self.list.iter().map(|product| product.parts.as_slice()).collect();
-        let chains = Chains::of(parts);
+        let parts: Vec<_> = self.list.iter_mut().map(|product| std::mem::take(&mut product.parts)).collect();
+        let chains = Chains::of(parts.iter().map(Vec::as_slice).collect());
         for number in &chains.circular {
-            report_circular(&self.list[*number as usize], findings);
+            report_circular(&self.list[*number as usize], &self.ids.list[*number as usize], findings);
+        }
+        for ((number, product), id) in (0..).zip(&mut self.list).zip(&self.ids.list) {
+            let described = &mut product.described;
+            if chains.is_whole(number) && described.fallback.is_none() && !gives_key(described) {
+                described.fallback = Some((ComponentKind::CsafLocal, self.local.key(id)));
+            }
         }
         let whole: Vec<_> = (0..)
             .zip(&self.list)
@@ -216,7 +237,7 @@ fn resolve(described: &Described<'_>, pointer: impl Fn() -> String, findings: &m
 
 /// The products of a document, by number.
 pub(super) struct Products<'a> {
-    ids: HashMap<Text<'a>, u32>,
+    ids: Ids<'a>,
     targets: Vec<Target>,
     local: Local,
 }
@@ -229,16 +250,14 @@ impl<'a> Products<'a> {
         pointer: impl FnOnce() -> String,
         findings: &mut Findings,
     ) -> u32 {
-        if let Some(number) = self.ids.get(&id) {
-            return *number;
+        if let Some(number) = self.ids.find(&id) {
+            return number;
         }
-        let number = self.targets.len() as u32;
         let fallback = Some((ComponentKind::CsafLocal, self.local.key(&id)));
         let product = resolve(&Described { fallback, ..Described::default() }, String::new, findings);
         report_undefined(&id, pointer, findings);
-        self.ids.insert(id, number);
         self.targets.push(Target { product, subcomponent: None, scope: None });
-        number
+        self.ids.add(id)
     }
 
     pub(super) fn get(&self, number: u32) -> &Target {
@@ -349,14 +368,14 @@ fn scope(keyed: &Keyed, range: Option<&str>, version: Option<&str>) -> Option<Ar
     range.or(version.filter(|_| any_version)).map(Arc::from)
 }
 
-fn report_circular(product: &Product<'_>, findings: &mut Findings) {
+fn report_circular(product: &Product<'_>, id: &str, findings: &mut Findings) {
     findings.add(
         Code::CircularProduct,
         || product.pointer(),
         || {
             format!(
                 "{} is composed of itself, and is known by its id only; name the products it is made of.",
-                quoted(&product.id)
+                quoted(id)
             )
         },
     );
