@@ -1,19 +1,26 @@
-//! Transparency logs: what provex wants of one, and a log of its own in a folder.
+//! Transparency logs: what provex wants of one, a log of its own in a folder, and a client of Rekor v2 servers.
 //!
 //! Whatever a log answers is unverified here; `provex_core::verify` decides what it proves.
 
 pub mod embedded;
+mod error;
+pub mod rekor_v2;
 
 use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::trusted_root::TrustedLog;
 
+pub use error::{LogError, Misbehavior};
+
 /// A log that takes `hashedrekord` 0.0.2 entries.
 #[async_trait]
 pub trait TransparencyLog: Send + Sync {
     /// The log as the trusted root names it.
     fn identity(&self) -> &TrustedLog;
+
+    /// How many submissions to have under way at once: a log's throughput is this over its latency.
+    fn concurrency(&self) -> usize;
 
     /// Submits an entry and waits until a checkpoint includes it. Submitting the same entry again gives the entry
     /// that is there.
@@ -33,18 +40,4 @@ pub trait TransparencyLog: Send + Sync {
     /// # Errors
     /// [`LogError`] if it cannot be had now.
     async fn consistency_proof(&self, old_size: u64, new_size: u64) -> Result<Vec<Digest>, LogError>;
-}
-
-/// Why a log did not do what it was asked.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum LogError {
-    /// The log will never take this entry.
-    #[error("the log refuses the entry: {0}")]
-    Refused(String),
-    /// The log cannot be used before somebody has looked at it.
-    #[error("{0}")]
-    Unusable(std::sync::Arc<embedded::FolderError>),
-    /// Trying again later can help; nothing is lost until then.
-    #[error("the log is not available: {0}")]
-    Unavailable(String),
 }

@@ -39,7 +39,7 @@ async fn fails_once(
     repair: impl FnOnce(),
 ) {
     for answer in submit(log, batch).await {
-        assert!(matches!(answer, Err(LogError::Unavailable(_))), "{answer:?}");
+        assert!(matches!(answer, Err(LogError::Unavailable { .. })), "{answer:?}");
     }
     repair();
     assert!(

@@ -199,11 +199,11 @@ impl Injected for Error {
 
 impl Injected for LogError {
     fn failed(method: &'static str) -> Self {
-        Self::Unavailable(format!("{method}: injected"))
+        Self::unavailable(format!("{method}: injected"))
     }
 
     fn lost(method: &'static str) -> Self {
-        Self::Unavailable(format!("{method}: the answer was lost"))
+        Self::in_doubt(format!("{method}: the answer was lost"))
     }
 }
 
@@ -280,6 +280,10 @@ pub struct FaultyLog {
 impl TransparencyLog for FaultyLog {
     fn identity(&self) -> &TrustedLog {
         self.inner.identity()
+    }
+
+    fn concurrency(&self) -> usize {
+        self.inner.concurrency()
     }
 
     async fn submit(&self, entry: &HashedRekord) -> Result<LogEntry, LogError> {

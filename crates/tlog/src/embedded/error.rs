@@ -90,7 +90,7 @@ impl From<FolderError> for LogError {
     /// What the next attempt may find mended is a matter of waiting; another log in the folder is not.
     fn from(error: FolderError) -> Self {
         match error {
-            FolderError::Io { .. } | FolderError::Signing(_) => Self::Unavailable(error.to_string()),
+            FolderError::Io { .. } | FolderError::Signing(_) => Self::unavailable(error.to_string()),
             FolderError::TooLong { .. } => Self::Refused(error.to_string()),
             FolderError::ForeignCheckpoint { .. }
             | FolderError::Behind { .. }

@@ -105,10 +105,14 @@ impl TransparencyLog for EmbeddedLog {
         &self.identity
     }
 
+    fn concurrency(&self) -> usize {
+        2 * BATCH_ENTRIES
+    }
+
     async fn submit(&self, entry: &HashedRekord) -> Result<LogEntry, LogError> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { leaf: Leaf::of(entry)?, answer };
-        let stopped = || LogError::Unavailable("the embedded log's writer has stopped".to_owned());
+        let stopped = || LogError::unavailable("the embedded log's writer has stopped");
         self.queue.send(waiting).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
     }
@@ -146,7 +150,7 @@ pub fn consistency_proof(
     let size = newest_checkpoint(folder, log)?.checkpoint().size;
     if old_size > new_size || new_size > size {
         let reason = format!("no proof from {old_size} to {new_size} entries: there are {size}");
-        return Err(LogError::Unavailable(reason));
+        return Err(LogError::unavailable(reason));
     }
     // Every tree extends the empty one, and no hash is needed to show it.
     if old_size == 0 {
@@ -207,14 +211,14 @@ impl Writer {
         let Self { config, folder } = self;
         let (identity, checkpoints) = (&config.identity, &config.checkpoints);
         let _lock = folder.lock()?;
-        let stored = runtime.block_on(checkpoints.newest()).map_err(LogError::Unavailable)?;
+        let stored = runtime.block_on(checkpoints.newest()).map_err(LogError::unavailable)?;
         folder.recover(stored.as_deref(), identity)?;
         // A crash from here on leaves tiles beyond the newest checkpoint: the next batch discards them.
         let batch = folder.append(leaves)?;
         if let Some(checkpoint) = folder.sign_checkpoint(&batch, identity, &*config.signer)? {
             // If this fails with its effect done, or a crash follows, the store has the newest checkpoint and the
             // folder has its tiles: the next batch publishes it.
-            runtime.block_on(checkpoints.record(&checkpoint)).map_err(LogError::Unavailable)?;
+            runtime.block_on(checkpoints.record(&checkpoint)).map_err(LogError::unavailable)?;
             folder.publish(&batch, checkpoint)?;
         }
         // A crash from here on loses answers only: whoever submits again gets the entry that is there.
@@ -246,6 +250,6 @@ async fn blocking<T: Send + 'static>(
 
 impl From<JoinError> for LogError {
     fn from(_: JoinError) -> Self {
-        Self::Unavailable("the embedded log was stopped".to_owned())
+        Self::unavailable("the embedded log was stopped")
     }
 }
