@@ -71,6 +71,71 @@ pub enum Error {
     /// The connection was lost at COMMIT: it may have happened. Repeating the call is harmless.
     #[error("the connection was lost while committing")]
     OutcomeUnknown,
+    /// The database server does not answer.
+    #[error(
+        "the database server at {at} cannot be reached: {reason}. See that it runs, and that host and port of the \
+         database URL are its own"
+    )]
+    Unreachable {
+        /// Host, port and database.
+        at: String,
+        /// What the network or the server said.
+        reason: String,
+    },
+    /// The database server does not let us in.
+    #[error(
+        "the database server at {at} refuses the login: {reason}. See user, password and database of the database URL"
+    )]
+    Login {
+        /// Host, port and database.
+        at: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The database server has no connection left.
+    #[error(
+        "the database server at {at} has no connection left: {reason}. Raise its max_connections, end programs that \
+         hold some, or lower database_connections"
+    )]
+    TooManyConnections {
+        /// Host, port and database.
+        at: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The database server is too old.
+    #[error("the database server at {at} is PostgreSQL {found}: provex needs 15 or newer")]
+    ServerVersion {
+        /// Host, port and database.
+        at: String,
+        /// Its version.
+        found: String,
+    },
+    /// The URL is none of a database server.
+    #[error(
+        "the database URL cannot be read; it looks like postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, \
+         with reserved characters percent-encoded"
+    )]
+    BadUrl,
+    /// The database user may not do it.
+    #[error("the database user lacks a right: {0}")]
+    Rights(String),
+    /// The database has an older schema, which is only migrated when asked to.
+    #[error("the database has schema version {found}, this release needs {needed}: run `provex migrate`")]
+    NotMigrated {
+        /// The newest migration applied; 0: none.
+        found: u32,
+        /// The newest that this release has.
+        needed: u32,
+    },
+    /// A statement took longer than it may.
+    #[error(
+        "{operation} took longer than a statement may: try again when the database server has less to do"
+    )]
+    Timeout {
+        /// What was being done.
+        operation: &'static str,
+    },
     /// Anything else the database says.
     #[error("{operation}: {source}")]
     Database {
@@ -84,6 +149,14 @@ pub enum Error {
 impl Error {
     /// Whether the same call can succeed later without anything being changed by hand.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy | Self::OutcomeUnknown | Self::LostLease)
+        matches!(
+            self,
+            Self::Busy
+                | Self::OutcomeUnknown
+                | Self::LostLease
+                | Self::Unreachable { .. }
+                | Self::TooManyConnections { .. }
+                | Self::Timeout { .. }
+        )
     }
 }

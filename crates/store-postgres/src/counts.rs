@@ -1,0 +1,103 @@
+//! How much there is, and how much waits.
+
+use provex_core::ids::TenantId;
+use provex_store::{Backlog, Counts};
+use sqlx::PgConnection;
+
+use crate::connection::Database;
+use crate::failure::Result;
+use crate::sql::Stored;
+use crate::tenants;
+
+pub(crate) async fn counts(database: &Database, tenant: &TenantId) -> Result<Counts> {
+    let mut tx = database.snapshot(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let failed = count_failed(&mut tx, tenant).await?;
+    let counts = Counts { failed, ..count_all(&mut tx, tenant).await? };
+    tx.end(counts).await
+}
+
+async fn count_all(connection: &mut PgConnection, tenant: &TenantId) -> Result<Counts> {
+    let row = sqlx::query(
+        "-- count_all
+        SELECT $1 AS tenant_id,
+            (SELECT count(*) FROM vex.documents WHERE tenant_id = $1) AS documents,
+            (SELECT count(*) FROM vex.observations WHERE tenant_id = $1) AS observations,
+            (SELECT count(*) FROM vex.observations WHERE tenant_id = $1 AND rekor_uuid IS NOT NULL) AS linked,
+            (SELECT min(created_at) FROM vex.observations WHERE tenant_id = $1 AND rekor_uuid IS NULL)
+                AS oldest_pending",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(connection)
+    .await?;
+    let row = Stored::new(&row, "vex.observations", &["tenant_id"]);
+    Ok(Counts {
+        documents: row.unsigned("documents")?,
+        observations: row.unsigned("observations")?,
+        linked: row.unsigned("linked")?,
+        failed: 0,
+        oldest_pending: row.opt_time("oldest_pending")?,
+    })
+}
+
+/// Observations without a linkage whose document or envelope was given up.
+async fn count_failed(connection: &mut PgConnection, tenant: &TenantId) -> Result<u64> {
+    let row = sqlx::query(
+        "-- count_failed
+        SELECT $1 AS tenant_id, count(*) AS failed FROM (
+            SELECT observation_id FROM attestor.submissions AS dead
+                JOIN vex.observations AS observation USING (tenant_id, document_digest)
+            WHERE tenant_id = $1 AND dead.state = 'dead' AND observation.rekor_uuid IS NULL
+            UNION
+            SELECT observation_id FROM attestor.submissions AS dead
+                JOIN attestor.envelope_members AS member USING (tenant_id, dsse_digest)
+                JOIN vex.observations AS observation USING (tenant_id)
+            WHERE tenant_id = $1 AND dead.state = 'dead' AND member.kind = 'observation'
+                AND observation.observation_id = member.member AND observation.rekor_uuid IS NULL) AS failed",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(connection)
+    .await?;
+    Stored::new(&row, "attestor.submissions", &["tenant_id"]).unsigned("failed")
+}
+
+pub(crate) async fn backlog(database: &Database, tenant: &TenantId) -> Result<Backlog> {
+    let mut tx = database.snapshot(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let reasons = select_reasons(&mut tx, tenant).await?;
+    let backlog = Backlog { reasons, ..count_queue(&mut tx, tenant).await? };
+    tx.end(backlog).await
+}
+
+async fn count_queue(connection: &mut PgConnection, tenant: &TenantId) -> Result<Backlog> {
+    let row = sqlx::query(
+        "-- count_queue
+        SELECT $1 AS tenant_id,
+            count(*) FILTER (WHERE state = 'queued' AND stage = 'attest') AS attest,
+            count(*) FILTER (WHERE state = 'queued' AND stage = 'submit') AS submit,
+            count(*) FILTER (WHERE state = 'queued' AND stage = 'link') AS link,
+            count(*) FILTER (WHERE state = 'dead') AS dead
+        FROM attestor.submissions WHERE tenant_id = $1",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(connection)
+    .await?;
+    let row = Stored::new(&row, "attestor.submissions", &["tenant_id"]);
+    let count = |stage| row.unsigned(stage);
+    let (attest, submit, link, dead) = (count("attest")?, count("submit")?, count("link")?, count("dead")?);
+    Ok(Backlog { attest, submit, link, dead, reasons: Vec::new() })
+}
+
+async fn select_reasons(connection: &mut PgConnection, tenant: &TenantId) -> Result<Vec<(String, u64)>> {
+    let rows = sqlx::query(
+        "-- select_reasons
+        SELECT tenant_id, reason, count(*) AS submissions FROM attestor.submissions
+        WHERE tenant_id = $1 AND reason IS NOT NULL
+        GROUP BY tenant_id, reason ORDER BY submissions DESC, reason LIMIT 10",
+    )
+    .bind(tenant.as_str())
+    .fetch_all(connection)
+    .await?;
+    let stored = |row| Stored::new(row, "attestor.submissions", &["tenant_id"]);
+    rows.iter().map(|row| Ok((stored(row).get("reason")?, stored(row).unsigned("submissions")?))).collect()
+}

@@ -1,0 +1,209 @@
+//! `attestor.envelopes` and `attestor.envelope_members`.
+
+use std::collections::BTreeSet;
+
+use provex_core::digest::Digest;
+use provex_core::ids::{DocumentDigest, EnvelopeDigest, ObservationId, TenantId};
+use provex_core::time::Timestamp;
+use provex_store::{LeaseToken, NewEnvelope, StoredEnvelope};
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+
+use crate::connection::{Attempt, Database};
+use crate::failure::Result;
+use crate::sql::{Stored, Time, signed};
+use crate::{submissions, tenants};
+
+/// The two kinds of members.
+mod kind {
+    pub(super) const DOCUMENT: &str = "document";
+    pub(super) const OBSERVATION: &str = "observation";
+}
+
+pub(crate) async fn record(
+    database: &Database,
+    tenant: &TenantId,
+    now: Timestamp,
+    token: LeaseToken,
+    replaces: &[uuid::Uuid],
+    envelopes: &[NewEnvelope],
+) -> Result<Attempt<()>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::lock_chain(&mut tx, tenant).await?;
+    submissions::finish(&mut tx, tenant, token, replaces).await?;
+    let mut sorted: Vec<_> = envelopes.iter().collect();
+    sorted.sort_by_key(|envelope| envelope.digest);
+    sorted.dedup_by_key(|envelope| envelope.digest);
+    // The same statement signed again is the same envelope, with the same members.
+    let new = insert_envelopes(&mut tx, tenant, &sorted, now).await?;
+    let new: Vec<_> = sorted.iter().copied().filter(|envelope| new.contains(&envelope.digest)).collect();
+    insert_members(&mut tx, tenant, &new).await?;
+    submissions::insert_submit(&mut tx, tenant, &sorted, now).await?;
+    tx.commit(()).await
+}
+
+pub(crate) async fn envelope(
+    database: &Database,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+) -> Result<Option<StoredEnvelope>> {
+    let mut tx = database.snapshot(tenant).await?;
+    let row = select_envelope(&mut tx, tenant, digest).await?;
+    let Some(mut envelope) = tenants::found_or_unknown(&mut tx, tenant, row).await? else {
+        return tx.end(None).await;
+    };
+    let documents = select_members(&mut tx, tenant, digest, kind::DOCUMENT).await?;
+    let observations = select_members(&mut tx, tenant, digest, kind::OBSERVATION).await?;
+    envelope.documents = documents.into_iter().map(DocumentDigest::new).collect();
+    envelope.observations = observations.into_iter().map(ObservationId::new).collect();
+    tx.end(Some(envelope)).await
+}
+
+pub(crate) async fn of_document(
+    database: &Database,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<EnvelopeDigest>> {
+    let mut tx = database.begin(tenant).await?;
+    let envelopes = select_of_document(&mut tx, tenant, digest).await?;
+    if envelopes.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    tx.end(envelopes).await
+}
+
+/// Those that were inserted now.
+async fn insert_envelopes(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    envelopes: &[&NewEnvelope],
+    now: Timestamp,
+) -> Result<BTreeSet<EnvelopeDigest>> {
+    let sizes = envelopes.iter().map(|e| signed(e.set.size)).collect::<Result<Vec<_>>>()?;
+    let rows = sqlx::query(
+        "-- insert_envelopes
+        INSERT INTO attestor.envelopes
+            (tenant_id, dsse_digest, envelope, predicate_type, key_fingerprint, set_root, set_size, created_at)
+        SELECT $1, u.dsse_digest, u.envelope, u.predicate_type, u.key_fingerprint, u.set_root, u.set_size, $2
+        FROM unnest($3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+            AS u (dsse_digest, envelope, predicate_type, key_fingerprint, set_root, set_size)
+        ON CONFLICT (tenant_id, dsse_digest) DO NOTHING RETURNING tenant_id, dsse_digest",
+    )
+    .bind(tenant.as_str())
+    .bind(Time(now))
+    .bind(envelopes.iter().map(|e| e.digest.to_text()).collect::<Vec<_>>())
+    .bind(envelopes.iter().map(|e| e.bytes.as_slice()).collect::<Vec<_>>())
+    .bind(envelopes.iter().map(|e| e.predicate_type.as_str()).collect::<Vec<_>>())
+    .bind(envelopes.iter().map(|e| e.key_fingerprint.to_hex()).collect::<Vec<_>>())
+    .bind(envelopes.iter().map(|e| e.set.root.to_hex()).collect::<Vec<_>>())
+    .bind(sizes)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| stored(row).digest("dsse_digest").map(EnvelopeDigest::new)).collect()
+}
+
+async fn insert_members(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    envelopes: &[&NewEnvelope],
+) -> Result<()> {
+    let mut digests = Vec::new();
+    let (mut kinds, mut positions, mut members) = (Vec::new(), Vec::<i64>::new(), Vec::new());
+    for envelope in envelopes {
+        let documents = envelope.documents.iter().map(|member| (kind::DOCUMENT, member.digest()));
+        let observations = envelope.observations.iter().map(|member| (kind::OBSERVATION, member.digest()));
+        let rows = (0..).zip(documents).chain((0..).zip(observations));
+        for (position, (kind, member)) in rows {
+            digests.push(envelope.digest.to_text());
+            kinds.push(kind);
+            positions.push(position);
+            members.push(member.to_hex());
+        }
+    }
+    sqlx::query(
+        "-- insert_members
+        INSERT INTO attestor.envelope_members (tenant_id, dsse_digest, kind, position, member)
+        SELECT $1, u.dsse_digest, u.kind, u.position, u.member
+        FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) AS u (dsse_digest, kind, position, member)
+        ON CONFLICT (tenant_id, dsse_digest, kind, position) DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(digests)
+    .bind(kinds)
+    .bind(positions)
+    .bind(members)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn select_envelope(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+) -> Result<Option<StoredEnvelope>> {
+    let row = sqlx::query(
+        "-- select_envelope
+        SELECT tenant_id, dsse_digest, envelope, key_fingerprint, created_at
+        FROM attestor.envelopes WHERE tenant_id = $1 AND dsse_digest = $2",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| read_envelope(&row)).transpose()
+}
+
+fn read_envelope(row: &PgRow) -> Result<StoredEnvelope> {
+    let row = stored(row);
+    Ok(StoredEnvelope {
+        bytes: row.get("envelope")?,
+        key_fingerprint: row.digest("key_fingerprint")?,
+        documents: Vec::new(),
+        observations: Vec::new(),
+        created_at: row.time("created_at")?,
+    })
+}
+
+async fn select_members(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+    kind: &'static str,
+) -> Result<Vec<Digest>> {
+    let rows = sqlx::query(
+        "-- select_members
+        SELECT dsse_digest, kind, position, member FROM attestor.envelope_members
+        WHERE tenant_id = $1 AND dsse_digest = $2 AND kind = $3 ORDER BY position",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .bind(kind)
+    .fetch_all(connection)
+    .await?;
+    let stored = |row| Stored::new(row, "attestor.envelope_members", &["dsse_digest", "kind"]);
+    rows.iter().map(|row| stored(row).digest("member")).collect()
+}
+
+async fn select_of_document(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<EnvelopeDigest>> {
+    let rows = sqlx::query(
+        "-- select_of_document
+        SELECT tenant_id, dsse_digest
+        FROM attestor.envelope_members JOIN attestor.envelopes USING (tenant_id, dsse_digest)
+        WHERE tenant_id = $1 AND kind = 'document' AND member = $2
+        ORDER BY created_at, dsse_digest",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| stored(row).digest("dsse_digest").map(EnvelopeDigest::new)).collect()
+}
+
+fn stored(row: &PgRow) -> Stored<'_> {
+    Stored::new(row, "attestor.envelopes", &["tenant_id", "dsse_digest"])
+}

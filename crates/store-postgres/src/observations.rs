@@ -1,0 +1,417 @@
+//! `vex.observations` with its linkage columns, and `vex.observation_keys`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use provex_core::digest::Digest;
+use provex_core::ids::{ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
+use provex_core::jcs::ObjectWriter;
+use provex_core::linkage::{Linkage, LinkageFields, LinkedEntry};
+use provex_core::time::Timestamp;
+use provex_store::{
+    Error, LinkageRow, NewDocument, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
+};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+
+use crate::connection::Database;
+use crate::failure::{Failure, Result};
+use crate::sql::{Stored, Time, limit as sql_limit, signed};
+use crate::tenants;
+
+pub(crate) async fn observation(
+    database: &Database,
+    tenant: &TenantId,
+    id: &ObservationId,
+) -> Result<Option<ObservationRow>> {
+    let mut tx = database.begin(tenant).await?;
+    let row = select_observation(&mut tx, tenant, id).await?;
+    let row = tenants::found_or_unknown(&mut tx, tenant, row).await?;
+    tx.end(row).await
+}
+
+pub(crate) async fn page(
+    database: &Database,
+    tenant: &TenantId,
+    filter: &ObservationFilter,
+    after: Option<ObservationPosition>,
+    limit: usize,
+) -> Result<Vec<ObservationRow>> {
+    let mut tx = database.begin(tenant).await?;
+    let rows = select_page(&mut tx, tenant, filter, after, limit).await?;
+    if rows.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    tx.end(rows).await
+}
+
+/// Inserts the documents' observations and their keys, each sorted by its primary key.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    documents: &[&NewDocument],
+    created_at: Timestamp,
+) -> Result<()> {
+    let of = |document: &'_ NewDocument| document.facts.digest;
+    let mut rows: Vec<_> =
+        documents.iter().flat_map(|d| d.observations.iter().map(move |o| (of(d), o))).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    rows.sort_unstable_by_key(|(_, observation)| observation.id);
+    let ids: Vec<_> = rows.iter().map(|(_, o)| o.id.digest().to_hex()).collect();
+    sqlx::query(
+        "-- insert
+        INSERT INTO vex.observations
+            (tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
+             subcomponent_key, created_at)
+        SELECT $1, u.observation_id, u.document_digest, u.claim_digest, u.body, u.status, u.vulnerability_id,
+            u.product_key, u.subcomponent_key, $2
+        FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[], $9::text[], $10::text[])
+            AS u (observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
+                subcomponent_key)
+        ON CONFLICT (tenant_id, observation_id) DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(Time(created_at))
+    .bind(&ids)
+    .bind(rows.iter().map(|(document, _)| document.to_text()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, o)| o.claim_digest.to_text()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, o)| o.body.as_slice()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, o)| o.status.label()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, o)| o.vulnerability_id.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, o)| o.product_key.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, o)| o.subcomponent_key.as_deref()).collect::<Vec<_>>())
+    .execute(&mut *connection)
+    .await?;
+    let mut keys: Vec<_> = rows
+        .iter()
+        .zip(&ids)
+        .flat_map(|((_, o), id)| o.keys.iter().map(|(kind, key)| (kind.label(), key.as_str(), id.as_str())))
+        .collect();
+    keys.sort_unstable();
+    insert_keys(connection, tenant, &keys).await
+}
+
+async fn insert_keys(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    keys: &[(&'static str, &str, &str)],
+) -> Result<()> {
+    sqlx::query(
+        "-- insert_keys
+        INSERT INTO vex.observation_keys (tenant_id, kind, key, observation_id)
+        SELECT $1, u.kind, u.key, u.observation_id
+        FROM unnest($2::text[], $3::text[], $4::text[]) AS u (kind, key, observation_id)
+        ON CONFLICT (tenant_id, kind, key, observation_id) DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(keys.iter().map(|(kind, _, _)| *kind).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, key, _)| *key).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, _, id)| *id).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The documents' observations, ascending.
+pub(crate) async fn select_ids_of_documents(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digests: &[DocumentDigest],
+) -> Result<Vec<(DocumentDigest, ObservationId)>> {
+    let rows = sqlx::query(
+        "-- select_ids_of_documents
+        SELECT tenant_id, observation_id, document_digest FROM vex.observations
+        WHERE tenant_id = $1 AND document_digest = ANY($2) ORDER BY observation_id",
+    )
+    .bind(tenant.as_str())
+    .bind(digests.iter().map(|digest| digest.to_text()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    let read = |row| {
+        let row = stored(row);
+        let document = DocumentDigest::new(row.digest("document_digest")?);
+        Ok((document, ObservationId::new(row.digest("observation_id")?)))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Sets linkages where there are none: how many were set now. Of two for one observation the first counts.
+///
+/// # Errors
+/// [`Error::UnknownObservation`].
+pub(crate) async fn link(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    links: &[NewLink<'_>],
+    now: Timestamp,
+) -> Result<u64> {
+    let mut first: BTreeMap<ObservationId, (i64, &Linkage)> = BTreeMap::new();
+    for (entry, link) in (1..).zip(links) {
+        for linkage in link.linkages {
+            first.entry(linkage.observation).or_insert((entry, linkage));
+        }
+    }
+    if first.is_empty() {
+        return Ok(0);
+    }
+    let linked = set_linkages(connection, tenant, links, &first, now).await?;
+    if linked < first.len() as u64 {
+        let ids = links.iter().flat_map(|link| link.linkages).map(|linkage| linkage.observation).collect();
+        if let Some(missing) = select_missing(connection, tenant, ids).await? {
+            return Err(Failure::Refused(Error::UnknownObservation(missing)));
+        }
+    }
+    Ok(linked)
+}
+
+async fn set_linkages(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    links: &[NewLink<'_>],
+    first: &BTreeMap<ObservationId, (i64, &Linkage)>,
+    now: Timestamp,
+) -> Result<u64> {
+    let entries = || links.iter().map(|link| &link.entry.linked);
+    let path = |l: &Linkage| l.set_path.iter().flat_map(|hash| *hash.as_bytes()).collect::<Vec<u8>>();
+    let numbers =
+        |number: fn(&LinkedEntry) -> u64| entries().map(|e| signed(number(e))).collect::<Result<Vec<_>>>();
+    let proofs = entries().map(|entry| write_proof(entry)).collect::<Result<Vec<_>>>()?;
+    let indexes = first.values().map(|(_, l)| signed(l.set_index)).collect::<Result<Vec<_>>>()?;
+    let done = sqlx::query(
+        "-- set_linkages
+        UPDATE vex.observations AS o SET
+            rekor_uuid = e.rekor_uuid, rekor_log_id = e.log_id, rekor_log_index = e.log_index,
+            rekor_log_url = e.log_url, rekor_tree_size = e.tree_size, rekor_tree_root = e.tree_root,
+            rekor_integrated_time = e.integrated_time, rekor_timestamp_time = e.timestamp_time,
+            rekor_entry_kind = e.kind, rekor_entry_version = e.version, rekor_entry_body_hash = e.body_hash,
+            rekor_inclusion_proof = e.proof::jsonb, rekor_envelope_digest = e.envelope, rekor_set_index = r.set_index,
+            rekor_set_path = r.set_path, rekor_linked_at = $2
+        FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bytea[])
+                AS r (observation_id, entry, set_index, set_path)
+            JOIN unnest(
+                $7::text[], $8::text[], $9::bigint[], $10::text[], $11::bigint[], $12::text[], $13::timestamptz[],
+                $14::timestamptz[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[])
+                WITH ORDINALITY AS e (rekor_uuid, log_id, log_index, log_url, tree_size, tree_root, integrated_time,
+                    timestamp_time, kind, version, body_hash, proof, envelope, entry) USING (entry)
+        WHERE o.tenant_id = $1 AND o.observation_id = r.observation_id AND o.rekor_uuid IS NULL",
+    )
+    .bind(tenant.as_str())
+    .bind(Time(now))
+    .bind(first.keys().map(|id| id.digest().to_hex()).collect::<Vec<_>>())
+    .bind(first.values().map(|(entry, _)| *entry).collect::<Vec<_>>())
+    .bind(indexes)
+    .bind(first.values().map(|(_, linkage)| path(linkage)).collect::<Vec<_>>())
+    .bind(entries().map(|e| e.rekor_uuid.to_hex()).collect::<Vec<_>>())
+    .bind(entries().map(|e| e.log_id.to_text()).collect::<Vec<_>>())
+    .bind(numbers(|e| e.log_index)?)
+    .bind(entries().map(|e| e.log_url.as_str()).collect::<Vec<_>>())
+    .bind(numbers(|e| e.tree_size)?)
+    .bind(entries().map(|e| e.tree_root.to_hex()).collect::<Vec<_>>())
+    .bind(entries().map(|e| e.integrated_time.map(Time)).collect::<Vec<_>>())
+    .bind(entries().map(|e| e.timestamp_time.map(Time)).collect::<Vec<_>>())
+    .bind(entries().map(|e| e.entry_kind.as_str()).collect::<Vec<_>>())
+    .bind(entries().map(|e| e.entry_version.as_str()).collect::<Vec<_>>())
+    .bind(entries().map(|e| e.entry_body_hash.to_hex()).collect::<Vec<_>>())
+    .bind(proofs)
+    .bind(entries().map(|e| e.envelope_digest.to_text()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// The first of these that does not exist.
+async fn select_missing(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    ids: Vec<ObservationId>,
+) -> Result<Option<ObservationId>> {
+    let row = sqlx::query(
+        "-- select_missing
+        SELECT $1 AS tenant_id, u.observation_id FROM unnest($2::text[]) WITH ORDINALITY AS u (observation_id, place)
+        WHERE NOT EXISTS (
+            SELECT FROM vex.observations AS o WHERE o.tenant_id = $1 AND o.observation_id = u.observation_id)
+        ORDER BY u.place LIMIT 1",
+    )
+    .bind(tenant.as_str())
+    .bind(ids.iter().map(|id| id.digest().to_hex()).collect::<Vec<_>>())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| stored(&row).digest("observation_id").map(ObservationId::new)).transpose()
+}
+
+async fn select_observation(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    id: &ObservationId,
+) -> Result<Option<ObservationRow>> {
+    let row = sqlx::query(
+        "-- select_observation
+        SELECT tenant_id, observation_id, document_digest, claim_digest, body, created_at, rekor_uuid, rekor_log_id,
+            rekor_log_index, rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_integrated_time,
+            rekor_timestamp_time, rekor_entry_kind, rekor_entry_version, rekor_entry_body_hash,
+            rekor_inclusion_proof::text, rekor_envelope_digest, rekor_set_index, rekor_set_path, rekor_linked_at
+        FROM vex.observations WHERE tenant_id = $1 AND observation_id = $2",
+    )
+    .bind(tenant.as_str())
+    .bind(id.digest().to_hex())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| read_observation(&row)).transpose()
+}
+
+async fn select_page(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    filter: &ObservationFilter,
+    after: Option<ObservationPosition>,
+    limit: usize,
+) -> Result<Vec<ObservationRow>> {
+    let rows = page_query(tenant, filter, after, limit)?.build().fetch_all(connection).await?;
+    rows.iter().map(read_observation).collect()
+}
+
+/// The one statement that is put together: a condition for each filter that is set.
+///
+/// Pages come in an order that has an index of its own, and statistics know nothing of how few rows a leaf hash or a key
+/// has; so where a filter finds its rows by itself, the order is written so that no index gives it.
+pub(crate) fn page_query(
+    tenant: &TenantId,
+    filter: &ObservationFilter,
+    after: Option<ObservationPosition>,
+    limit: usize,
+) -> Result<QueryBuilder<Postgres>> {
+    let mut query = QueryBuilder::new(
+        "-- page_query
+        SELECT tenant_id, observation_id, document_digest, claim_digest, body, created_at, rekor_uuid, rekor_log_id,
+            rekor_log_index, rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_integrated_time,
+            rekor_timestamp_time, rekor_entry_kind, rekor_entry_version, rekor_entry_body_hash,
+            rekor_inclusion_proof::text, rekor_envelope_digest, rekor_set_index, rekor_set_path, rekor_linked_at
+        FROM vex.observations WHERE tenant_id = ",
+    );
+    query.push_bind(tenant.as_str().to_owned());
+    if let Some(digest) = &filter.rekor_uuid {
+        query.push(" AND rekor_uuid = ").push_bind(digest.to_hex());
+    }
+    if let Some(index) = filter.log_index {
+        let index = signed(index)?;
+        query.push(" AND rekor_log_index = ").push_bind(index);
+        query.push(" AND rekor_log_id IN (SELECT rekor_log_id FROM attestor.log_entries WHERE tenant_id = ");
+        query.push_bind(tenant.as_str().to_owned());
+        query.push(" AND rekor_log_index = ").push_bind(index).push(")");
+    }
+    let keys = [
+        (&filter.vulnerability, "'alias', 'vulnerability'"),
+        (&filter.product, "'identifier', 'product', 'subcomponent'"),
+    ];
+    for (key, kinds) in keys {
+        if let Some(key) = key {
+            query.push(
+                " AND observation_id IN (SELECT observation_id FROM vex.observation_keys WHERE tenant_id = ",
+            );
+            query.push_bind(tenant.as_str().to_owned());
+            query.push(format_args!(" AND kind IN ({kinds}) AND key = ")).push_bind(key.clone()).push(")");
+        }
+    }
+    let found = filter.rekor_uuid.is_some()
+        || filter.log_index.is_some()
+        || keys.iter().any(|(key, _)| key.is_some());
+    // The indexes of a document and of what is pending are in the pages' order, so they serve that too.
+    if let Some(digest) = &filter.document {
+        query.push(" AND document_digest = ").push_bind(digest.to_text());
+    }
+    if filter.pending {
+        query.push(" AND rekor_uuid IS NULL");
+    }
+    if let Some(status) = filter.status {
+        query.push(" AND status = ").push_bind(status.label());
+    }
+    let created_at = if found { "(created_at + interval '0')" } else { "created_at" };
+    if let Some(after) = after {
+        query.push(format_args!(" AND ({created_at}, observation_id) > ("));
+        query.push_bind(Time(after.created_at)).push(", ");
+        query.push_bind(after.id.digest().to_hex()).push(")");
+    }
+    query.push(format_args!(" ORDER BY {created_at}, observation_id LIMIT "));
+    query.push_bind(sql_limit(limit));
+    Ok(query)
+}
+
+fn read_observation(row: &PgRow) -> Result<ObservationRow> {
+    let row = stored(row);
+    let id = ObservationId::new(row.digest("observation_id")?);
+    Ok(ObservationRow {
+        id,
+        document_digest: DocumentDigest::new(row.digest("document_digest")?),
+        body: row.get("body")?,
+        claim_digest: ClaimDigest::new(row.digest("claim_digest")?),
+        created_at: row.time("created_at")?,
+        linkage: row.opt_digest("rekor_uuid")?.map(|uuid| read_linkage(&row, id, uuid)).transpose()?,
+    })
+}
+
+fn read_linkage(row: &Stored<'_>, observation: ObservationId, rekor_uuid: Digest) -> Result<LinkageRow> {
+    let (tree_index, inclusion_path) = read_proof(row)?;
+    let entry = LinkedEntry {
+        rekor_uuid,
+        log_id: LogId::new(row.digest("rekor_log_id")?),
+        log_index: row.unsigned("rekor_log_index")?,
+        log_url: row.get("rekor_log_url")?,
+        tree_size: row.unsigned("rekor_tree_size")?,
+        tree_root: row.digest("rekor_tree_root")?,
+        integrated_time: row.opt_time("rekor_integrated_time")?,
+        timestamp_time: row.opt_time("rekor_timestamp_time")?,
+        entry_kind: row.get("rekor_entry_kind")?,
+        entry_version: row.get("rekor_entry_version")?,
+        entry_body_hash: row.digest("rekor_entry_body_hash")?,
+        tree_index,
+        inclusion_path,
+        envelope_digest: EnvelopeDigest::new(row.digest("rekor_envelope_digest")?),
+    };
+    Ok(LinkageRow {
+        fields: LinkageFields {
+            observation,
+            entry: Arc::new(entry),
+            set_index: row.unsigned("rekor_set_index")?,
+            set_path: row.digests("rekor_set_path")?,
+        },
+        linked_at: row.time("rekor_linked_at")?,
+    })
+}
+
+/// `rekor_inclusion_proof`.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProofColumn {
+    hashes: Vec<String>,
+    log_index: u64,
+}
+
+/// The text of `rekor_inclusion_proof`.
+fn write_proof(entry: &LinkedEntry) -> Result<String> {
+    let mut text = Vec::with_capacity(entry.inclusion_path.len() * 67 + 32);
+    let mut proof = ObjectWriter::new(&mut text);
+    proof.array("hashes", |array| {
+        for hash in &entry.inclusion_path {
+            array.str(&hash.to_hex());
+        }
+    });
+    proof.u64("logIndex", entry.tree_index);
+    let failed = |source| Error::Database { operation: "writing rekor_inclusion_proof", source };
+    proof.finish().map_err(|error| failed(error.into()))?;
+    Ok(String::from_utf8(text).map_err(|error| failed(error.into()))?)
+}
+
+fn read_proof(row: &Stored<'_>) -> Result<(u64, Vec<Digest>)> {
+    const COLUMN: &str = "rekor_inclusion_proof";
+    let text: &str = row.get(COLUMN)?;
+    let proof: ProofColumn = provex_core::json::from_slice_strict(text.as_bytes())
+        .map_err(|error| row.corrupt(COLUMN, error.to_string()))?;
+    let path = proof.hashes.iter().map(|hash| Digest::from_hex(hash)).collect::<std::result::Result<_, _>>();
+    Ok((proof.log_index, path.map_err(|error| row.corrupt(COLUMN, error.to_string()))?))
+}
+
+fn stored(row: &PgRow) -> Stored<'_> {
+    Stored::new(row, "vex.observations", &["tenant_id", "observation_id"])
+}

@@ -1,0 +1,347 @@
+//! `attestor.submissions`: the leased queue.
+//!
+//! A lease is proven by its token alone: whoever took an expired lease has replaced the token. A claim is of one tenant,
+//! passes over rows that others are taking, and goes on where the last one of this process ended: what is done lies
+//! before that, and while an old snapshot is open its dead rows would have to be walked over each time.
+
+use std::collections::BTreeSet;
+
+use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
+use provex_core::time::Timestamp;
+use provex_store::{
+    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, Release, Stage, Submission, SubmissionSubject,
+};
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+
+use crate::connection::{Attempt, Claimed, Database};
+use crate::failure::{Failure, Result};
+use crate::sql::{Stored, Time, limit as sql_limit};
+use crate::tenants;
+
+/// A claim: `again` takes what the same token holds already, for an attempt whose COMMIT did not answer.
+pub(crate) async fn acquire(
+    database: &Database,
+    tenant: &TenantId,
+    stage: Stage,
+    lease: Lease,
+    limit: usize,
+    again: bool,
+) -> Result<Attempt<Vec<Submission>>> {
+    let mut tx = database.begin(tenant).await?;
+    let after = if again { None } else { database.claimed(tenant, stage) };
+    let mut leased = set_lease(&mut tx, tenant, stage, lease, limit, again, after).await?;
+    let mut claims = after.map_or(0, |after| after.claims + 1);
+    if after.is_some() && leased.len() < limit {
+        let rest = limit - leased.len();
+        leased.extend(set_lease(&mut tx, tenant, stage, lease, rest, again, None).await?);
+        claims = 0;
+    }
+    if leased.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    // RETURNING promises no order.
+    leased.sort_unstable_by_key(|(available_at, submission)| (*available_at, submission.id));
+    let last = leased.last().map(|(at, s)| Claimed { available_at: *at, submission: s.id, claims });
+    database.set_claimed(tenant, stage, last.filter(|_| leased.len() == limit));
+    tx.commit(leased.into_iter().map(|(_, submission)| submission).collect()).await
+}
+
+pub(crate) async fn clear_leases(
+    database: &Database,
+    tenant: &TenantId,
+    now: Timestamp,
+) -> Result<Attempt<u64>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let cleared = unset_leases(&mut tx, tenant, now).await?;
+    for stage in [Stage::Attest, Stage::Submit, Stage::Link] {
+        database.set_claimed(tenant, stage, None);
+    }
+    tx.commit(cleared).await
+}
+
+pub(crate) async fn record_answers(
+    database: &Database,
+    tenant: &TenantId,
+    token: LeaseToken,
+    answers: &[Answer],
+) -> Result<Attempt<()>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    held(set_answers(&mut tx, tenant, token, answers).await?, answers.len())?;
+    tx.commit(()).await
+}
+
+pub(crate) async fn release(
+    database: &Database,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+    release: &Release,
+) -> Result<Attempt<()>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let released = match release {
+        Release::Retry { at, reason } => set_due(&mut tx, tenant, token, submission, *at, reason).await?,
+        Release::Resubmit { at, reason } => {
+            set_unanswered(&mut tx, tenant, token, submission, *at, reason).await?
+        }
+        Release::Dead { reason } => set_dead(&mut tx, tenant, token, submission, reason).await?,
+    };
+    held(released, 1)?;
+    tx.commit(()).await
+}
+
+/// Ends submissions that are leased with `token`.
+///
+/// # Errors
+/// [`Error::LostLease`] if one of them is not.
+pub(crate) async fn finish(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submissions: &[uuid::Uuid],
+) -> Result<()> {
+    if submissions.is_empty() {
+        return Ok(());
+    }
+    let distinct = submissions.iter().collect::<BTreeSet<_>>().len();
+    let ended = delete_leased(connection, tenant, token, submissions).await?;
+    // One that is named twice is ended once, and the second time it is not held.
+    held(ended, distinct).and_then(|()| held(distinct as u64, submissions.len()))
+}
+
+/// As many rows as were asked for say that the leases were held, fewer that they were not.
+fn held(rows: u64, asked: usize) -> Result<()> {
+    if rows == asked as u64 { Ok(()) } else { Err(Failure::Refused(Error::LostLease)) }
+}
+
+/// Queues new documents for attestation.
+pub(crate) async fn insert_attest(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    documents: &[&NewDocument],
+    now: Timestamp,
+) -> Result<()> {
+    let mut rows: Vec<_> = documents.iter().map(|d| (d.submission, d.facts.digest.to_text())).collect();
+    rows.sort_unstable();
+    let (submissions, digests): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    sqlx::query(
+        "-- insert_attest
+        INSERT INTO attestor.submissions
+            (tenant_id, submission_id, stage, document_digest, state, attempts, available_at)
+        SELECT $1, u.submission_id, 'attest', u.document_digest, 'queued', 0, $2
+        FROM unnest($3::uuid[], $4::text[]) AS u (submission_id, document_digest)
+        ON CONFLICT (tenant_id, document_digest) DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(Time(now))
+    .bind(submissions)
+    .bind(digests)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Queues envelopes for submission, unless they are queued already.
+pub(crate) async fn insert_submit(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    envelopes: &[&NewEnvelope],
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query(
+        "-- insert_submit
+        INSERT INTO attestor.submissions
+            (tenant_id, submission_id, stage, dsse_digest, state, attempts, available_at)
+        SELECT $1, u.submission_id, 'submit', u.dsse_digest, 'queued', 0, $2
+        FROM unnest($3::uuid[], $4::text[]) AS u (submission_id, dsse_digest)
+        ON CONFLICT (tenant_id, dsse_digest) DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(Time(now))
+    .bind(envelopes.iter().map(|e| e.submission).collect::<Vec<_>>())
+    .bind(envelopes.iter().map(|e| e.digest.to_text()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn set_lease(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    stage: Stage,
+    lease: Lease,
+    limit: usize,
+    again: bool,
+    after: Option<Claimed>,
+) -> Result<Vec<(Timestamp, Submission)>> {
+    let (available_at, submission) =
+        after.map_or((Timestamp::EPOCH, uuid::Uuid::nil()), |after| (after.available_at, after.submission));
+    let rows = sqlx::query(
+        "-- set_lease
+        WITH claimed AS (
+            SELECT tenant_id, submission_id FROM attestor.submissions
+            WHERE tenant_id = $1 AND stage = $2 AND state = 'queued' AND available_at <= $4
+                AND (lease_until IS NULL OR lease_until <= $4 OR ($6 AND lease_token = $3))
+                AND (available_at, submission_id) > ($7, $8)
+            ORDER BY available_at, submission_id LIMIT $9 FOR UPDATE SKIP LOCKED)
+        UPDATE attestor.submissions AS s SET lease_token = $3, lease_until = $5, attempts = s.attempts + 1
+        FROM claimed
+        WHERE s.tenant_id = $1 AND s.tenant_id = claimed.tenant_id AND s.submission_id = claimed.submission_id
+        RETURNING s.submission_id, s.document_digest, s.dsse_digest, s.log_id, s.entry, s.attempts, s.available_at",
+    )
+    .bind(tenant.as_str())
+    .bind(stage.label())
+    .bind(lease.token.0)
+    .bind(Time(lease.now))
+    .bind(Time(lease.until))
+    .bind(again)
+    .bind(Time(available_at))
+    .bind(submission)
+    .bind(sql_limit(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| read_submission(row, stage)).collect()
+}
+
+async fn unset_leases(connection: &mut PgConnection, tenant: &TenantId, now: Timestamp) -> Result<u64> {
+    let done = sqlx::query(
+        "-- unset_leases
+        UPDATE attestor.submissions
+        SET lease_token = NULL, lease_until = NULL, available_at = least(available_at, $2)
+        WHERE tenant_id = $1 AND state = 'queued' AND (lease_token IS NOT NULL OR available_at > $2)",
+    )
+    .bind(tenant.as_str())
+    .bind(Time(now))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_answers(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    answers: &[Answer],
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_answers
+        UPDATE attestor.submissions AS s
+        SET stage = 'link', log_id = u.log_id, entry = u.entry, lease_token = NULL, lease_until = NULL
+        FROM unnest($3::uuid[], $4::text[], $5::bytea[]) AS u (submission_id, log_id, entry)
+        WHERE s.tenant_id = $1 AND s.submission_id = u.submission_id AND s.lease_token = $2 AND s.stage = 'submit'",
+    )
+    .bind(tenant.as_str())
+    .bind(token.0)
+    .bind(answers.iter().map(|answer| answer.submission).collect::<Vec<_>>())
+    .bind(answers.iter().map(|answer| answer.log.to_text()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|answer| answer.entry.as_slice()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_due(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+    at: Timestamp,
+    reason: &str,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_due
+        UPDATE attestor.submissions SET available_at = $4, reason = $5, lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = $1 AND submission_id = $2 AND lease_token = $3",
+    )
+    .bind(tenant.as_str())
+    .bind(submission)
+    .bind(token.0)
+    .bind(Time(at))
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_unanswered(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+    at: Timestamp,
+    reason: &str,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_unanswered
+        UPDATE attestor.submissions SET stage = 'submit', log_id = NULL, entry = NULL, available_at = $4,
+            reason = $5, lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = $1 AND submission_id = $2 AND lease_token = $3 AND stage IN ('submit', 'link')",
+    )
+    .bind(tenant.as_str())
+    .bind(submission)
+    .bind(token.0)
+    .bind(Time(at))
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_dead(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submission: uuid::Uuid,
+    reason: &str,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_dead
+        UPDATE attestor.submissions SET state = 'dead', reason = $4, lease_token = NULL, lease_until = NULL
+        WHERE tenant_id = $1 AND submission_id = $2 AND lease_token = $3",
+    )
+    .bind(tenant.as_str())
+    .bind(submission)
+    .bind(token.0)
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn delete_leased(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    token: LeaseToken,
+    submissions: &[uuid::Uuid],
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- delete_leased
+        DELETE FROM attestor.submissions
+        WHERE tenant_id = $1 AND submission_id = ANY($2) AND lease_token = $3",
+    )
+    .bind(tenant.as_str())
+    .bind(submissions)
+    .bind(token.0)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+fn read_submission(row: &PgRow, stage: Stage) -> Result<(Timestamp, Submission)> {
+    let row = Stored::new(row, "attestor.submissions", &["submission_id"]);
+    let subject = match stage {
+        Stage::Attest => SubmissionSubject::Document(DocumentDigest::new(row.digest("document_digest")?)),
+        Stage::Submit => SubmissionSubject::Envelope(EnvelopeDigest::new(row.digest("dsse_digest")?)),
+        Stage::Link => SubmissionSubject::Answer {
+            envelope: EnvelopeDigest::new(row.digest("dsse_digest")?),
+            log: LogId::new(row.digest("log_id")?),
+            entry: row.get("entry")?,
+        },
+    };
+    let attempts: i32 = row.get("attempts")?;
+    let attempts = u32::try_from(attempts).map_err(|error| row.corrupt("attempts", error.to_string()))?;
+    Ok((row.time("available_at")?, Submission { id: row.get("submission_id")?, subject, attempts }))
+}

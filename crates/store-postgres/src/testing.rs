@@ -1,0 +1,135 @@
+//! Databases for tests, each test its own, on the server that `PROVEX_TEST_DATABASE_URL` names.
+
+// What does not hold in a test panics, with the place where it did not.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use provex_store::testing::at;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::migrate::{self, Layout};
+use crate::{Options, PostgresStore};
+
+/// A database that is dropped with this value.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    server: String,
+}
+
+impl TestDatabase {
+    /// A database without any tables.
+    pub async fn empty() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("provex_test_{}_{number}", std::process::id());
+        let database = Self { name, server: server() };
+        // What a killed test with the same number left.
+        execute(&database.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)).await;
+        execute(
+            &database.server,
+            &format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", database.name),
+        )
+        .await;
+        database
+    }
+
+    /// A database with the newest schema.
+    pub async fn migrated(layout: Layout) -> Self {
+        let database = Self::empty().await;
+        migrate::migrate(&database.url(), Some(layout), at(0)).await.unwrap();
+        database
+    }
+
+    /// As the owner of the database logs in.
+    pub fn url(&self) -> String {
+        with_database(&self.server, &self.name)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub async fn store(&self) -> PostgresStore {
+        PostgresStore::connect(&self.url(), Options::default()).await.unwrap()
+    }
+
+    /// A connection as the owner.
+    pub async fn connect(&self) -> PgConnection {
+        connect(&self.url()).await
+    }
+
+    /// Runs statements as the owner.
+    pub async fn execute(&self, sql: &str) {
+        execute(&self.url(), sql).await;
+    }
+
+    /// Runs statements as the owner that may fail, with what the server says.
+    pub async fn try_execute(&self, sql: &str) -> Result<(), String> {
+        try_execute(&self.url(), sql).await
+    }
+
+    /// A number that the owner reads.
+    pub async fn integer(&self, sql: &str) -> i64 {
+        let mut connection = self.connect().await;
+        let number =
+            sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        number
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(try_execute(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+        });
+        // A server that is gone has nothing to drop.
+        let _ = dropping.join();
+    }
+}
+
+/// The server for tests.
+///
+/// # Panics
+/// Where none is named: a test that needs one never passes unseen.
+pub fn server() -> String {
+    std::env::var("PROVEX_TEST_DATABASE_URL").unwrap_or_else(|_| {
+        panic!(
+            "this test needs PostgreSQL, and PROVEX_TEST_DATABASE_URL names no server: run `scripts/test`, or \
+             `scripts/with-postgres cargo test -p {}`",
+            std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "provex-store-postgres".to_owned())
+        )
+    })
+}
+
+/// The URL of another database on the same server.
+pub fn with_database(url: &str, name: &str) -> String {
+    let (address, query) = url.split_once('?').map_or((url, String::new()), |(a, q)| (a, format!("?{q}")));
+    let (address, _) = address.rsplit_once('/').unwrap();
+    format!("{address}/{name}{query}")
+}
+
+/// The URL for another user.
+pub fn with_user(url: &str, user: &str, password: &str) -> String {
+    let (_, rest) = url.split_once('@').unwrap();
+    format!("postgres://{user}:{password}@{rest}")
+}
+
+pub async fn connect(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.unwrap()
+}
+
+async fn execute(url: &str, sql: &str) {
+    try_execute(url, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+async fn try_execute(url: &str, sql: &str) -> Result<(), String> {
+    let mut connection = PgConnection::connect(url).await.map_err(|error| error.to_string())?;
+    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await;
+    connection.close().await.map_err(|error| error.to_string())?;
+    done.map(|_| ()).map_err(|error| error.to_string())
+}
