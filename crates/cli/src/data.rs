@@ -323,8 +323,10 @@ fn alone(path: &Path) -> Result<File, Failure> {
 }
 
 /// Signs with another key from now on. The old public key is kept first, so that a kill in between loses none.
-pub(crate) fn rotate_attest(path: &Path, given: Option<LocalSigner>) -> Result<Rotated, Failure> {
+pub(crate) async fn rotate_attest(path: &Path, given: Option<LocalSigner>) -> Result<Rotated, Failure> {
     let folder = DataFolder::open(path)?;
+    // A folder that this release does not understand stays as it is.
+    folder.store().await?;
     let keys = path.join("keys");
     // One that is lost can be replaced too.
     if keys.join("attest.pem").exists() {
@@ -339,6 +341,13 @@ pub(crate) fn rotate_attest(path: &Path, given: Option<LocalSigner>) -> Result<R
     Ok(Rotated { new: signer.public_key().fingerprint().to_hex(), retired })
 }
 
+fn refuse_known_origin(root: &TrustedRoot, origin: &str) -> Result<(), Failure> {
+    if root.logs.iter().any(|known| known.origin() == origin) {
+        return Err(Failure::call(format!("`{origin}` is the name of a log that was here before")));
+    }
+    Ok(())
+}
+
 /// Begins a new embedded log: a new key, a new origin, a new folder. The old log stays trusted, its window ends now,
 /// and its folder moves to `ended-logs/<origin>`. `keys/log.next.pem` stands while this goes on: killed, it is run again.
 pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<String, Failure> {
@@ -347,6 +356,13 @@ pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<Stri
     }
     let folder = DataFolder::open(path)?;
     let _alone = alone(path)?;
+    // Whatever is wrong with the database or the call is found before anything changes.
+    let store = folder.store().await?;
+    if let Some(origin) = origin
+        && !path.join("keys/log.next.pem").exists()
+    {
+        refuse_known_origin(&folder.trusted_root, origin)?;
+    }
     let keys = path.join("keys");
     let next = ensure_key(&keys, "log.next", || LocalSigner::ed25519_from_random(&random_bytes()))?;
     let old_key = match keys.join("log.pem") {
@@ -358,12 +374,7 @@ pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<Stri
     if !root.logs.iter().any(|log| log.key.key == *next.public_key()) {
         let now = Timestamp::from_unix_seconds(System.now().as_unix_seconds()).context("the clock is off")?;
         let log = new_log(origin, next.public_key())?;
-        if root.logs.iter().any(|known| known.origin() == log.origin()) {
-            return Err(Failure::call(format!(
-                "`{}` is the name of a log that was here before",
-                log.origin()
-            )));
-        }
+        refuse_known_origin(&root, log.origin())?;
         let old = root.logs.iter_mut().filter(|log| log.key.key == old_key);
         old.for_each(|log| log.valid_until = Some(now));
         root.logs.push(log);
@@ -384,7 +395,6 @@ pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<Stri
         }
         retire(&keys, "log")?;
     }
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path.join("provex.db")).await?);
     let pem = next.to_pkcs8_pem().context("encoding the key")?;
     let public = next.public_key().to_pem();
     let config = log_config(path, log.clone(), next, store);

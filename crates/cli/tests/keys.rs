@@ -207,3 +207,13 @@ fn a_kept_checkpoint_shows_that_the_log_only_grew() {
     let foreign = other.path("data/log/checkpoint").display().to_string();
     folder.text(1, &["verify", &proof, "--checkpoint", &foreign]);
 }
+
+#[test]
+fn a_log_that_cannot_have_a_name_leaves_the_old_one_as_it_is() {
+    let folder = Folder::new();
+    folder.text(0, &["init", "--origin", "log.example.com"]);
+    folder.text(2, &["key", "rotate", "--log", "--origin", "log.example.com"]);
+    assert!(!folder.data().join("keys/log.next.pem").exists());
+    folder.text(0, &["prove", &examples()]);
+    assert!(folder.text(0, &["log", "checkpoint"]).starts_with("log.example.com\n"));
+}

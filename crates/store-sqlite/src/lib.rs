@@ -439,6 +439,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_look_up_walks_all_of_a_tenants_observations() {
+        let (_folder, store) = store().await;
+        let mut connection = store.connections.connect().await.unwrap();
+        for (file, name, sql) in statements() {
+            // Counts are of all; the page's plans are tested above.
+            let of_all = name.starts_with("count_") || name == "page_query";
+            if of_all || !sql.contains("FROM vex_observations") && !sql.contains("UPDATE vex_observations") {
+                continue;
+            }
+            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap();
+            for row in rows {
+                let step: String = row.get("detail");
+                assert!(!step.ends_with("(tenant_id=?)"), "{file}: {name}: {step}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_row_that_cannot_be_read_is_named() {
         let (_folder, store) = store().await;
         let tenant = TenantId::default_tenant();

@@ -102,7 +102,8 @@ async fn insert_keys(
     .await
 }
 
-/// The document's observations, ascending.
+/// The document's observations, ascending. The `+` keeps SQLite from walking all of the tenant's by the primary key to
+/// be spared the sorting of a few.
 pub(crate) async fn select_ids_of_document(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -111,7 +112,7 @@ pub(crate) async fn select_ids_of_document(
     let rows = sqlx::query(
         "-- select_ids_of_document
         SELECT tenant_id, observation_id FROM vex_observations WHERE tenant_id = ? AND document_digest = ?
-        ORDER BY observation_id",
+        ORDER BY +observation_id",
     )
     .bind(tenant.as_str())
     .bind(digest.to_text())

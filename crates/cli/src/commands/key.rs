@@ -20,7 +20,7 @@ pub(super) async fn run(global: &Global, command: &KeyCommand) -> Result<Done, F
         KeyCommand::Rotate { signing_key, password_file, .. } => {
             let given =
                 signing_key.as_deref().map(|path| crate::keyfile::read(path, password_file.as_deref()));
-            rotated(&data::rotate_attest(&global.data, given.transpose()?)?)
+            rotated(&data::rotate_attest(&global.data, given.transpose()?).await?)
         }
     }
 }
