@@ -118,6 +118,7 @@ pub(crate) async fn select_objects(connection: &mut PgConnection) -> Result<Vec<
             SELECT 'grant', class.name || '.' || c.attname, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
             FROM class JOIN pg_catalog.pg_attribute AS c ON c.attrelid = class.oid CROSS JOIN aclexplode(c.attacl) AS a
             WHERE a.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'provex_app')
+                AND NOT c.attisdropped
             GROUP BY class.name, c.attname
             UNION ALL
             SELECT 'function', p.oid::regprocedure::text, regexp_replace(

@@ -289,3 +289,180 @@ impl Store for PostgresStore {
         self.explain("counting the queue", backlog)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use provex_store::testing::{at, document, id};
+    use sqlx::{Executor as _, PgConnection, Row as _, SqlSafeStr as _};
+
+    use super::*;
+    use crate::migrate::Layout;
+    use crate::testing::TestDatabase;
+
+    async fn store() -> (TestDatabase, PostgresStore) {
+        let database = TestDatabase::migrated(Layout::Hash16).await;
+        let store = database.store().await;
+        store.add_tenant(&TenantId::default_tenant(), id(1), at(0)).await.unwrap();
+        (database, store)
+    }
+
+    async fn app(database: &TestDatabase) -> PgConnection {
+        let mut connection = database.connect().await;
+        become_app(&mut connection, "", &Options::default()).await.unwrap();
+        connection
+    }
+
+    /// Every literal of this crate that begins as statements do, with the name that it opens with and its file.
+    fn statements() -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+            let path = file.unwrap().path();
+            let source = std::fs::read_to_string(&path).unwrap();
+            let code = source.split("#[cfg(test)]").next().unwrap();
+            let file = path.file_name().unwrap().to_string_lossy().into_owned();
+            if file == "testing.rs" {
+                continue;
+            }
+            for (start, opening) in code.match_indices("\"-- ") {
+                let raw = code[..start].ends_with("r#");
+                let rest = &code[start + opening.len()..];
+                let literal = rest.split(if raw { "\"#" } else { "\"" }).next().unwrap();
+                let (name, sql) = literal.split_once('\n').unwrap();
+                found.push((file.clone(), name.to_owned(), sql.to_owned()));
+            }
+            let queries = code.matches("sqlx::query").count() + code.matches("QueryBuilder::new").count();
+            assert_eq!(queries, code.matches("\"-- ").count(), "{file}: a statement without its name");
+        }
+        found
+    }
+
+    #[tokio::test]
+    async fn every_statement_prepares_as_the_application() {
+        let (database, _store) = store().await;
+        let mut connection = app(&database).await;
+        let statements = statements();
+        assert!(statements.len() > 45, "{}", statements.len());
+        for (file, name, sql) in statements {
+            // The one that is put together is tested where it is; what the migrator writes is not the application's.
+            if name != "page_query" {
+                let sql = sqlx::AssertSqlSafe(sql).into_sql_str();
+                if let Err(error) = connection.prepare(sql).await {
+                    panic!("{file}: {name}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_statement_opens_with_the_name_of_its_function() {
+        for (file, name, _) in statements() {
+            let source =
+                std::fs::read_to_string(format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+            let (before, _) = source.split_once(&format!("\"-- {name}\n")).unwrap();
+            let function = before.rsplit("fn ").next().unwrap();
+            assert!(function.starts_with(&format!("{name}(")), "{file}: {name}");
+        }
+    }
+
+    #[test]
+    fn every_statement_binds_the_tenant_of_every_tenant_table() {
+        for (file, name, sql) in statements() {
+            let tables = ["vex.", "vexhub.", "attestor.", "findings."];
+            let touched = tables.iter().any(|table| sql.contains(&format!(" {table}")));
+            let bound = sql.contains("tenant_id = $1")
+                || sql.contains("SELECT $1,")
+                || sql.contains("VALUES ($1,")
+                || name == "page_query" && sql.trim_end().ends_with("tenant_id =");
+            let exempt = ["migrate.rs", "catalog.rs"].contains(&file.as_str()) || name == "enter_tenant";
+            assert!(!touched || bound || exempt, "{file}: {name}");
+        }
+    }
+
+    /// How PostgreSQL runs a page, as the application, with an index wherever one would do.
+    async fn plan(connection: &mut PgConnection, filter: &ObservationFilter, after: bool) -> String {
+        let after = after.then(|| ObservationPosition {
+            created_at: at(0),
+            id: ObservationId::new(provex_core::digest::Digest::of(b"x")),
+        });
+        let tenant = TenantId::default_tenant();
+        let mut query = observations::page_query(&tenant, filter, after, 100).unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN {}", query.sql().as_str()));
+        sqlx::raw_sql("BEGIN; SELECT vex.enter_tenant('default'); SET LOCAL enable_seqscan = off")
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        let arguments = sqlx::Execute::take_arguments(&mut query.build()).unwrap().unwrap();
+        let rows = sqlx::query_with(sql, arguments).fetch_all(&mut *connection).await.unwrap();
+        sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.unwrap();
+        rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+    }
+
+    #[tokio::test]
+    async fn pages_use_the_index_of_their_filter() {
+        let (database, store) = store().await;
+        let documents: Vec<_> = (1..=40).map(|number| document(number, 25)).collect();
+        store.record_documents(&TenantId::default_tenant(), at(0), &documents).await.unwrap();
+        database.execute("ANALYZE").await;
+        let mut connection = app(&database).await;
+        let digest = provex_core::digest::Digest::of(b"x");
+        let text = || Some("x".to_owned());
+        let none = ObservationFilter::default;
+        for (filter, expected, sorted) in [
+            (none(), vec!["_tenant_id_created_at_observation_id_idx"], false),
+            (ObservationFilter { pending: true, ..none() }, vec!["_created_at_observation_id_idx"], false),
+            (
+                ObservationFilter { document: Some(DocumentDigest::new(digest)), ..none() },
+                vec!["document_digest"],
+                false,
+            ),
+            (ObservationFilter { vulnerability: text(), ..none() }, vec!["observation_keys_pkey"], true),
+            (
+                ObservationFilter { product: text(), pending: true, ..none() },
+                vec!["observation_keys_pkey"],
+                true,
+            ),
+            (ObservationFilter { rekor_uuid: Some(digest), ..none() }, vec!["rekor_uuid_idx"], true),
+            (
+                ObservationFilter { log_index: Some(1), ..none() },
+                vec!["rekor_log_id_rekor_log_index_idx", "log_entries_index_idx"],
+                true,
+            ),
+        ] {
+            for after in [false, true] {
+                let plan = plan(&mut connection, &filter, after).await;
+                for index in &expected {
+                    assert!(plan.contains(index), "{filter:?}: {plan}");
+                }
+                assert_eq!(plan.contains("Sort"), sorted, "{filter:?}: {plan}");
+                assert!(!plan.contains("Seq Scan"), "{filter:?}: {plan}");
+                // One partition is read, of sixteen.
+                assert!(plan.matches("observations_p").count() <= 4, "{filter:?}: {plan}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_is_named() {
+        let (database, store) = store().await;
+        let tenant = TenantId::default_tenant();
+        let new = document(1, 1);
+        store.record_documents(&tenant, at(0), std::slice::from_ref(&new)).await.unwrap();
+        database
+            .execute(
+                "ALTER TABLE vex.observations DROP CONSTRAINT observations_claim_digest_check;
+                DROP TRIGGER observations_no_update ON vex.observations;
+                UPDATE vex.observations SET claim_digest = 'x';
+                ALTER TABLE vex.documents DROP CONSTRAINT documents_format_check;
+                DROP TRIGGER documents_no_update ON vex.documents;
+                UPDATE vex.documents SET format = 'pdf'",
+            )
+            .await;
+        let id = new.observations[0].id;
+        let found = store.observation(&tenant, &id).await.unwrap_err().to_string();
+        let row = format!("vex.observations.claim_digest of row default/{} cannot", id.digest().to_hex());
+        assert!(found.starts_with(&row), "{found}");
+        let found = store.document(&tenant, &new.facts.digest).await.unwrap_err().to_string();
+        let row = format!("vex.documents.format of row default/{} cannot", new.facts.digest.to_text());
+        assert!(found.starts_with(&row), "{found}");
+    }
+}

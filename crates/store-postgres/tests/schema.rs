@@ -2,17 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod common;
+
+use common::{BASE, LAYOUTS, LINKAGE, fill, observations, of_base_schema, tenant};
+use provex_store::testing::at;
+use provex_store::{Error, Store as _};
 use provex_store_postgres::migrate::{self, Layout};
 use provex_store_postgres::testing::TestDatabase;
-
-const LAYOUTS: [Layout; 2] = [Layout::Hash16, Layout::Flat];
+use provex_store_postgres::{Options, PostgresStore};
 
 #[tokio::test]
 async fn all_migrations_make_the_recorded_schema() {
     for layout in LAYOUTS {
         let database = TestDatabase::empty().await;
-        // A fresh database lacks everything that the recorded schema of a release to be has.
-        let made = migrate::migrate(&database.url(), Some(layout), provex_store::testing::at(0)).await;
+        let made = migrate::migrate(&database.url(), Some(layout), at(0)).await;
         let lines = migrate::describe(&database.url()).await.unwrap();
         let found = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
         let file = format!("{}/schema-{}.txt", env!("CARGO_MANIFEST_DIR"), layout.label());
@@ -27,4 +30,293 @@ async fn all_migrations_make_the_recorded_schema() {
         );
         assert_eq!(made.unwrap().steps, [(1, "base"), (2, "vex_rekor_linkage")]);
     }
+}
+
+#[tokio::test]
+async fn every_key_of_a_tenant_table_begins_with_the_tenant() {
+    for layout in LAYOUTS {
+        let database = TestDatabase::migrated(layout).await;
+        let of_tenants = "n.nspname IN ('vex', 'vexhub', 'attestor', 'findings')";
+        let stray = format!(
+            "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                JOIN pg_index AS i ON i.indrelid = c.oid
+                JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+            WHERE {of_tenants} AND a.attname <> 'tenant_id'"
+        );
+        assert_eq!(database.integer(&stray).await, 0);
+        let stray = format!(
+            "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                JOIN pg_constraint AS k ON k.conrelid = c.oid
+                JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+            WHERE {of_tenants} AND k.contype IN ('p', 'u', 'f') AND a.attname <> 'tenant_id'"
+        );
+        assert_eq!(database.integer(&stray).await, 0);
+        let bare = "SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                LEFT JOIN pg_description AS d ON d.objoid = c.oid AND d.objsubid = 0
+            WHERE n.nspname IN ('vex', 'vexhub', 'attestor', 'findings', 'control') AND c.relkind IN ('r', 'p')
+                AND NOT c.relispartition AND d.description IS NULL";
+        assert_eq!(database.integer(bare).await, 0, "a table without a comment");
+    }
+}
+
+#[tokio::test]
+async fn a_migrated_database_stays_as_it_is_when_migrated_again() {
+    for layout in LAYOUTS {
+        let database = TestDatabase::migrated(layout).await;
+        let store = database.store().await;
+        fill(&store, &tenant()).await;
+        let rows = observations(&store, &tenant()).await;
+        let schema = migrate::describe(&database.url()).await.unwrap();
+        // Each file by hand, as `psql -f` does it, the first one with the other layout chosen.
+        let other = if layout == Layout::Flat { "hash16" } else { "flat" };
+        database.execute(&format!("SET provex.layout = '{other}'; {BASE}")).await;
+        database.execute(LINKAGE).await;
+        assert_eq!(migrate::migrate(&database.url(), Some(layout), at(1)).await.unwrap().steps, []);
+        assert_eq!(migrate::describe(&database.url()).await.unwrap(), schema);
+        assert_eq!(observations(&store, &tenant()).await, rows);
+        assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 2);
+    }
+}
+
+#[tokio::test]
+async fn the_layout_is_chosen_once() {
+    let database = TestDatabase::migrated(Layout::Flat).await;
+    for refused in [
+        migrate::migrate(&database.url(), Some(Layout::Hash16), at(1)).await,
+        migrate::plan(&database.url(), Some(Layout::Hash16)).await,
+    ] {
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("its layout is flat"), "{text}");
+    }
+    assert_eq!(migrate::check(&database.url()).await.unwrap(), Layout::Flat);
+}
+
+#[tokio::test]
+async fn a_partly_linked_database_of_an_older_release_upgrades_without_loss() {
+    for layout in LAYOUTS {
+        let database = of_base_schema(layout).await;
+        // An older release had a part of the columns, a plain collation, and linked a row with them.
+        database
+            .execute(
+                "ALTER TABLE vex.observations ADD COLUMN rekor_uuid text, ADD COLUMN rekor_log_index bigint;
+                CREATE INDEX observations_rekor_uuid_idx ON vex.observations (tenant_id, rekor_uuid);
+                UPDATE vex.observations SET rekor_uuid = repeat('d', 64), rekor_log_index = 5",
+            )
+            .await;
+        migrate::migrate(&database.url(), None, at(5)).await.unwrap();
+        migrate::check(&database.url()).await.unwrap();
+        let kept =
+            "SELECT count(*) FROM vex.observations WHERE rekor_uuid = repeat('d', 64) AND rekor_log_index = 5
+            AND rekor_log_id IS NULL";
+        assert_eq!(database.integer(kept).await, 1);
+        // It is not pending, and a new row has to be linked whole.
+        let store = database.store().await;
+        assert_eq!(store.counts(&tenant()).await.unwrap().linked, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_linkage_migration_stops_at_another_definition_and_changes_nothing() {
+    let differing = [
+        (
+            "ALTER TABLE vex.observations ADD COLUMN rekor_tree_size text",
+            "column `vex.observations.rekor_tree_size`",
+        ),
+        ("ALTER TABLE vex.observations ADD COLUMN rekor_uuid uuid", "column `vex.observations.rekor_uuid`"),
+        (
+            "ALTER TABLE vexhub.statements ADD COLUMN rekor_linked_at timestamptz DEFAULT now()",
+            "column `vexhub.statements.rekor_linked_at`",
+        ),
+        (
+            "ALTER TABLE attestor.log_entries ADD COLUMN verification_status text NOT NULL DEFAULT 'verified'",
+            "column `attestor.log_entries.verification_status`",
+        ),
+        (
+            "CREATE INDEX observations_rekor_uuid_idx ON vex.observations (tenant_id, observation_id)",
+            "index `vex.observations_rekor_uuid_idx`",
+        ),
+        (
+            "CREATE INDEX statements_rekor_pending_idx ON vexhub.statements (tenant_id, created_at, statement_id)",
+            "index `vexhub.statements_rekor_pending_idx`",
+        ),
+    ];
+    for layout in LAYOUTS {
+        let database = of_base_schema(layout).await;
+        for (sql, named) in differing {
+            database.execute(sql).await;
+            let schema = migrate::describe(&database.url()).await.unwrap();
+            let refused = migrate::migrate(&database.url(), None, at(5)).await;
+            assert!(matches!(&refused, Err(Error::Schema(text)) if text.contains(named)), "{refused:?}");
+            let by_hand = database.try_execute(LINKAGE).await.unwrap_err();
+            assert!(by_hand.contains(named), "{by_hand}");
+            assert_eq!(migrate::describe(&database.url()).await.unwrap(), schema);
+        }
+        // All of them are named at once.
+        let refused = migrate::migrate(&database.url(), None, at(5)).await.unwrap_err().to_string();
+        assert!(differing.iter().all(|(_, named)| refused.contains(named)), "{refused}");
+        assert_eq!(database.integer("SELECT max(version) FROM control.migrations").await, 1);
+        let connected = PostgresStore::connect(&database.url(), Options::default()).await;
+        assert!(matches!(connected, Err(Error::NotMigrated { found: 1, needed: 2 })), "{connected:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_migrated_database_lacks_is_named_at_every_start() {
+    let database = TestDatabase::migrated(Layout::Hash16).await;
+    let mut lacking = Vec::new();
+    for (sql, named) in [
+        ("DROP INDEX vex.observations_document_idx", "index vex.observations_document_idx is missing"),
+        (
+            "DROP TRIGGER documents_no_delete ON vex.documents",
+            "trigger vex.documents.documents_no_delete is missing",
+        ),
+        ("ALTER TABLE vex.standings DISABLE ROW LEVEL SECURITY", "security vex.standings"),
+        (
+            "DROP POLICY bundles_tenant_policy ON attestor.bundles",
+            "policy attestor.bundles.bundles_tenant_policy",
+        ),
+        ("GRANT DELETE ON vex.documents TO provex_app", "grant vex.documents"),
+        (
+            "ALTER TABLE vex.documents RENAME COLUMN source TO origin",
+            "column vex.documents.source is missing",
+        ),
+        (
+            "ALTER TABLE attestor.envelopes DROP CONSTRAINT envelopes_set_size_check",
+            "envelopes_set_size_check",
+        ),
+    ] {
+        database.execute(sql).await;
+        lacking.push(named);
+        for refused in [
+            PostgresStore::connect(&database.url(), Options::default()).await.map(|_| ()),
+            migrate::check(&database.url()).await.map(|_| ()),
+            migrate::migrate(&database.url(), None, at(5)).await.map(|_| ()),
+        ] {
+            let Err(Error::Schema(text)) = &refused else { panic!("{refused:?}") };
+            assert!(lacking.iter().all(|named| text.contains(named)), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let database = TestDatabase::migrated(Layout::Flat).await;
+    database.execute("INSERT INTO control.migrations VALUES (3, 'later', repeat('0', 64))").await;
+    for refused in [
+        PostgresStore::connect(&database.url(), Options::default()).await.map(|_| ()),
+        migrate::migrate(&database.url(), None, at(5)).await.map(|_| ()),
+        migrate::plan(&database.url(), None).await.map(|_| ()),
+        migrate::check(&database.url()).await.map(|_| ()),
+    ] {
+        assert!(matches!(refused, Err(Error::NewerSchema { found: 3, known: 2 })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_tool_made_is_refused_and_left_alone() {
+    for (sql, named) in [
+        ("CREATE SCHEMA vex; CREATE TABLE vex.observations (id int)", "`vex.observations`"),
+        (
+            "CREATE SCHEMA control; CREATE TABLE control.migrations (id int, applied bool)",
+            "`control.migrations` is not provex's",
+        ),
+        (
+            "CREATE SCHEMA control; CREATE TABLE control.migrations (version bigint, checksum text);
+            INSERT INTO control.migrations VALUES (1, 'x')",
+            "migration 1 (base) was applied from another text",
+        ),
+        (
+            "CREATE SCHEMA control; CREATE TABLE control.migrations (version bigint, checksum text);
+            INSERT INTO control.migrations VALUES (2, 'x')",
+            "migration 1 (base) is missing between others",
+        ),
+    ] {
+        let database = TestDatabase::empty().await;
+        database.execute(sql).await;
+        let schema = migrate::describe(&database.url()).await.unwrap();
+        for refused in [
+            PostgresStore::connect(&database.url(), Options::default()).await.map(|_| ()),
+            migrate::migrate(&database.url(), None, at(5)).await.map(|_| ()),
+        ] {
+            assert!(matches!(&refused, Err(Error::Schema(text)) if text.contains(named)), "{refused:?}");
+        }
+        assert_eq!(migrate::describe(&database.url()).await.unwrap(), schema);
+    }
+    // Other tables beside ours are nobody's business.
+    let database = TestDatabase::empty().await;
+    database
+        .execute("CREATE TABLE bookmarks (url text); CREATE SCHEMA app; CREATE TABLE app.x (y int)")
+        .await;
+    migrate::migrate(&database.url(), None, at(5)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_was_never_migrated_says_what_to_do() {
+    let database = TestDatabase::empty().await;
+    let refused = PostgresStore::connect(&database.url(), Options::default()).await.unwrap_err();
+    assert!(matches!(refused, Error::NotMigrated { found: 0, needed: 2 }), "{refused:?}");
+    assert!(refused.to_string().contains("provex migrate"), "{refused}");
+    let plan = migrate::plan(&database.url(), None).await.unwrap();
+    assert_eq!((plan.found, plan.layout, plan.steps.len()), (0, Layout::Hash16, 2));
+    assert_eq!(migrate::describe(&database.url()).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn two_migrators_at_once_wait_for_each_other() {
+    for layout in LAYOUTS {
+        let database = TestDatabase::empty().await;
+        let url = database.url();
+        let migrators = (0..4).map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move { migrate::migrate(&url, Some(layout), at(5)).await })
+        });
+        let mut applied = 0;
+        for migrator in migrators.collect::<Vec<_>>() {
+            applied += migrator.await.unwrap().unwrap().steps.len();
+        }
+        assert_eq!(applied, 2);
+        assert_eq!(migrate::check(&url).await.unwrap(), layout);
+        // The server is shared with other tests' databases.
+        let locks = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+            WHERE l.locktype = 'advisory' AND d.datname = current_database()";
+        assert_eq!(database.integer(locks).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn migrators_of_several_databases_make_the_role_together() {
+    let databases = [TestDatabase::empty().await, TestDatabase::empty().await, TestDatabase::empty().await];
+    let migrators = databases.each_ref().map(|database| {
+        let url = database.url();
+        tokio::spawn(async move { migrate::migrate(&url, None, at(5)).await })
+    });
+    for migrator in migrators {
+        migrator.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_migrator_that_is_given_up_anywhere_is_run_again() {
+    let database = of_base_schema(Layout::Hash16).await;
+    // Dropped after a while, again and again, until one comes through: as a killed process leaves it.
+    for millis in [1, 5, 10, 20, 40, 80, 160, 320, 640] {
+        let url = database.url();
+        let migrating = migrate::migrate(&url, None, at(5));
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(millis), migrating).await;
+    }
+    // And one whose server process is killed while it holds the lock.
+    let url = database.url();
+    let migrating = tokio::spawn(async move { migrate::migrate(&url, None, at(5)).await });
+    database
+        .execute(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = '{}' AND application_name = 'provex' AND pid <> pg_backend_pid()",
+            database.name()
+        ))
+        .await;
+    let _ = migrating.await.unwrap();
+    migrate::migrate(&database.url(), None, at(5)).await.unwrap();
+    migrate::check(&database.url()).await.unwrap();
+    assert_eq!(observations(&database.store().await, &tenant()).await.len(), 1);
+    assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 2);
 }
