@@ -267,7 +267,7 @@ pub struct Action {
 #[derive(Debug, Clone)]
 pub struct Canonical<T> {
     value: T,
-    jcs: Box<[u8]>,
+    jcs: Vec<u8>,
 }
 
 /// A part that claims share.
@@ -282,9 +282,10 @@ pub trait Part {
 impl<T: Part> Canonical<T> {
     /// Writes a part down.
     pub fn new(value: T) -> Self {
-        let mut jcs = Vec::with_capacity(256);
+        // Most components take less.
+        let mut jcs = Vec::with_capacity(384);
         value.write(&mut jcs);
-        Self { value, jcs: jcs.into() }
+        Self { value, jcs }
     }
 
     /// Writes down a part that claims share.
@@ -406,21 +407,21 @@ impl Observation {
         self.write_tail(out);
     }
 
-    /// The first members of the body, up to the document.
+    /// The first members of the body, up to the locator.
     fn write_head(&self, out: &mut Vec<u8>) {
         write_part(out, br#"{"action":"#, Some(&self.action));
         write_text(out, br#","assertedAt":"#, self.asserted_at.as_deref());
         write_text(out, br#","assertedAtSource":"#, Some(self.asserted_at_source.label()));
         write_text(out, br#","canon":"#, Some(&self.canon));
         write_part(out, br#","document":"#, Some(&self.document));
-    }
-
-    fn write_tail(&self, out: &mut Vec<u8>) {
         write_text(out, br#","impact":"#, self.impact.as_deref());
         write_part(out, br#","issuer":"#, self.issuer.as_deref());
         write_part(out, br#","justification":"#, self.justification.as_deref());
         write_text(out, br#","lastUpdated":"#, self.last_updated.as_deref());
         out.extend_from_slice(br#","locator":{"index":"#);
+    }
+
+    fn write_tail(&self, out: &mut Vec<u8>) {
         write_u64(out, self.locator.index).expect("a claim's number among others is a small count");
         write_text(out, br#","pointer":"#, Some(&self.locator.pointer));
         write_text(out, br#"},"nativeStatus":"#, Some(&self.native_status));
@@ -507,8 +508,8 @@ pub fn sort_names(names: &mut Vec<String>) {
 
 /// Writes bodies and names them.
 ///
-/// The bodies of a document begin with what many of them share: action, time and document. That is written once
-/// for all of them and hashed once, as far as it fills whole blocks of SHA-256.
+/// The bodies of a document begin with what many of them share: all that sorts before the locator. That is written
+/// once for all of them and hashed once, as far as it fills whole blocks of SHA-256.
 #[derive(Debug, Default)]
 pub struct BodyWriter {
     heads: Vec<Head>,
@@ -522,6 +523,10 @@ struct Head {
     asserted_at_source: AssertedAtSource,
     canon: Cow<'static, str>,
     document: Shared<DocumentRef>,
+    impact: Option<Arc<str>>,
+    issuer: Option<Shared<Issuer>>,
+    justification: Option<Shared<Justification>>,
+    last_updated: Option<Arc<str>>,
     bytes: Vec<u8>,
     /// How many of `bytes` are in `state`.
     hashed: usize,
@@ -571,6 +576,10 @@ impl Head {
             asserted_at_source: observation.asserted_at_source,
             canon: observation.canon.clone(),
             document: Arc::clone(&observation.document),
+            impact: observation.impact.clone(),
+            issuer: observation.issuer.clone(),
+            justification: observation.justification.clone(),
+            last_updated: observation.last_updated.clone(),
             bytes,
             hashed,
             state,
@@ -579,15 +588,22 @@ impl Head {
 
     /// Whether a body begins so. Parts are told apart by where they are in memory, which is enough and cheap.
     fn begins(&self, observation: &Observation) -> bool {
-        let times = match (&self.asserted_at, &observation.asserted_at) {
-            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
-            (ours, theirs) => ours.is_none() && theirs.is_none(),
-        };
-        times
-            && Arc::ptr_eq(&self.action, &observation.action)
-            && Arc::ptr_eq(&self.document, &observation.document)
+        Arc::ptr_eq(&self.action, &observation.action)
+            && is_same(&self.asserted_at, &observation.asserted_at)
             && self.asserted_at_source == observation.asserted_at_source
             && self.canon == observation.canon
+            && Arc::ptr_eq(&self.document, &observation.document)
+            && is_same(&self.impact, &observation.impact)
+            && is_same(&self.issuer, &observation.issuer)
+            && is_same(&self.justification, &observation.justification)
+            && is_same(&self.last_updated, &observation.last_updated)
+    }
+}
+
+fn is_same<T: ?Sized>(one: &Option<Arc<T>>, other: &Option<Arc<T>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -764,6 +780,14 @@ pub(crate) mod tests {
         later.asserted_at = None;
         check(&later);
         later.canon = "purl-canon/2".into();
+        check(&later);
+        (later.impact, later.last_updated) = (Some("none".into()), later.impact);
+        check(&later);
+        (later.impact, later.last_updated) = (later.last_updated, later.impact);
+        check(&later);
+        later.justification = None;
+        check(&later);
+        later.issuer = None;
         check(&later);
         for n in 0..3 * BodyWriter::MAX_HEADS {
             later.action = Canonical::shared(Action { text: Some("x".repeat(n)), ..Action::default() });
