@@ -4,10 +4,12 @@
 //! double can hold, and readers differ: two tools can read opposite statuses from one signed document. So
 //! [`check`] refuses all that RFC 7493 (I-JSON) section 2 calls an error, and what PostgreSQL cannot store,
 //! before any typed read. It builds no tree: besides the bytes it holds a stack of open containers and the keys
-//! of open objects.
+//! of open objects. [`index`] is the same pass, and remembers where the values stand for a reader that comes after.
 //!
 //! [`locate`] and [`raw_at`] find values in text that was checked, by RFC 6901 pointer. What the values mean is
 //! for the typed readers, which keep the last of two equal keys: never use them on unchecked bytes.
+
+mod index;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,13 +17,16 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::index::Mark;
+pub use self::index::{Content, Elements, Indexed, Members, Node};
+
 /// The largest integer that JSON readers agree on: 2^53 - 1 (RFC 7493 section 2.2).
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// What [`check`] lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most bytes of input, a byte order mark included. More than 4 GiB - 1 is never taken.
+    /// Most bytes of input, a byte order mark included. More than 2 GiB - 1 is never taken.
     pub max_bytes: usize,
     /// Most containers inside one another; `[]` has depth 1.
     pub max_depth: usize,
@@ -191,15 +196,26 @@ pub enum ReadError {
 /// [`JsonError`] for the first fault found. A key that repeats in an object of more than 32 keys is found where
 /// the object ends.
 pub fn check<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, JsonError> {
-    check_with_members(bytes, limits).map(|(text, _)| text)
+    scan(bytes, limits, None).map(|(text, _)| text)
 }
 
-/// As [`check`], and the members of the outermost object on the way.
+/// Checks untrusted bytes as [`check`] does, and remembers where the values stand.
 ///
 /// # Errors
 /// As [`check`].
-pub fn check_with_members<'a>(bytes: &'a [u8], limits: &Limits) -> Result<(&'a str, Members<'a>), JsonError> {
-    let limit = limits.max_bytes.min(u32::MAX as usize);
+pub fn index<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Indexed<'a>, JsonError> {
+    // A guess: most values and keys are longer.
+    let marks = Vec::with_capacity(bytes.len().min(limits.max_bytes) / 32);
+    scan(bytes, limits, Some(marks)).map(|(text, marks)| Indexed::new(text, marks.unwrap_or_default()))
+}
+
+/// The strict pass, which adds to `marks` if they are wanted.
+fn scan<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    marks: Option<Vec<Mark>>,
+) -> Result<(&'a str, Option<Vec<Mark>>), JsonError> {
+    let limit = limits.max_bytes.min(Mark::MAX_TEXT);
     if bytes.len() > limit {
         return Err(at_start(JsonErrorKind::TooLarge { limit, found: bytes.len() }));
     }
@@ -209,43 +225,10 @@ pub fn check_with_members<'a>(bytes: &'a [u8], limits: &Limits) -> Result<(&'a s
         return Err(at_start(JsonErrorKind::ByteOrderMark));
     }
     let text = utf8(body, skipped)?;
-    let mut scanner = Scanner::new(text, limits);
+    let mut scanner = Scanner::new(text, limits, marks);
     match scanner.document() {
-        Ok(()) => Ok((text, Members { text, keys: scanner.members })),
+        Ok(()) => Ok((text, scanner.marks)),
         Err(fault) => Err(scanner.error(&fault, skipped)),
-    }
-}
-
-/// The members of the outermost object of a text that was checked; none if it is no object.
-#[derive(Debug)]
-pub struct Members<'a> {
-    text: &'a str,
-    /// Where their keys begin.
-    keys: Vec<u32>,
-}
-
-impl<'a> Members<'a> {
-    /// The members of a text's object, which was checked as a part of another text.
-    pub fn of(text: &'a str) -> Self {
-        let mut keys = Vec::new();
-        let mut children = Children::open(text, skip_white_space(text.as_bytes(), 0)).filter(|c| c.object);
-        while let Some(children) = &mut children {
-            let Some((_, value)) = children.next() else { break };
-            keys.push(children.key as u32);
-            let Some(end) = skip_value(text.as_bytes(), value) else { break };
-            children.at = end;
-        }
-        Self { text, keys }
-    }
-
-    /// Each key, and the text from where its value begins: what comes after the value is there too.
-    pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, &'a str)> {
-        self.keys.iter().filter_map(|key| {
-            let (bytes, key) = (self.text.as_bytes(), *key as usize);
-            let end = skip_string(bytes, key)?;
-            let value = skip_white_space(bytes, skip_white_space(bytes, end) + 1);
-            Some((unescape(self.text.get(key + 1..end - 1)?), self.text.get(value..)?))
-        })
     }
 }
 
@@ -387,6 +370,8 @@ struct Frame {
     keys: u32,
     /// Where its unescaped keys begin in [`Scanner::unescaped`].
     unescaped: u32,
+    /// Its own in [`Scanner::marks`].
+    mark: u32,
 }
 
 /// A key of an open object. Sixteen bytes: an object may have tens of millions.
@@ -429,12 +414,12 @@ struct Scanner<'a> {
     keys: Vec<Key>,
     /// Those of them that have escapes, unescaped once: comparing must not decode a long key again and again.
     unescaped: String,
-    /// Where the keys of the outermost object begin.
-    members: Vec<u32>,
+    /// Where the values and keys stand so far, if that is wanted.
+    marks: Option<Vec<Mark>>,
 }
 
 impl<'a> Scanner<'a> {
-    fn new(text: &'a str, limits: &Limits) -> Self {
+    fn new(text: &'a str, limits: &Limits, marks: Option<Vec<Mark>>) -> Self {
         Self {
             text,
             bytes: text.as_bytes(),
@@ -444,7 +429,7 @@ impl<'a> Scanner<'a> {
             frames: Vec::with_capacity(limits.max_depth.min(128)),
             keys: Vec::with_capacity(64),
             unescaped: String::new(),
-            members: Vec::new(),
+            marks,
         }
     }
 
@@ -482,13 +467,23 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn scalar_or_open(&mut self) -> Step<bool> {
         self.skip_white_space();
+        let start = self.at;
         match self.peek() {
-            Some(b'"') => self.string(Part::Member).map(|_| false),
-            Some(b'{') => self.open(true),
-            Some(b'[') => self.open(false),
-            Some(b'-' | b'0'..=b'9') => self.number().map(|()| false),
-            Some(b'a'..=b'z') => self.literal().map(|()| false),
+            Some(b'"') => self.string(Part::Member).map(|escaped| self.mark(start, escaped)),
+            Some(b'{') => return self.open(true),
+            Some(b'[') => return self.open(false),
+            Some(b'-' | b'0'..=b'9') => self.number().map(|()| self.mark(start, false)),
+            Some(b'a'..=b'z') => self.literal().map(|()| self.mark(start, false)),
             _ => Err(self.unexpected(Part::Member)),
+        }?;
+        Ok(false)
+    }
+
+    /// Marks the key or value that began at `start` and ends here, unless it is a container.
+    #[inline]
+    fn mark(&mut self, start: usize, escaped: bool) {
+        if let Some(marks) = &mut self.marks {
+            marks.push(Mark::new(start, self.at, escaped));
         }
     }
 
@@ -497,7 +492,9 @@ impl<'a> Scanner<'a> {
             return Err(self.fault(JsonErrorKind::TooDeep { limit: self.max_depth }, Part::Member));
         }
         let (keys, unescaped) = (self.keys.len() as u32, self.unescaped.len() as u32);
-        self.frames.push(Frame { object, index: 0, keys, unescaped });
+        let mark = self.marks.as_ref().map_or(0, Vec::len) as u32;
+        self.frames.push(Frame { object, index: 0, keys, unescaped, mark });
+        self.mark(self.at, false);
         self.at += 1;
         self.skip_white_space();
         match self.peek() {
@@ -535,6 +532,10 @@ impl<'a> Scanner<'a> {
         if self.keys.len() - frame.keys as usize > FEW_KEYS {
             self.no_duplicate_among_many(frame.keys as usize)?;
         }
+        if let Some(marks) = &mut self.marks {
+            let next = marks.len();
+            marks[frame.mark as usize].close(next);
+        }
         self.keys.truncate(frame.keys as usize);
         self.unescaped.truncate(frame.unescaped as usize);
         self.frames.pop();
@@ -548,10 +549,8 @@ impl<'a> Scanner<'a> {
             return Err(self.unexpected(Part::Container));
         }
         let start = self.at + 1;
-        if self.frames.len() == 1 {
-            self.members.push(self.at as u32);
-        }
         let escaped = self.string(Part::Container)?;
+        self.mark(start - 1, escaped);
         self.add_key(start, self.at - 1, escaped)?;
         self.skip_white_space();
         if self.peek() != Some(b':') {
@@ -961,8 +960,6 @@ struct Children<'a> {
     text: &'a str,
     object: bool,
     index: usize,
-    /// Where the newest key begins.
-    key: usize,
     at: usize,
 }
 
@@ -989,7 +986,7 @@ impl<'a> Children<'a> {
             b'[' => false,
             _ => return None,
         };
-        Some(Self { text, object, index: 0, key: at, at: at + 1 })
+        Some(Self { text, object, index: 0, at: at + 1 })
     }
 
     /// The next member and where its value begins; after the last, `at` is past the closing bracket.
@@ -1012,7 +1009,6 @@ impl<'a> Children<'a> {
         }
         let end = skip_string(bytes, self.at)?;
         let key = self.text.get(self.at + 1..end - 1)?;
-        self.key = self.at;
         let colon = skip_white_space(bytes, end);
         self.at = skip_white_space(bytes, colon + 1);
         Some((Name::Key(key), self.at))

@@ -27,30 +27,21 @@ mod vulnerabilities;
 
 use std::borrow::Cow;
 use std::iter::Enumerate;
-use std::vec;
 
+use provex_core::json;
 use provex_core::vex::Format;
 
 use crate::Context;
 use crate::document::{Claims, DocumentFacts, Parsed};
 use crate::report::{Code, Findings, Rejection, child, quoted};
-use crate::typed::{Member, object};
+use crate::typed::{List, Member, Shape, object};
 
 type Text<'a> = Cow<'a, str>;
-type List<T> = Vec<Member<T>>;
 
 /// Reads a document that has CSAF's `document`.
-pub(crate) fn read(text: &str, context: &Context) -> Result<Parsed, Rejection> {
-    let document = match serde_json::from_str::<Member<Document<'_>>>(text) {
-        Ok(Member::Value(document)) => document,
-        Ok(_) => {
-            return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
-        }
-        // After the strict pass nothing else can go wrong: serde_json counts the depth of what has types.
-        Err(_) => {
-            let message = "The document nests its branches too deep; CSAF 2.1 has at most 30 levels.";
-            return Err(rejection(Code::TooDeep, "/product_tree", message));
-        }
+pub(crate) fn read(text: &str, root: json::Node<'_>, context: &Context) -> Result<Parsed, Rejection> {
+    let Member::Value(document) = Member::<Document<'_>>::of(root) else {
+        return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
     match read_document(document, context, &mut findings) {
@@ -95,7 +86,7 @@ object! {
     Document<'a> {
         document: Meta<'a> = "document",
         product_tree: Tree<'a> = "product_tree",
-        vulnerabilities: List<Vulnerability<'a>> = "vulnerabilities",
+        vulnerabilities: List<'a, Vulnerability<'a>> = "vulnerabilities",
     }
     unread "$schema", "x_extensions"
 }
@@ -105,9 +96,9 @@ object! {
         category: Text<'a> = "category",
         csaf_version: Text<'a> = "csaf_version",
         lang: Text<'a> = "lang",
-        notes: List<Note<'a>> = "notes",
+        notes: List<'a, Note<'a>> = "notes",
         publisher: Publisher<'a> = "publisher",
-        references: List<Reference<'a>> = "references",
+        references: List<'a, Reference<'a>> = "references",
         source_lang: Text<'a> = "source_lang",
         tracking: Tracking<'a> = "tracking",
     }
@@ -130,7 +121,7 @@ object! {
         generator: Generator<'a> = "generator",
         id: Text<'a> = "id",
         initial_release_date: Text<'a> = "initial_release_date",
-        revision_history: List<Revision<'a>> = "revision_history",
+        revision_history: List<'a, Revision<'a>> = "revision_history",
         status: Text<'a> = "status",
         version: Text<'a> = "version",
     }
@@ -149,17 +140,17 @@ object! {
 
 object! {
     Tree<'a> {
-        branches: List<Branch<'a>> = "branches",
-        full_product_names: List<FullName<'a>> = "full_product_names",
-        product_groups: List<Group<'a>> = "product_groups",
-        product_paths: List<Path<'a>> = "product_paths",
-        relationships: List<Relationship<'a>> = "relationships",
+        branches: List<'a, Branch<'a>> = "branches",
+        full_product_names: List<'a, FullName<'a>> = "full_product_names",
+        product_groups: List<'a, Group<'a>> = "product_groups",
+        product_paths: List<'a, Path<'a>> = "product_paths",
+        relationships: List<'a, Relationship<'a>> = "relationships",
     }
 }
 
 object! {
     Branch<'a> {
-        branches: List<Branch<'a>> = "branches",
+        branches: List<'a, Branch<'a>> = "branches",
         category: Text<'a> = "category",
         name: Text<'a> = "name",
         product: FullName<'a> = "product",
@@ -178,21 +169,21 @@ object! {
 object! {
     Helper<'a> {
         cpe: Text<'a> = "cpe",
-        hashes: List<FileHashes<'a>> = "hashes",
-        model_numbers: List<Text<'a>> = "model_numbers",
+        hashes: List<'a, FileHashes<'a>> = "hashes",
+        model_numbers: List<'a, Text<'a>> = "model_numbers",
         /// 2.0 only.
         purl: Text<'a> = "purl",
         /// 2.1 only.
-        purls: List<Text<'a>> = "purls",
-        sbom_urls: List<Text<'a>> = "sbom_urls",
-        serial_numbers: List<Text<'a>> = "serial_numbers",
-        skus: List<Text<'a>> = "skus",
-        x_generic_uris: List<GenericUri<'a>> = "x_generic_uris",
+        purls: List<'a, Text<'a>> = "purls",
+        sbom_urls: List<'a, Text<'a>> = "sbom_urls",
+        serial_numbers: List<'a, Text<'a>> = "serial_numbers",
+        skus: List<'a, Text<'a>> = "skus",
+        x_generic_uris: List<'a, GenericUri<'a>> = "x_generic_uris",
     }
 }
 
 object! {
-    FileHashes<'a> { file_hashes: List<FileHash<'a>> = "file_hashes", }
+    FileHashes<'a> { file_hashes: List<'a, FileHash<'a>> = "file_hashes", }
     unread "filename"
 }
 
@@ -206,7 +197,7 @@ object! {
 }
 
 object! {
-    Group<'a> { group_id: Text<'a> = "group_id", product_ids: List<Text<'a>> = "product_ids", }
+    Group<'a> { group_id: Text<'a> = "group_id", product_ids: List<'a, Text<'a>> = "product_ids", }
     unread "summary"
 }
 
@@ -225,7 +216,7 @@ object! {
     Path<'a> {
         beginning: Text<'a> = "beginning_product_reference",
         full_product_name: FullName<'a> = "full_product_name",
-        subpaths: List<Subpath<'a>> = "subpaths",
+        subpaths: List<'a, Subpath<'a>> = "subpaths",
     }
 }
 
@@ -239,35 +230,35 @@ object! {
         cve: Text<'a> = "cve",
         disclosure_date: Text<'a> = "disclosure_date",
         discovery_date: Text<'a> = "discovery_date",
-        exploitations: List<Dated<'a>> = "first_known_exploitation_dates",
-        flags: List<Flag<'a>> = "flags",
-        ids: List<Id<'a>> = "ids",
-        involvements: List<Dated<'a>> = "involvements",
-        metrics: List<Scored<'a>> = "metrics",
-        notes: List<Note<'a>> = "notes",
+        exploitations: List<'a, Dated<'a>> = "first_known_exploitation_dates",
+        flags: List<'a, Flag<'a>> = "flags",
+        ids: List<'a, Id<'a>> = "ids",
+        involvements: List<'a, Dated<'a>> = "involvements",
+        metrics: List<'a, Scored<'a>> = "metrics",
+        notes: List<'a, Note<'a>> = "notes",
         product_status: Statuses<'a> = "product_status",
         /// 2.0 only.
         release_date: Text<'a> = "release_date",
-        remediations: List<Remediation<'a>> = "remediations",
+        remediations: List<'a, Remediation<'a>> = "remediations",
         /// 2.0 only.
-        scores: List<Scored<'a>> = "scores",
-        threats: List<Threat<'a>> = "threats",
+        scores: List<'a, Scored<'a>> = "scores",
+        threats: List<'a, Threat<'a>> = "threats",
     }
     unread "acknowledgments", "cwe", "cwes", "references", "title", "x_extensions"
 }
 
 object! {
     Statuses<'a> {
-        first_affected: List<Text<'a>> = "first_affected",
-        first_fixed: List<Text<'a>> = "first_fixed",
-        fixed: List<Text<'a>> = "fixed",
-        known_affected: List<Text<'a>> = "known_affected",
-        known_not_affected: List<Text<'a>> = "known_not_affected",
-        last_affected: List<Text<'a>> = "last_affected",
-        recommended: List<Text<'a>> = "recommended",
-        under_investigation: List<Text<'a>> = "under_investigation",
+        first_affected: List<'a, Text<'a>> = "first_affected",
+        first_fixed: List<'a, Text<'a>> = "first_fixed",
+        fixed: List<'a, Text<'a>> = "fixed",
+        known_affected: List<'a, Text<'a>> = "known_affected",
+        known_not_affected: List<'a, Text<'a>> = "known_not_affected",
+        last_affected: List<'a, Text<'a>> = "last_affected",
+        recommended: List<'a, Text<'a>> = "recommended",
+        under_investigation: List<'a, Text<'a>> = "under_investigation",
         /// 2.1 only.
-        unknown_list: List<Text<'a>> = "unknown",
+        unknown_list: List<'a, Text<'a>> = "unknown",
     }
 }
 
@@ -275,8 +266,8 @@ object! {
     Id<'a> {
         system_name: Text<'a> = "system_name",
         text: Text<'a> = "text",
-        product_ids: List<Text<'a>> = "product_ids",
-        group_ids: List<Text<'a>> = "group_ids",
+        product_ids: List<'a, Text<'a>> = "product_ids",
+        group_ids: List<'a, Text<'a>> = "group_ids",
     }
 }
 
@@ -284,8 +275,8 @@ object! {
     Flag<'a> {
         date: Text<'a> = "date",
         label: Text<'a> = "label",
-        product_ids: List<Text<'a>> = "product_ids",
-        group_ids: List<Text<'a>> = "group_ids",
+        product_ids: List<'a, Text<'a>> = "product_ids",
+        group_ids: List<'a, Text<'a>> = "group_ids",
     }
 }
 
@@ -294,8 +285,8 @@ object! {
         category: Text<'a> = "category",
         date: Text<'a> = "date",
         details: Text<'a> = "details",
-        product_ids: List<Text<'a>> = "product_ids",
-        group_ids: List<Text<'a>> = "group_ids",
+        product_ids: List<'a, Text<'a>> = "product_ids",
+        group_ids: List<'a, Text<'a>> = "group_ids",
     }
 }
 
@@ -304,8 +295,8 @@ object! {
         category: Text<'a> = "category",
         date: Text<'a> = "date",
         details: Text<'a> = "details",
-        product_ids: List<Text<'a>> = "product_ids",
-        group_ids: List<Text<'a>> = "group_ids",
+        product_ids: List<'a, Text<'a>> = "product_ids",
+        group_ids: List<'a, Text<'a>> = "group_ids",
         url: Text<'a> = "url",
     }
     unread "entitlements", "restart_required"
@@ -317,8 +308,8 @@ object! {
         category: Text<'a> = "category",
         text: Text<'a> = "text",
         title: Text<'a> = "title",
-        product_ids: List<Text<'a>> = "product_ids",
-        group_ids: List<Text<'a>> = "group_ids",
+        product_ids: List<'a, Text<'a>> = "product_ids",
+        group_ids: List<'a, Text<'a>> = "group_ids",
     }
     unread "audience"
 }
@@ -328,15 +319,15 @@ object! {
     Dated<'a> {
         date: Text<'a> = "date",
         exploitation_date: Text<'a> = "exploitation_date",
-        product_ids: List<Text<'a>> = "product_ids",
-        group_ids: List<Text<'a>> = "group_ids",
+        product_ids: List<'a, Text<'a>> = "product_ids",
+        group_ids: List<'a, Text<'a>> = "group_ids",
     }
     unread "contact", "party", "status", "summary"
 }
 
 object! {
     /// A score or a metric.
-    Scored<'a> { products: List<Text<'a>> = "products", }
+    Scored<'a> { products: List<'a, Text<'a>> = "products", }
     unread "content", "cvss_v2", "cvss_v3", "source"
 }
 
@@ -387,12 +378,12 @@ fn text_at<'a>(
 }
 
 /// The elements of a list that may be left out.
-fn list<T>(
-    member: Member<List<T>>,
+fn list<'a, T: Shape<'a>>(
+    member: Member<List<'a, T>>,
     findings: &mut Findings,
     pointer: impl FnOnce() -> String,
-) -> Enumerate<vec::IntoIter<Member<T>>> {
-    member.take(findings, pointer, "a list").unwrap_or_default().into_iter().enumerate()
+) -> Enumerate<List<'a, T>> {
+    member.take(findings, pointer, "a list").unwrap_or_default().enumerate()
 }
 
 fn tell(findings: &mut Findings, code: Code, pointer: impl FnOnce() -> String, message: &str) {

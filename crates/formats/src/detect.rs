@@ -1,13 +1,12 @@
 //! Which format a document is in, by what stands in it and never by its file name.
 //!
-//! The marks of every carrier are among the top-level members, which the strict pass has found. A document with the
-//! marks of two is refused: which one is read would depend on the reader, and they may say opposite things.
+//! One cheap look at the top-level members finds the marks of every carrier. A document with the marks of two is
+//! refused: which one is read would depend on the reader, and they may say opposite things.
 
 use std::borrow::Cow;
 
-use provex_core::json::Members;
+use provex_core::json::{Elements, Members, Node};
 use provex_core::vex::Format;
-use serde::Deserialize as _;
 
 use crate::report::{Code, Rejection};
 use crate::typed::{Member, Shape, object};
@@ -45,12 +44,11 @@ pub(crate) fn is_below(url: &str, base: &str) -> bool {
 }
 
 /// What the document is.
-pub(crate) fn detect(text: &str, members: &Members<'_>) -> Result<Carrier, Rejection> {
+pub(crate) fn detect(root: Node<'_>) -> Result<Carrier, Rejection> {
     let unknown = |message: &str| Rejection::new(Code::UnknownFormat, None, "", message);
-    if !text.trim_start().starts_with('{') {
+    let Member::Value(top) = Member::<Top<'_>>::of(root) else {
         return Err(unknown("The document is no JSON object; give an OpenVEX document."));
-    }
-    let top = Top::of(members);
+    };
     let mut carriers = top.carriers();
     match (carriers.next(), carriers.next()) {
         (Some(carrier), None) => Ok(carrier),
@@ -100,17 +98,18 @@ impl Carrier {
     }
 }
 
-/// The marks of all carriers.
-#[derive(Debug, Default)]
-struct Top<'a> {
-    context: Member<Contexts<'a>>,
-    bom_format: Member<Cow<'a, str>>,
-    document: Member<CsafDocument<'a>>,
-    spdx_version: Member<Cow<'a, str>>,
-    payload: Member<Cow<'a, str>>,
-    payload_type: Member<Cow<'a, str>>,
-    media_type: Member<Cow<'a, str>>,
-    statement_type: Member<Cow<'a, str>>,
+object! {
+    /// The marks of all carriers.
+    Top<'a> {
+        context: Contexts<'a> = "@context",
+        bom_format: Cow<'a, str> = "bomFormat",
+        document: CsafDocument<'a> = "document",
+        spdx_version: Cow<'a, str> = "spdxVersion",
+        payload: Cow<'a, str> = "payload",
+        payload_type: Cow<'a, str> = "payloadType",
+        media_type: Cow<'a, str> = "mediaType",
+        statement_type: Cow<'a, str> = "_type",
+    }
 }
 
 object! {
@@ -125,10 +124,9 @@ object! {
 #[derive(Debug)]
 struct Present;
 
-impl<'de> Shape<'de> for Present {
-    fn object<A: serde::de::MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
-        while object.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Some(Self))
+impl<'a> Shape<'a> for Present {
+    fn object(_: Members<'a>) -> Option<Self> {
+        Some(Self)
     }
 }
 
@@ -136,35 +134,17 @@ impl<'de> Shape<'de> for Present {
 #[derive(Debug)]
 struct Contexts<'a>(Vec<Member<Cow<'a, str>>>);
 
-impl<'de> Shape<'de> for Contexts<'de> {
-    fn text(text: Cow<'de, str>) -> Option<Self> {
+impl<'a> Shape<'a> for Contexts<'a> {
+    fn text(text: Cow<'a, str>) -> Option<Self> {
         Some(Self(vec![Member::Value(text)]))
     }
 
-    fn array<A: serde::de::SeqAccess<'de>>(array: A) -> Result<Option<Self>, A::Error> {
-        Ok(Vec::array(array)?.map(Self))
+    fn array(elements: Elements<'a>) -> Option<Self> {
+        Vec::array(elements).map(Self)
     }
 }
 
-impl<'a> Top<'a> {
-    fn of(members: &Members<'a>) -> Self {
-        let mut top = Self::default();
-        for (key, value) in members.iter() {
-            match key.as_ref() {
-                "@context" => top.context = read(value),
-                "bomFormat" => top.bom_format = read(value),
-                "document" => top.document = read(value),
-                "spdxVersion" => top.spdx_version = read(value),
-                "payload" => top.payload = read(value),
-                "payloadType" => top.payload_type = read(value),
-                "mediaType" => top.media_type = read(value),
-                "_type" => top.statement_type = read(value),
-                _ => {}
-            }
-        }
-        top
-    }
-
+impl Top<'_> {
     fn carriers(&self) -> impl Iterator<Item = Carrier> {
         let context = |test: fn(&str) -> bool| {
             let contexts = self.context.value().into_iter().flat_map(|contexts| &contexts.0);
@@ -188,9 +168,4 @@ impl<'a> Top<'a> {
         .into_iter()
         .filter_map(|(marked, carrier)| marked.then_some(carrier))
     }
-}
-
-/// The value that a text begins with.
-fn read<'a, T: Shape<'a>>(text: &'a str) -> Member<T> {
-    Member::deserialize(&mut serde_json::Deserializer::from_str(text)).unwrap_or_default()
 }

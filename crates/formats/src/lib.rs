@@ -30,7 +30,7 @@ mod wrapper;
 
 use provex_core::digest::Digest;
 use provex_core::ids::DocumentDigest;
-use provex_core::json::{self, Limits};
+use provex_core::json::{self, Limits, Node};
 
 use crate::detect::Carrier;
 pub use crate::document::{
@@ -78,24 +78,29 @@ pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
     if cyclonedx::is_xml(bytes) {
         return cyclonedx::read_xml(bytes, limits);
     }
-    let (text, members) =
-        json::check_with_members(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
-    let carrier = detect::detect(text, &members).map_err(|rejection| rejection.located(text))?;
+    let indexed = json::index(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
+    let (text, root) = (indexed.text(), indexed.root());
+    let carrier = detect::detect(root).map_err(|rejection| rejection.located(text))?;
     let digest = DocumentDigest::new(Digest::of(bytes));
     let context = Context { digest, max_body_bytes: limits.max_body_bytes, subjects: None };
     match Wrapper::of(carrier) {
-        Some(wrapper) => wrapper.read(text, &context),
-        None => read(carrier, text, &context).map_err(|rejection| rejection.located(text)),
+        Some(wrapper) => wrapper.read(text, root, &context),
+        None => read(carrier, text, root, &context).map_err(|rejection| rejection.located(text)),
     }
 }
 
 /// Reads a VEX document, as received or as a wrapper held it.
-pub(crate) fn read(carrier: Carrier, text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
+pub(crate) fn read(
+    carrier: Carrier,
+    text: &str,
+    root: Node<'_>,
+    context: &Context<'_>,
+) -> Result<Parsed, Rejection> {
     match carrier {
-        Carrier::OpenVex => openvex::read(text, context),
-        Carrier::Csaf => csaf::read(text, context),
-        Carrier::CycloneDx => cyclonedx::read(text, context),
-        Carrier::Spdx3 => spdx3::read(text, context),
+        Carrier::OpenVex => openvex::read(text, root, context),
+        Carrier::Csaf => csaf::read(text, root, context),
+        Carrier::CycloneDx => cyclonedx::read(text, root, context),
+        Carrier::Spdx3 => spdx3::read(text, root, context),
         other => Err(detect::unsupported(other)),
     }
 }

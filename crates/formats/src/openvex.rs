@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use provex_core::json::{Members, Node};
 use provex_core::vex::{
     Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
     Schema, Shared, Status, Vulnerability,
@@ -26,7 +27,7 @@ use crate::purl;
 use crate::report::{Code, Findings, Rejection, child, element, quoted};
 use crate::stated::{Parts, Texts, Time, Times, integer, is_blank};
 use crate::terms;
-use crate::typed::{Entries, Member, Number, Shape, object};
+use crate::typed::{Entries, List, Member, Number, Shape, object};
 use crate::vulnerability::vulnerability;
 use crate::wrapper::Subjects;
 
@@ -34,23 +35,14 @@ use crate::wrapper::Subjects;
 const ISSUER_SCHEME: &str = "openvex";
 
 /// Reads a document whose `@context` is OpenVEX's.
-pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
-    let document = match serde_json::from_str::<Member<Document<'_>>>(text) {
-        Ok(Member::Value(document)) => document,
-        Ok(_) => {
-            return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
-        }
-        // After the strict pass nothing else can go wrong: serde_json counts the depth of what has types.
-        Err(_) => {
-            let message =
-                "The document nests its products too deep; OpenVEX subcomponents have none of their own.";
-            return Err(rejection(Code::TooDeep, "/statements", message));
-        }
+pub(crate) fn read(text: &str, root: Node<'_>, context: &Context<'_>) -> Result<Parsed, Rejection> {
+    let Member::Value(document) = Member::<Document<'_>>::of(root) else {
+        return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
     let (facts, form, statements) = facts(document, context, &mut findings)?;
     let mut reader = Reader::new(&facts, form, context, findings);
-    for (n, statement) in statements.into_iter().enumerate() {
+    for (n, statement) in statements.enumerate() {
         reader.statement(&element("", "statements", n), statement)?;
     }
     let Reader { claims, mut findings, .. } = reader;
@@ -68,7 +60,7 @@ object! {
         author: Cow<'a, str> = "author",
         timestamp: Cow<'a, str> = "timestamp",
         version: Revision<'a> = "version",
-        statements: Vec<Member<Statement<'a>>> = "statements",
+        statements: List<'a, Statement<'a>> = "statements",
     }
     unread "role", "last_updated", "tooling"
 }
@@ -76,9 +68,9 @@ object! {
 object! {
     Statement<'a> {
         vulnerability: Named<'a> = "vulnerability",
-        products: Vec<Member<Product<'a>>> = "products",
+        products: List<'a, Product<'a>> = "products",
         /// Only in 0.0.1: the subcomponents of every product.
-        subcomponents: Vec<Member<Product<'a>>> = "subcomponents",
+        subcomponents: List<'a, Product<'a>> = "subcomponents",
         status: Cow<'a, str> = "status",
         justification: Cow<'a, str> = "justification",
         impact_statement: Cow<'a, str> = "impact_statement",
@@ -94,7 +86,7 @@ object! {
     NamedObject<'a> {
         id: Cow<'a, str> = "@id",
         name: Cow<'a, str> = "name",
-        aliases: Vec<Member<Cow<'a, str>>> = "aliases",
+        aliases: List<'a, Cow<'a, str>> = "aliases",
     }
     unread "description"
 }
@@ -105,7 +97,7 @@ object! {
         id: Cow<'a, str> = "@id",
         identifiers: Identifiers<'a> = "identifiers",
         hashes: Entries<'a> = "hashes",
-        subcomponents: Vec<Member<Product<'a>>> = "subcomponents",
+        subcomponents: List<'a, Product<'a>> = "subcomponents",
     }
 }
 
@@ -143,30 +135,31 @@ enum Named<'a> {
     Object(NamedObject<'a>),
 }
 
-impl<'de> Shape<'de> for Named<'de> {
-    fn text(text: Cow<'de, str>) -> Option<Self> {
+impl<'a> Shape<'a> for Named<'a> {
+    fn text(text: Cow<'a, str>) -> Option<Self> {
         Some(Self::Name(text))
     }
 
-    fn object<A: serde::de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Ok(NamedObject::object(object)?.map(Self::Object))
+    fn object(members: Members<'a>) -> Option<Self> {
+        NamedObject::object(members).map(Self::Object)
     }
 }
 
 /// A product or subcomponent: its id in 0.0.1, an object in 0.2.0.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is read at a time")]
 enum Product<'a> {
     Id(Cow<'a, str>),
-    Object(Box<ProductObject<'a>>),
+    Object(ProductObject<'a>),
 }
 
-impl<'de> Shape<'de> for Product<'de> {
-    fn text(text: Cow<'de, str>) -> Option<Self> {
+impl<'a> Shape<'a> for Product<'a> {
+    fn text(text: Cow<'a, str>) -> Option<Self> {
         Some(Self::Id(text))
     }
 
-    fn object<A: serde::de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Ok(ProductObject::object(object)?.map(Box::new).map(Self::Object))
+    fn object(members: Members<'a>) -> Option<Self> {
+        ProductObject::object(members).map(Self::Object)
     }
 }
 
@@ -177,8 +170,8 @@ enum Revision<'a> {
     Number(Number),
 }
 
-impl<'de> Shape<'de> for Revision<'de> {
-    fn text(text: Cow<'de, str>) -> Option<Self> {
+impl<'a> Shape<'a> for Revision<'a> {
+    fn text(text: Cow<'a, str>) -> Option<Self> {
         Some(Self::Text(text))
     }
 
@@ -217,13 +210,13 @@ fn facts<'a>(
     document: Document<'a>,
     context: &Context<'_>,
     findings: &mut Findings,
-) -> Result<(DocumentFacts, Form, Vec<Member<Statement<'a>>>), Rejection> {
+) -> Result<(DocumentFacts, Form, List<'a, Statement<'a>>), Rejection> {
     let Member::Value(statements) = document.statements else {
         let message = "The document has no list of statements; add at least one statement.";
         return Err(rejection(Code::NoUsableStatement, "/statements", message));
     };
     let declared = document.context.take(findings, || "/@context".to_owned(), "a string");
-    let form = statements.iter().find_map(|statement| statement.value()?.form());
+    let form = statements.clone().find_map(|statement| statement.value()?.form());
     let (form, spec_version) = spec_version(declared.as_deref(), form, findings);
     if form == Form::V020 {
         report_unknown(&document.unknown, "", findings);
@@ -520,26 +513,26 @@ impl<'a> Reader<'a> {
         &mut self,
         at: &str,
         form: Form,
-        products: Member<Vec<Member<Product<'a>>>>,
-        shared: Member<Vec<Member<Product<'a>>>>,
+        products: Member<List<'a, Product<'a>>>,
+        shared: Member<List<'a, Product<'a>>>,
     ) -> Option<Targets> {
         if shared.is_stated() {
             self.expect_form(form, Form::V001, || format!("{at}/subcomponents"));
         }
         let shared = self.subcomponents(at, Form::V001, shared);
-        let inherits = !products.is_stated() || products.value().is_some_and(Vec::is_empty);
+        let inherits = !products.is_stated() || products.value().is_some_and(List::is_empty);
         let inherits = inherits && self.subjects.is_some_and(|subjects| !subjects.components().is_empty());
         let listed = match products {
             Member::Value(list) => list,
-            Member::Absent | Member::Wrong(_) => Vec::new(),
+            Member::Absent | Member::Wrong(_) => List::default(),
         };
         if listed.is_empty() && !inherits {
             let message = "The statement has no products and was dropped; list at least one product.";
             self.findings.add(Code::MissingProduct, || format!("{at}/products"), || message.to_owned());
             return None;
         }
-        let mut products = Vec::with_capacity(listed.len());
-        for (m, product) in listed.into_iter().enumerate() {
+        let mut products = Vec::new();
+        for (m, product) in listed.enumerate() {
             let pointer = element(at, "products", m);
             let Some((component, own)) = self.component(&pointer, form, product) else { continue };
             if self.subjects.is_some_and(|subjects| !subjects.include(&component)) {
@@ -559,7 +552,7 @@ impl<'a> Reader<'a> {
         &mut self,
         at: &str,
         form: Form,
-        member: Member<Vec<Member<Product<'a>>>>,
+        member: Member<List<'a, Product<'a>>>,
     ) -> Option<Vec<Placed>> {
         let stated = member.is_stated();
         let list = member.take(&mut self.findings, || format!("{at}/subcomponents"), "a list");
@@ -567,8 +560,8 @@ impl<'a> Reader<'a> {
         if list.is_empty() {
             return None;
         }
-        let mut placed = Vec::with_capacity(list.len());
-        for (k, subcomponent) in list.into_iter().enumerate() {
+        let mut placed = Vec::new();
+        for (k, subcomponent) in list.enumerate() {
             let pointer = element(at, "subcomponents", k);
             let Some((component, nested)) = self.component(&pointer, form, subcomponent) else { continue };
             if nested.is_stated() {
@@ -584,13 +577,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A product or subcomponent, and the subcomponents it lists.
-    #[expect(clippy::type_complexity, reason = "a pair that is taken apart at once")]
     fn component(
         &mut self,
         at: &str,
         form: Form,
         member: Member<Product<'a>>,
-    ) -> Option<(Arc<Keyed>, Member<Vec<Member<Product<'a>>>>)> {
+    ) -> Option<(Arc<Keyed>, Member<List<'a, Product<'a>>>)> {
         let mut described = Described::default();
         let mut subcomponents = Member::Absent;
         match member {
@@ -601,7 +593,7 @@ impl<'a> Reader<'a> {
             Member::Value(Product::Object(mut object)) => {
                 self.expect_form(form, Form::V020, || at.to_owned());
                 subcomponents = std::mem::take(&mut object.subcomponents);
-                self.describe(at, *object, &mut described);
+                self.describe(at, object, &mut described);
             }
             Member::Absent | Member::Wrong(_) => {}
         }

@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use provex_core::json;
 use provex_core::vex::{
     Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
     Schema, Shared, Status, Vulnerability,
@@ -64,17 +65,9 @@ object! {
 }
 
 /// Reads a document whose `@context` is SPDX 3's.
-pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
-    let root = match serde_json::from_str::<Member<Node<'_>>>(text) {
-        Ok(Member::Value(root)) => root,
-        Ok(_) => {
-            return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
-        }
-        // After the strict pass nothing else can go wrong: serde_json counts the depth of what has types.
-        Err(_) => {
-            let message = "The document nests its elements too deep; put them side by side in `@graph`.";
-            return Err(rejection(Code::TooDeep, "/@graph", message));
-        }
+pub(crate) fn read(text: &str, root: json::Node<'_>, context: &Context<'_>) -> Result<Parsed, Rejection> {
+    let Member::Value(root) = Member::<Node<'_>>::of(root) else {
+        return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let graph = Graph::of(&root)?;
     let mut reader = Reader::new(&graph, context);

@@ -2,14 +2,13 @@
 //!
 //! A derived serde struct refuses the whole document for one member of another JSON type. Here every member is a
 //! [`Member`]: absent, a value of the wanted shape, or of another type, which the reader turns into a finding.
-//! Text is borrowed from the document where it has no escapes. For text that passed the strict pass only:
-//! of two equal keys the last one counts.
+//! Text is borrowed from the document where it has no escapes, lists are read as they are walked, and what no reader
+//! asks for is stepped over: the strict pass has left the places of all values.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use provex_core::json::{Content, Elements, Members, Node};
 
 use crate::report::{Code, Findings};
 
@@ -62,9 +61,9 @@ impl<T> Member<T> {
 const NULL: &str = "null";
 
 /// What a value can be read from: each method for one JSON type, by default refusing it.
-pub(crate) trait Shape<'de>: Sized {
+pub(crate) trait Shape<'a>: Sized {
     /// From a string.
-    fn text(_: Cow<'de, str>) -> Option<Self> {
+    fn text(_: Cow<'a, str>) -> Option<Self> {
         None
     }
 
@@ -74,15 +73,28 @@ pub(crate) trait Shape<'de>: Sized {
     }
 
     /// From an array.
-    fn array<A: SeqAccess<'de>>(mut array: A) -> Result<Option<Self>, A::Error> {
-        while array.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+    fn array(_: Elements<'a>) -> Option<Self> {
+        None
     }
 
     /// From an object.
-    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+    fn object(_: Members<'a>) -> Option<Self> {
+        None
+    }
+}
+
+impl<'a, T: Shape<'a>> Member<T> {
+    /// Reads a value.
+    pub(crate) fn of(value: Node<'a>) -> Self {
+        let (found, value) = match value.content() {
+            Content::Null => (NULL, None),
+            Content::Bool(_) => ("a boolean", None),
+            Content::Number(text) => ("a number", T::number(Number::of(text))),
+            Content::String(text) => ("a string", T::text(text)),
+            Content::Array(elements) => ("an array", T::array(elements)),
+            Content::Object(members) => ("an object", T::object(members)),
+        };
+        value.map_or(Self::Wrong(found), Self::Value)
     }
 }
 
@@ -97,26 +109,83 @@ pub(crate) enum Number {
     Float(f64),
 }
 
-impl<'de> Shape<'de> for Cow<'de, str> {
-    fn text(text: Cow<'de, str>) -> Option<Self> {
+impl Number {
+    /// Reads a number as the strict pass took it.
+    fn of(text: &str) -> Self {
+        if let Ok(number) = text.parse() {
+            return Self::Unsigned(number);
+        }
+        match text.parse() {
+            Ok(number) if number < 0 => Self::Negative(number),
+            _ => Self::Float(text.parse().unwrap_or_default()),
+        }
+    }
+}
+
+impl<'a> Shape<'a> for Cow<'a, str> {
+    fn text(text: Cow<'a, str>) -> Option<Self> {
         Some(text)
     }
 }
 
-impl<'de, T: Shape<'de>> Shape<'de> for Vec<Member<T>> {
-    fn array<A: SeqAccess<'de>>(mut array: A) -> Result<Option<Self>, A::Error> {
-        let mut elements = Self::new();
-        while let Some(element) = array.next_element()? {
-            elements.push(element);
-        }
-        Ok(Some(elements))
+/// A list that is read as it is walked, again each time.
+#[derive(Debug)]
+pub(crate) struct List<'a, T> {
+    elements: Elements<'a>,
+    shape: PhantomData<T>,
+}
+
+impl<'a, T: Shape<'a>> List<'a, T> {
+    /// Whether there are no elements.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.elements.clone().next().is_none()
+    }
+
+    /// The elements that have the wanted shape.
+    pub(crate) fn values(&self) -> impl Iterator<Item = T> {
+        self.clone().filter_map(|element| match element {
+            Member::Value(value) => Some(value),
+            Member::Absent | Member::Wrong(_) => None,
+        })
+    }
+}
+
+impl<T> Clone for List<'_, T> {
+    fn clone(&self) -> Self {
+        Self { elements: self.elements.clone(), shape: PhantomData }
+    }
+}
+
+impl<T> Default for List<'_, T> {
+    fn default() -> Self {
+        Self { elements: Elements::default(), shape: PhantomData }
+    }
+}
+
+impl<'a, T: Shape<'a>> Iterator for List<'a, T> {
+    type Item = Member<T>;
+
+    fn next(&mut self) -> Option<Member<T>> {
+        self.elements.next().map(Member::of)
+    }
+}
+
+impl<'a, T: Shape<'a>> Shape<'a> for List<'a, T> {
+    fn array(elements: Elements<'a>) -> Option<Self> {
+        Some(Self { elements, shape: PhantomData })
+    }
+}
+
+impl<'a, T: Shape<'a>> Shape<'a> for Vec<Member<T>> {
+    fn array(elements: Elements<'a>) -> Option<Self> {
+        Some(elements.map(Member::of).collect())
     }
 }
 
 /// A large object that is seldom there.
-impl<'de, T: Shape<'de>> Shape<'de> for Box<T> {
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Ok(T::object(object)?.map(Self::new))
+impl<'a, T: Shape<'a>> Shape<'a> for Box<T> {
+    fn object(members: Members<'a>) -> Option<Self> {
+        T::object(members).map(Self::new)
     }
 }
 
@@ -124,100 +193,11 @@ impl<'de, T: Shape<'de>> Shape<'de> for Box<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Entries<'a>(pub(crate) Vec<(Cow<'a, str>, Member<Cow<'a, str>>)>);
 
-impl<'de> Shape<'de> for Entries<'de> {
-    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
-        let mut entries = Vec::new();
-        while let Some((Key(key), value)) = object.next_entry()? {
-            entries.push((key, value));
-        }
+impl<'a> Shape<'a> for Entries<'a> {
+    fn object(members: Members<'a>) -> Option<Self> {
+        let mut entries: Vec<_> = members.map(|(key, value)| (key, Member::of(value))).collect();
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(Some(Self(entries)))
-    }
-}
-
-/// An object's key, borrowed where it has no escapes.
-#[derive(Debug)]
-pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
-impl<'de, T: Shape<'de>> Deserialize<'de> for Member<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(MemberVisitor(PhantomData))
-    }
-}
-
-struct MemberVisitor<T>(PhantomData<T>);
-
-impl<T> MemberVisitor<T> {
-    fn member<E>(value: Option<T>, found: &'static str) -> Result<Member<T>, E> {
-        Ok(value.map_or(Member::Wrong(found), Member::Value))
-    }
-}
-
-impl<'de, T: Shape<'de>> Visitor<'de> for MemberVisitor<T> {
-    type Value = Member<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Self::member(None, NULL)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Self::member(None, "a boolean")
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Self::member(T::number(Number::Unsigned(number)), "a number")
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Self::member(T::number(Number::Negative(number)), "a number")
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Self::member(T::number(Number::Float(number)), "a number")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Self::member(T::text(Cow::Borrowed(text)), "a string")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Self::member(T::text(Cow::Owned(text.to_owned())), "a string")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, array: A) -> Result<Self::Value, A::Error> {
-        Self::member(T::array(array)?, "an array")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-        Self::member(T::object(object)?, "an object")
+        Some(Self(entries))
     }
 }
 
@@ -238,21 +218,20 @@ macro_rules! object {
         }
 
         impl<$a> $crate::typed::Shape<$a> for $name<$a> {
-            fn object<A: ::serde::de::MapAccess<$a>>(mut map: A) -> Result<Option<Self>, A::Error> {
+            fn object(members: ::provex_core::json::Members<$a>) -> Option<Self> {
                 let mut object = Self::default();
-                while let Some($crate::typed::Key(key)) = map.next_key()? {
+                for (key, value) in members {
                     match key.as_ref() {
-                        $($key => object.$field = map.next_value()?,)*
+                        $($key => object.$field = $crate::typed::Member::of(value),)*
                         other => {
                             const UNREAD: &[&str] = &[$($($unread),+)?];
-                            map.next_value::<::serde::de::IgnoredAny>()?;
                             if !UNREAD.contains(&other) {
                                 object.unknown.push(key);
                             }
                         }
                     }
                 }
-                Ok(Some(object))
+                Some(object)
             }
         }
     };
@@ -262,27 +241,44 @@ pub(crate) use object;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use provex_core::json::{self, Indexed, Limits};
 
     object! {
         Sample<'a> { name: Cow<'a, str> = "name", list: Vec<Member<Cow<'a, str>>> = "list", }
         unread "note"
     }
 
-    fn read(text: &str) -> Member<Sample<'_>> {
-        serde_json::from_str(text).unwrap()
+    fn index(text: &str) -> Indexed<'_> {
+        json::index(text.as_bytes(), &Limits::document()).unwrap()
     }
 
     #[test]
     fn text_is_borrowed_unless_it_has_escapes() {
-        let sample = read(r#"{"name": "plain", "list": ["a\n"]}"#);
+        let indexed = index(r#"{"name": "plain", "list": ["a\n"]}"#);
+        let sample = Member::<Sample<'_>>::of(indexed.root());
         let sample = sample.value().unwrap();
         assert!(matches!(sample.name.value(), Some(Cow::Borrowed("plain"))));
         assert!(matches!(&sample.list.value().unwrap()[0], Member::Value(Cow::Owned(text)) if text == "a\n"));
     }
 
     #[test]
+    fn numbers_are_of_the_type_that_holds_them() {
+        for (text, expected) in [
+            ("0", Number::Unsigned(0)),
+            ("18446744073709551615", Number::Unsigned(u64::MAX)),
+            ("-1", Number::Negative(-1)),
+            ("-0", Number::Float(-0.0)),
+            ("18446744073709551616", Number::Float(18_446_744_073_709_551_616.0)),
+            ("1.5e3", Number::Float(1_500.0)),
+        ] {
+            assert_eq!(Number::of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn other_types_and_other_keys_are_told() {
-        let sample = read(r#"{"name": {"deep": [[1e3]]}, "list": [1, null], "note": [], "x\u0079": 1}"#);
+        let indexed = index(r#"{"name": {"deep": [[1e3]]}, "list": [1, null], "note": [], "x\u0079": 1}"#);
+        let sample = Member::<Sample<'_>>::of(indexed.root());
         let sample = sample.value().unwrap();
         assert!(matches!(sample.name, Member::Wrong("an object")));
         assert!(matches!(
@@ -290,7 +286,10 @@ mod tests {
             [Member::Wrong("a number"), Member::Wrong("null")]
         ));
         assert_eq!(sample.unknown, ["xy"]);
-        assert!(matches!(read("[1]"), Member::Wrong("an array")));
-        assert!(matches!(read("true"), Member::Wrong("a boolean")));
+        for (text, found) in [("[1]", "an array"), ("true", "a boolean"), ("null", "null")] {
+            let indexed = index(text);
+            let read = Member::<Sample<'_>>::of(indexed.root());
+            assert!(matches!(read, Member::Wrong(wrong) if wrong == found), "{text}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use provex_core::digest::{Digest, from_base64};
 use provex_core::dsse::IN_TOTO_PAYLOAD_TYPE;
 use provex_core::intoto::{STATEMENT_V0_1, STATEMENT_V1};
-use provex_core::json::{self, Limits, Location, Members};
+use provex_core::json::{self, Limits, Location, Node};
 use provex_core::vex::{Component, ComponentKind};
 
 use crate::Context;
@@ -52,12 +52,12 @@ impl Wrapper {
     }
 
     /// Reads the document inside; a rejection has its line already.
-    pub(crate) fn read(self, text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
+    pub(crate) fn read(self, text: &str, root: Node<'_>, context: &Context<'_>) -> Result<Parsed, Rejection> {
         let mut findings = Findings::default();
         let envelope = match self {
-            Self::Statement => return statement(text, context, findings),
-            Self::Envelope => typed(text).unwrap_or_default(),
-            Self::Bundle => match typed::<Bundle<'_>>(text).unwrap_or_default().envelope {
+            Self::Statement => return statement(text, root, context, findings),
+            Self::Envelope => typed(root).unwrap_or_default(),
+            Self::Bundle => match typed::<Bundle<'_>>(root).unwrap_or_default().envelope {
                 Member::Value(envelope) => envelope,
                 Member::Absent | Member::Wrong(_) => {
                     let message =
@@ -68,12 +68,13 @@ impl Wrapper {
         };
         let payload = payload(&envelope, &mut findings).map_err(|rejection| rejection.located(text))?;
         let limits = Limits { byte_order_mark: false, ..Limits::document() };
-        let (payload, members) = json::check_with_members(&payload, &limits).map_err(|error| {
+        let payload = json::index(&payload, &limits).map_err(|error| {
             let message = format!("The payload of the envelope is not strict JSON: {}.", error.kind);
             Rejection { message, ..Rejection::from(error) }
         })?;
-        only_a_statement(payload, &members).map_err(|rejection| rejection.located(payload))?;
-        statement(payload, context, findings)
+        let (text, root) = (payload.text(), payload.root());
+        only_a_statement(root).map_err(|rejection| rejection.located(text))?;
+        statement(text, root, context, findings)
     }
 }
 
@@ -110,10 +111,10 @@ object! {
     }
 }
 
-fn typed<'a, T: Shape<'a>>(text: &'a str) -> Option<T> {
-    match serde_json::from_str(text) {
-        Ok(Member::Value(value)) => Some(value),
-        Ok(Member::Absent | Member::Wrong(_)) | Err(_) => None,
+fn typed<'a, T: Shape<'a>>(root: Node<'a>) -> Option<T> {
+    match Member::of(root) {
+        Member::Value(value) => Some(value),
+        Member::Absent | Member::Wrong(_) => None,
     }
 }
 
@@ -160,8 +161,8 @@ fn standard(text: &str) -> String {
 }
 
 /// Refuses a payload that is anything but a Statement: a second envelope above all.
-fn only_a_statement(payload: &str, members: &Members<'_>) -> Result<(), Rejection> {
-    let found = match detect::detect(payload, members) {
+fn only_a_statement(payload: Node<'_>) -> Result<(), Rejection> {
+    let found = match detect::detect(payload) {
         Ok(Carrier::InToto) => return Ok(()),
         Ok(other) => other.name(),
         Err(rejection) if rejection.code == Code::AmbiguousFormat => return Err(rejection),
@@ -172,18 +173,24 @@ fn only_a_statement(payload: &str, members: &Members<'_>) -> Result<(), Rejectio
 }
 
 /// Reads the predicate of a Statement.
-fn statement(text: &str, context: &Context<'_>, mut findings: Findings) -> Result<Parsed, Rejection> {
-    let statement: Statement<'_> = typed(text).unwrap_or_default();
+fn statement(
+    text: &str,
+    root: Node<'_>,
+    context: &Context<'_>,
+    mut findings: Findings,
+) -> Result<Parsed, Rejection> {
+    let statement: Statement<'_> = typed(root).unwrap_or_default();
     let expected = expected(&statement).map_err(|rejection| rejection.located(text))?;
     let missing = || {
         let message = "The in-toto Statement has no predicate; put the VEX document there.";
         Rejection::new(Code::UnknownFormat, expected.format(), "/predicate", message).located(text)
     };
-    let predicate = json::raw_at(text, "/predicate").ok_or_else(missing)?;
+    let root = root.member("predicate").ok_or_else(missing)?;
+    let predicate = root.raw();
     let place = json::locate(text, &["/predicate"]).into_iter().next().flatten().ok_or_else(missing)?;
     let subjects = Subjects::read(statement.subject, &mut findings);
     let context = Context { subjects: Some(&subjects), ..*context };
-    let read = read_as(expected, predicate, &context);
+    let read = read_as(expected, predicate, root, &context);
     // Those on the wrapper come first.
     let mut all = findings.located(predicate);
     match read {
@@ -203,9 +210,14 @@ fn statement(text: &str, context: &Context<'_>, mut findings: Findings) -> Resul
 }
 
 /// Reads a predicate that says itself that it is what the predicate type says.
-fn read_as(expected: Carrier, predicate: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
-    match detect::detect(predicate, &Members::of(predicate))? {
-        found if found == expected => crate::read(found, predicate, context),
+fn read_as(
+    expected: Carrier,
+    predicate: &str,
+    root: Node<'_>,
+    context: &Context<'_>,
+) -> Result<Parsed, Rejection> {
+    match detect::detect(root)? {
+        found if found == expected => crate::read(found, predicate, root, context),
         Carrier::Spdx2 => Err(detect::unsupported(Carrier::Spdx2)),
         found => {
             let message = format!(

@@ -708,8 +708,8 @@ fn components_as_deep_as_the_strict_pass_permits_are_no_stack_overflow() {
             [{{"id": "CVE-1", "analysis": {{"state": "resolved"}}}}]}}"#
         );
         match parse(text.as_bytes(), &ParseLimits::default()) {
-            Ok(parsed) => assert!(depth < 63 && parsed.observations.len() == 1, "{depth}"),
-            Err(rejection) => assert!(depth >= 63 && rejection.code == Code::TooDeep, "{depth}: {rejection}"),
+            Ok(parsed) => assert!(depth < 64 && parsed.observations.len() == 1, "{depth}"),
+            Err(rejection) => assert!(depth >= 64 && rejection.code == Code::TooDeep, "{depth}: {rejection}"),
         }
     }
 }

@@ -276,8 +276,8 @@ fn depth_and_size_have_the_limits_of_json() {
         document(RESOLVED)
             .replace("<vulnerabilities>", &format!("<components>{open}{close}</components><vulnerabilities>"))
     };
-    assert_eq!(parsed(&nested(60)).observations.len(), 1);
-    for depth in [63, 64, 100_000] {
+    assert_eq!(parsed(&nested(63)).observations.len(), 1);
+    for depth in [64, 65, 100_000] {
         assert_eq!(rejected(&nested(depth)).code, Code::TooDeep, "{depth}");
     }
     let skipped = document(&format!("{RESOLVED}{}{}", "<x>".repeat(100_000), "</x>".repeat(100_000)));

@@ -639,8 +639,8 @@ fn deep_nesting_is_refused_without_a_crash() {
             "}".repeat(depth)
         )
     };
-    assert_eq!(rejected(&nested(120)).code, Code::NoUsableStatement);
-    assert_eq!(rejected(&nested(126)).code, Code::TooDeep);
+    assert_eq!(rejected(&nested(126)).code, Code::NoUsableStatement);
+    assert_eq!(rejected(&nested(127)).code, Code::TooDeep);
     assert_eq!(rejected(&nested(5_000)).code, Code::TooDeep);
 }
 

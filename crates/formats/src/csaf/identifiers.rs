@@ -18,7 +18,7 @@ pub(super) fn identify<'a>(
     report_replaced(edition, &helper.purl, at, ["purl", "purls"], findings);
     let hashes = list(helper.hashes, findings, || format!("{}/hashes", at()));
     // Several files are parts of the product: the digest of one does not stand for the whole.
-    let is_whole = hashes.len() == 1;
+    let is_whole = hashes.clone().count() == 1;
     for (n, file) in hashes {
         let at = || format!("{}/hashes/{n}", at());
         let file = file_hashes(file, edition, &at, findings);
@@ -105,7 +105,7 @@ fn add_purls<'a>(
 
 /// The texts of a list, without those that are blank.
 fn texts<'a>(
-    member: Member<List<Text<'a>>>,
+    member: Member<List<'a, Text<'a>>>,
     at: impl Fn() -> String,
     findings: &mut Findings,
 ) -> Vec<Text<'a>> {

@@ -4,7 +4,7 @@
 use super::{Edition, Meta, Note, tell};
 use crate::document::Retirement;
 use crate::report::{Code, Findings};
-use crate::typed::Member;
+use crate::typed::List;
 
 /// What a document is meant for, told by its category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,14 +123,14 @@ fn check_parts(profile: Profile, [tree, vulnerabilities]: [bool; 2], findings: &
 /// 6.1.27.14 and 6.1.27.16 to 6.1.27.19
 fn check_retirement(meta: &Meta<'_>, retirement: Retirement, findings: &mut Findings) {
     let at = |key: &'static str| move || format!("/document/{key}");
-    let notes = || meta.notes.value().into_iter().flatten().filter_map(Member::value);
-    let is_description = |note: &&Note<'_>| note.category.value().is_some_and(|c| c == "description");
+    let notes = || meta.notes.value().into_iter().flat_map(List::values);
+    let is_description = |note: &Note<'_>| note.category.value().is_some_and(|c| c == "description");
     if !notes().any(|note| is_description(&note)) {
         let message = "A withdrawn or superseded document has a note of the category `description`; add one.";
         tell(findings, Code::MissingDescription, at("notes"), message);
     }
     let history = meta.tracking.value().and_then(|tracking| tracking.revision_history.value());
-    if history.map_or(0, Vec::len) < 2 {
+    if history.is_none_or(|history| history.clone().count() < 2) {
         let message = "A withdrawn or superseded document has at least two revisions; add those before.";
         tell(findings, Code::ShortHistory, at("tracking/revision_history"), message);
     }
@@ -162,8 +162,8 @@ fn check_retirement(meta: &Meta<'_>, retirement: Retirement, findings: &mut Find
 }
 
 fn names_successor(meta: &Meta<'_>) -> bool {
-    let references = meta.references.value().into_iter().flatten().filter_map(Member::value);
-    references.into_iter().any(|reference| {
+    let mut references = meta.references.value().into_iter().flat_map(List::values);
+    references.any(|reference| {
         let external = reference.category.value().is_none_or(|category| category == "external");
         external && reference.summary.value().is_some_and(|text| text.starts_with("Superseding Document"))
     })

@@ -33,7 +33,7 @@ impl<'a> Groups<'a> {
 
 /// The products that `product_ids` and `group_ids` name, in ascending order. `None` if neither is there.
 pub(super) fn resolve<'a>(
-    ids: [Member<List<Text<'a>>>; 2],
+    ids: [Member<List<'a, Text<'a>>>; 2],
     products: &mut Products<'a>,
     groups: &mut Groups<'a>,
     at: impl Fn() -> String,
@@ -72,14 +72,13 @@ pub(super) fn resolve<'a>(
 
 /// The products of a list of ids, as they stand there.
 pub(super) fn plain<'a>(
-    ids: Member<List<Text<'a>>>,
+    ids: Member<List<'a, Text<'a>>>,
     products: &mut Products<'a>,
     at: impl Fn() -> String,
     findings: &mut Findings,
 ) -> Vec<u32> {
-    let ids = list(ids, findings, &at);
-    let mut numbers = Vec::with_capacity(ids.len());
-    for (n, id) in ids {
+    let mut numbers = Vec::new();
+    for (n, id) in list(ids, findings, &at) {
         let at = || format!("{}/{n}", at());
         let id = text_at(id, findings, at);
         numbers.extend(id.map(|id| products.refer(id, at, findings)));

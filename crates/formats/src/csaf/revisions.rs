@@ -133,8 +133,8 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    pub(super) fn read(list: List<Revision<'a>>, edition: Edition, findings: &mut Findings) -> Self {
-        let mut history = Self { revisions: Vec::with_capacity(list.len()), incomplete: false };
+    pub(super) fn read(list: List<'a, Revision<'a>>, edition: Edition, findings: &mut Findings) -> Self {
+        let mut history = Self { revisions: Vec::new(), incomplete: false };
         for (n, revision) in list.into_iter().enumerate() {
             let at = || format!("/document/tracking/revision_history/{n}");
             let Some(revision) = revision.take(findings, at, "an object") else {

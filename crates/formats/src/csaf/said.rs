@@ -11,7 +11,7 @@ use super::{Edition, Flag, Id, List, Note, Remediation, Text, Threat, list, repo
 use crate::report::{Code, Findings, Rejection, quoted};
 use crate::stated::{Time, paragraphs};
 use crate::terms;
-use crate::typed::Member;
+use crate::typed::{Member, Shape};
 use crate::vulnerability::vulnerability;
 
 /// What reading a part of a vulnerability needs.
@@ -59,22 +59,22 @@ pub(super) struct Remedy<'a> {
 }
 
 /// What an item of a list may be narrowed by.
-type Ids<'a> = [Member<List<Text<'a>>>; 2];
+type Ids<'a> = [Member<List<'a, Text<'a>>>; 2];
 
 impl<'a> Reading<'a, '_> {
     /// Reads the items of a list with `read`, which also gives back the ids they are about.
     ///
     /// An item that names no product is about none, and is given the finding `unbound` if there is one.
-    fn by_product<T, U>(
+    fn by_product<T: Shape<'a>, U>(
         &mut self,
-        member: Member<List<T>>,
+        member: Member<List<'a, T>>,
         key: &str,
         unbound: Option<(Code, &str)>,
         mut read: impl FnMut(&mut Self, T, &str) -> (U, Ids<'a>),
     ) -> Result<ByProduct<U>, Rejection> {
         let at_list = || format!("{}/{key}", self.at);
         let members = list(member, self.findings, at_list);
-        let mut found = ByProduct { items: Vec::with_capacity(members.len()), index: Index::default() };
+        let mut found = ByProduct { items: Vec::new(), index: Index::default() };
         for (n, member) in members {
             let at = format!("{}/{key}/{n}", self.at);
             let Some(value) = member.take(self.findings, || at.clone(), "an object") else { continue };
@@ -94,7 +94,10 @@ impl<'a> Reading<'a, '_> {
         text_at(member, self.findings, || format!("{at}/{key}"))
     }
 
-    pub(super) fn flags(&mut self, member: Member<List<Flag<'a>>>) -> Result<ByProduct<Flagged>, Rejection> {
+    pub(super) fn flags(
+        &mut self,
+        member: Member<List<'a, Flag<'a>>>,
+    ) -> Result<ByProduct<Flagged>, Rejection> {
         let message = "The flag names no product and was left out; add its `product_ids`.";
         let flags =
             self.by_product(member, "flags", Some((Code::UnboundFlag, message)), |this, flag, at| {
@@ -142,7 +145,7 @@ impl<'a> Reading<'a, '_> {
 
     pub(super) fn impacts(
         &mut self,
-        member: Member<List<Threat<'a>>>,
+        member: Member<List<'a, Threat<'a>>>,
     ) -> Result<ByProduct<Option<Impact<'a>>>, Rejection> {
         self.by_product(member, "threats", None, |this, threat, at| {
             report_unknown(this.edition, &threat.unknown, || at.to_owned(), this.findings);
@@ -157,7 +160,7 @@ impl<'a> Reading<'a, '_> {
 
     pub(super) fn remedies(
         &mut self,
-        member: Member<List<Remediation<'a>>>,
+        member: Member<List<'a, Remediation<'a>>>,
     ) -> Result<ByProduct<Remedy<'a>>, Rejection> {
         let message = "The remediation names no product and was left out; add its `product_ids`.";
         let unbound = Some((Code::UnboundRemediation, message));
@@ -185,7 +188,7 @@ impl<'a> Reading<'a, '_> {
     /// The notes that are about some products only, which is new in 2.1. The others describe the vulnerability.
     pub(super) fn notes(
         &mut self,
-        member: Member<List<Note<'a>>>,
+        member: Member<List<'a, Note<'a>>>,
     ) -> Result<ByProduct<Option<Text<'a>>>, Rejection> {
         self.by_product(member, "notes", None, |this, note, at| {
             report_unknown(this.edition, &note.unknown, || at.to_owned(), this.findings);
@@ -196,7 +199,7 @@ impl<'a> Reading<'a, '_> {
     pub(super) fn names(
         &mut self,
         cve: Option<Text<'a>>,
-        member: Member<List<Id<'a>>>,
+        member: Member<List<'a, Id<'a>>>,
     ) -> Result<Names<'a>, Rejection> {
         let mut narrow = Vec::new();
         let ids = self.by_product(member, "ids", None, |this, id, at| {

@@ -67,7 +67,7 @@ pub(super) fn read<'a>(
 
 fn read_list<'a>(
     group: &'static str,
-    member: Member<List<Text<'a>>>,
+    member: Member<List<'a, Text<'a>>>,
     products: &mut Products<'a>,
     at: &str,
     findings: &mut Findings,

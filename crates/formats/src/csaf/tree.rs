@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::iter::Enumerate;
-use std::vec;
 
 use super::header::Header;
 use super::identifiers::identify;
@@ -52,7 +51,7 @@ struct Reader<'a, 'f> {
 
 impl<'a> Reader<'a, '_> {
     /// Walks the branches in the order of the document, without recursion.
-    fn branches(&mut self, branches: Member<List<Branch<'a>>>) {
+    fn branches(&mut self, branches: Member<List<'a, Branch<'a>>>) {
         let mut pointer = "/product_tree".to_owned();
         let mut trail: Trail<'a> = Vec::new();
         let first = list(branches, self.findings, || "/product_tree/branches".to_owned());
@@ -79,7 +78,7 @@ impl<'a> Reader<'a, '_> {
         depth: usize,
         trail: &mut Trail<'a>,
         at: &str,
-    ) -> Enumerate<vec::IntoIter<Member<Branch<'a>>>> {
+    ) -> Enumerate<List<'a, Branch<'a>>> {
         report_unknown(self.edition, &branch.unknown, || at.to_owned(), self.findings);
         let mut text = |member: Member<Text<'a>>, key: &str| {
             member.take(self.findings, || format!("{at}/{key}"), "a string").unwrap_or_default()
@@ -105,7 +104,7 @@ impl<'a> Reader<'a, '_> {
         self.name(relationship.full_product_name, &[], parts, Place::Relationship(n));
     }
 
-    fn paths(&mut self, paths: Member<List<Path<'a>>>) {
+    fn paths(&mut self, paths: Member<List<'a, Path<'a>>>) {
         let at = || "/product_tree/product_paths".to_owned();
         if self.edition == Edition::V20 && paths.is_stated() {
             let message =
@@ -178,7 +177,7 @@ impl<'a> Reader<'a, '_> {
 
 /// The groups by id. A group that is defined twice has the products of both.
 fn groups<'a>(
-    member: Member<List<Group<'a>>>,
+    member: Member<List<'a, Group<'a>>>,
     edition: Edition,
     products: &mut Products<'a>,
     findings: &mut Findings,
@@ -191,7 +190,7 @@ fn groups<'a>(
         let id = text_at(group.group_id, findings, || format!("{}/group_id", at()));
         let ids = list(group.product_ids, findings, || format!("{}/product_ids", at()));
         let at_product = |k: usize| format!("{}/product_ids/{k}", at());
-        let mut members = Vec::with_capacity(ids.len());
+        let mut members = Vec::new();
         for (k, product) in ids {
             let product = text_at(product, findings, || at_product(k));
             members.extend(product.map(|id| products.refer(id, || at_product(k), findings)));

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::document::{Claims, MAX_KEY_BYTES};
 use crate::purl;
-use crate::report::{Code, Findings, Rejection, quoted};
+use crate::report::{Code, Findings, Rejection, element, quoted};
 use crate::stated::{Texts, Time};
 use crate::terms;
 use crate::typed::Member;
@@ -201,7 +201,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         Ok(())
     }
 
-    fn dated(&mut self, at: &str, member: Member<List<Dated<'a>>>) -> Result<(), Rejection> {
+    fn dated(&mut self, at: &str, member: Member<List<'a, Dated<'a>>>) -> Result<(), Rejection> {
         for (n, dated) in list(member, self.findings, || at.to_owned()) {
             let at = || format!("{at}/{n}");
             let Some(dated) = dated.take(self.findings, at, "an object") else { continue };
@@ -215,7 +215,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         Ok(())
     }
 
-    fn scored(&mut self, at: &str, member: Member<List<Scored<'a>>>) {
+    fn scored(&mut self, at: &str, member: Member<List<'a, Scored<'a>>>) {
         for (n, scored) in list(member, self.findings, || at.to_owned()) {
             let at = || format!("{at}/{n}");
             let Some(scored) = scored.take(self.findings, at, "an object") else { continue };
@@ -234,7 +234,7 @@ impl<'a, 'f> Reader<'a, 'f> {
 
     fn claims_of(&mut self, at: &str, mut said: Said<'a>, entries: &[Entry]) -> Result<(), Rejection> {
         for entry in entries {
-            let pointer = format!("{at}/{}/{}", entry.group, entry.place);
+            let pointer = element(at, entry.group, entry.place);
             self.claim(pointer, &mut said, entry)?;
         }
         Ok(())

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 
 use provex_core::digest::Digest;
 use provex_core::ids::DocumentDigest;
+use provex_core::json::{self, Members, Node};
 use provex_core::vex::{Format, Observation};
 
 use self::statements::Reader;
@@ -34,17 +35,9 @@ use crate::typed::{Member, Number, Shape, object};
 use crate::{Context, ParseLimits};
 
 /// Reads a document whose `bomFormat` is CycloneDX.
-pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejection> {
-    let bom = match serde_json::from_str::<Member<Bom<'_>>>(text) {
-        Ok(Member::Value(bom)) => bom,
-        Ok(_) => {
-            return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
-        }
-        // After the strict pass nothing else can go wrong: serde_json counts the depth of what has types.
-        Err(_) => {
-            let message = "The document nests its components too deep; flatten them.";
-            return Err(rejection(Code::TooDeep, "", message));
-        }
+pub(crate) fn read(text: &str, root: Node<'_>, context: &Context<'_>) -> Result<Parsed, Rejection> {
+    let Member::Value(bom) = Member::<Bom<'_>>::of(root) else {
+        return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
     let Bom { spec_version, serial_number, version, metadata, components, services, vulnerabilities, .. } =
@@ -71,10 +64,12 @@ pub(crate) fn read(text: &str, context: &Context<'_>) -> Result<Parsed, Rejectio
 
 /// Reads a document in XML. The lines of findings are those of the XML, for the JSON made of it keeps them.
 pub(crate) fn read_xml(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
-    let text = xml::to_json(bytes, limits.max_bytes)?;
+    let json = xml::to_json(bytes, limits.max_bytes)?;
+    let indexed = xml::index(&json)?;
     let digest = DocumentDigest::new(Digest::of(bytes));
-    read(&text, &Context { digest, max_body_bytes: limits.max_body_bytes, subjects: None })
-        .map_err(|rejection| Rejection { column: None, ..rejection.located(&text) })
+    let context = Context { digest, max_body_bytes: limits.max_body_bytes, subjects: None };
+    read(indexed.text(), indexed.root(), &context)
+        .map_err(|rejection| Rejection { column: None, ..rejection.located(indexed.text()) })
 }
 
 object! {
@@ -204,8 +199,8 @@ enum Version<'a> {
     Number(Number),
 }
 
-impl<'de> Shape<'de> for Version<'de> {
-    fn text(text: Cow<'de, str>) -> Option<Self> {
+impl<'a> Shape<'a> for Version<'a> {
+    fn text(text: Cow<'a, str>) -> Option<Self> {
         Some(Self::Text(text))
     }
 
@@ -221,13 +216,13 @@ enum Versions<'a> {
     One(Box<VersionEntry<'a>>),
 }
 
-impl<'de> Shape<'de> for Versions<'de> {
-    fn array<A: serde::de::SeqAccess<'de>>(array: A) -> Result<Option<Self>, A::Error> {
-        Ok(Vec::array(array)?.map(Self::List))
+impl<'a> Shape<'a> for Versions<'a> {
+    fn array(elements: json::Elements<'a>) -> Option<Self> {
+        Vec::array(elements).map(Self::List)
     }
 
-    fn object<A: serde::de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Ok(VersionEntry::object(object)?.map(Box::new).map(Self::One))
+    fn object(members: Members<'a>) -> Option<Self> {
+        VersionEntry::object(members).map(Box::new).map(Self::One)
     }
 }
 

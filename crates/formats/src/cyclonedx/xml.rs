@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 
 use provex_core::jcs;
-use provex_core::json::{self, JsonError, JsonErrorKind, Limits};
+use provex_core::json::{self, Indexed, JsonError, JsonErrorKind, Limits};
 use provex_core::vex::Format;
 use quick_xml::NsReader;
 use quick_xml::XmlVersion;
@@ -38,22 +38,29 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// The document in JSON, which has passed the strict pass, on the same lines.
+/// The document in JSON, on the same lines.
 ///
 /// # Errors
 /// [`Rejection`] if it is no CycloneDX, or XML that is refused.
-pub(crate) fn to_json(bytes: &[u8], max_bytes: usize) -> Result<String, Rejection> {
+pub(crate) fn to_json(bytes: &[u8], max_bytes: usize) -> Result<Vec<u8>, Rejection> {
     let text = characters(bytes, max_bytes)?;
     let mut converter = Converter { text, ..Converter::default() };
-    let line = |mut rejection: Rejection, line: usize| {
-        rejection.line = Some(line as u64);
-        rejection
-    };
-    converter.document().map_err(|rejection| line(rejection, converter.line))?;
+    converter.document().map_err(|rejection| at_line(rejection, converter.line))?;
+    Ok(converter.json)
+}
+
+/// The strict pass over the document in JSON.
+///
+/// # Errors
+/// [`Rejection`] for what is refused there, in words of XML.
+pub(crate) fn index(json: &[u8]) -> Result<Indexed<'_>, Rejection> {
     // Longer than its XML only by quotes and keys of elements that are there.
-    let limits = Limits { max_bytes: u32::MAX as usize, ..Limits::document() };
-    json::check(&converter.json, &limits).map_err(|error| line(refused(&error), error.line))?;
-    Ok(String::from_utf8(converter.json).expect("the strict pass takes only UTF-8"))
+    let limits = Limits { max_bytes: usize::MAX, ..Limits::document() };
+    json::index(json, &limits).map_err(|error| at_line(refused(&error), error.line))
+}
+
+fn at_line(rejection: Rejection, line: usize) -> Rejection {
+    Rejection { line: Some(line as u64), ..rejection }
 }
 
 /// The document's characters (XML 1.0 section 2.2).

@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
+use provex_core::json::{self, Elements, Members};
 use provex_core::vex::Format;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use super::{ExternalIdentifier, ExternalMap, IntegrityMethod, Text};
 use crate::report::{Code, Rejection, child};
-use crate::typed::{Key, Member, Shape};
+use crate::typed::{Member, Shape};
 
 /// One value, or a list of them.
 #[derive(Debug)]
@@ -30,17 +30,17 @@ impl<T> Many<T> {
     }
 }
 
-impl<'de, T: Shape<'de>> Shape<'de> for Many<T> {
-    fn text(text: Cow<'de, str>) -> Option<Self> {
+impl<'a, T: Shape<'a>> Shape<'a> for Many<T> {
+    fn text(text: Cow<'a, str>) -> Option<Self> {
         T::text(text).map(Self::one)
     }
 
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Ok(T::object(object)?.map(Self::one))
+    fn object(members: Members<'a>) -> Option<Self> {
+        T::object(members).map(Self::one)
     }
 
-    fn array<A: SeqAccess<'de>>(array: A) -> Result<Option<Self>, A::Error> {
-        Ok(Vec::array(array)?.map(|list| Self { list, is_list: true }))
+    fn array(elements: Elements<'a>) -> Option<Self> {
+        Vec::array(elements).map(|list| Self { list, is_list: true })
     }
 }
 
@@ -53,13 +53,13 @@ pub(super) enum Reference<'a> {
 
 pub(super) type References<'a> = Member<Many<Reference<'a>>>;
 
-impl<'de> Shape<'de> for Reference<'de> {
-    fn text(text: Cow<'de, str>) -> Option<Self> {
+impl<'a> Shape<'a> for Reference<'a> {
+    fn text(text: Cow<'a, str>) -> Option<Self> {
         Some(Self::Id(text))
     }
 
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
-        Ok(Node::object(object)?.map(|node| Self::Inline(Box::new(node))))
+    fn object(members: Members<'a>) -> Option<Self> {
+        Node::object(members).map(|node| Self::Inline(Box::new(node)))
     }
 }
 
@@ -120,43 +120,43 @@ const UNPREFIXED: [&str; 9] = [
     "withdrawnTime",
 ];
 
-impl<'de> Shape<'de> for Node<'de> {
-    fn object<A: MapAccess<'de>>(mut map: A) -> Result<Option<Self>, A::Error> {
+impl<'a> Shape<'a> for Node<'a> {
+    fn object(members: Members<'a>) -> Option<Self> {
         let mut node = Self::default();
-        while let Some(Key(key)) = map.next_key()? {
-            let is_double = node.member(&key, &mut map)?;
+        for (key, value) in members {
+            let is_double = node.member(&key, value);
             node.unprefixed |= UNPREFIXED.contains(&key.as_ref());
             node.has_content |= !matches!(key.as_ref(), "spdxId" | "@id" | "@context");
             if is_double {
                 node.doubled = Some(key);
             }
         }
-        Ok(Some(node))
+        Some(node)
     }
 }
 
-impl<'de> Node<'de> {
+impl<'a> Node<'a> {
     /// Reads the member of this name; true if another spelling of it was read before.
-    fn member<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+    fn member(&mut self, key: &str, value: json::Node<'a>) -> bool {
         match key {
-            "type" | "@type" => fill(&mut self.types, map),
-            "spdxId" | "@id" => fill(&mut self.id, map),
-            "creationInfo" => fill(&mut self.creation_info, map),
-            "name" => fill(&mut self.name, map),
-            "from" => fill(&mut self.from, map),
-            "to" => fill(&mut self.to, map),
-            "relationshipType" => fill(&mut self.relationship_type, map),
-            "externalIdentifier" => fill(&mut self.external_identifiers, map),
-            "verifiedUsing" => fill(&mut self.verified_using, map),
-            "software_packageUrl" | "packageUrl" => fill(&mut self.package_url, map),
-            _ => self.rare_member(key, map),
+            "type" | "@type" => fill(&mut self.types, value),
+            "spdxId" | "@id" => fill(&mut self.id, value),
+            "creationInfo" => fill(&mut self.creation_info, value),
+            "name" => fill(&mut self.name, value),
+            "from" => fill(&mut self.from, value),
+            "to" => fill(&mut self.to, value),
+            "relationshipType" => fill(&mut self.relationship_type, value),
+            "externalIdentifier" => fill(&mut self.external_identifiers, value),
+            "verifiedUsing" => fill(&mut self.verified_using, value),
+            "software_packageUrl" | "packageUrl" => fill(&mut self.package_url, value),
+            _ => self.rare_member(key, value),
         }
     }
 
-    fn rare_member<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+    fn rare_member(&mut self, key: &str, value: json::Node<'a>) -> bool {
         macro_rules! fill_rare {
             ($field:ident) => {
-                fill(&mut self.rare.get_or_insert_default().$field, map)
+                fill(&mut self.rare.get_or_insert_default().$field, value)
             };
         }
         match key {
@@ -176,7 +176,7 @@ impl<'de> Node<'de> {
             "security_publishedTime" | "publishedTime" => fill_rare!(published),
             "security_modifiedTime" | "modifiedTime" => fill_rare!(modified),
             "security_withdrawnTime" | "withdrawnTime" => fill_rare!(withdrawn),
-            _ => map.next_value::<IgnoredAny>().map(|_| false),
+            _ => false,
         }
     }
 
@@ -201,7 +201,7 @@ impl<'de> Node<'de> {
     }
 
     /// The elements that may stand inline in it, by the member they stand in.
-    fn nested(&self) -> impl Iterator<Item = (&'static str, &References<'de>)> {
+    fn nested(&self) -> impl Iterator<Item = (&'static str, &References<'a>)> {
         let own = [("creationInfo", &self.creation_info), ("from", &self.from), ("to", &self.to)];
         let rare = self.rare.as_deref().map(|rare| {
             [
@@ -216,10 +216,10 @@ impl<'de> Node<'de> {
     }
 }
 
-fn fill<'de, T: Shape<'de>, A: MapAccess<'de>>(slot: &mut Member<T>, map: &mut A) -> Result<bool, A::Error> {
+fn fill<'a, T: Shape<'a>>(slot: &mut Member<T>, value: json::Node<'a>) -> bool {
     let is_double = !matches!(slot, Member::Absent);
-    *slot = map.next_value()?;
-    Ok(is_double)
+    *slot = Member::of(value);
+    is_double
 }
 
 /// What a term's IRI ends with, or the name itself.

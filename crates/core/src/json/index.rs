@@ -1,0 +1,238 @@
+//! Where the values of a checked text stand, so that what is read from it later need not be looked for again.
+//!
+//! The strict pass leaves one [`Mark`] for each value and each key, in the order of the text. A reader then goes
+//! from value to value, and past those that it does not read in one step.
+
+use std::borrow::Cow;
+
+use super::{skip_value, unescape};
+
+/// Text that passed the strict pass, and where its values stand.
+#[derive(Debug)]
+pub struct Indexed<'a> {
+    text: &'a str,
+    marks: Vec<Mark>,
+}
+
+/// Where a value or a key stands. Eight bytes: a document may have tens of millions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    start: u32,
+    /// Of a string, number or literal: where it ends, and [`Mark::ESCAPED`]. Of a container: the number of the mark
+    /// after its last.
+    end: u32,
+}
+
+impl Mark {
+    /// Set for a string with escapes.
+    const ESCAPED: u32 = 1 << 31;
+    /// Most bytes of a text: no end may reach [`Mark::ESCAPED`].
+    pub(super) const MAX_TEXT: usize = Self::ESCAPED as usize - 1;
+
+    pub(super) const fn new(start: usize, end: usize, escaped: bool) -> Self {
+        Self { start: start as u32, end: end as u32 | if escaped { Self::ESCAPED } else { 0 } }
+    }
+
+    /// The mark of a container whose last mark is the one before the number `next`.
+    pub(super) const fn close(&mut self, next: usize) {
+        self.end = next as u32;
+    }
+}
+
+impl<'a> Indexed<'a> {
+    pub(super) const fn new(text: &'a str, marks: Vec<Mark>) -> Self {
+        Self { text, marks }
+    }
+
+    /// The text, without a byte order mark.
+    pub const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The value that the text is.
+    pub fn root(&self) -> Node<'_> {
+        Node { text: self.text, marks: &self.marks, at: 0 }
+    }
+}
+
+/// A value in a checked text.
+#[derive(Debug, Clone, Copy)]
+pub struct Node<'a> {
+    text: &'a str,
+    marks: &'a [Mark],
+    at: usize,
+}
+
+/// What a value is.
+#[derive(Debug, Clone)]
+pub enum Content<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, as written.
+    Number(&'a str),
+    /// A string, borrowed where it has no escapes.
+    String(Cow<'a, str>),
+    /// An array.
+    Array(Elements<'a>),
+    /// An object.
+    Object(Members<'a>),
+}
+
+impl<'a> Node<'a> {
+    /// What the value is.
+    pub fn content(self) -> Content<'a> {
+        let mark = self.mark();
+        match self.text.as_bytes().get(mark.start as usize) {
+            Some(b'"') => Content::String(self.string()),
+            Some(b'{') => Content::Object(Members(self.children(mark))),
+            Some(b'[') => Content::Array(Elements(self.children(mark))),
+            Some(b't') => Content::Bool(true),
+            Some(b'f') => Content::Bool(false),
+            Some(b'n') | None => Content::Null,
+            Some(_) => {
+                Content::Number(self.text.get(mark.start as usize..mark.end as usize).unwrap_or_default())
+            }
+        }
+    }
+
+    /// The member of this key, if the value is an object that has it.
+    pub fn member(self, key: &str) -> Option<Self> {
+        let Content::Object(mut members) = self.content() else { return None };
+        members.find_map(|(found, value)| (found == key).then_some(value))
+    }
+
+    /// The exact source text of the value.
+    pub fn raw(self) -> &'a str {
+        let start = self.mark().start as usize;
+        let end = skip_value(self.text.as_bytes(), start).unwrap_or(start);
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    fn mark(self) -> Mark {
+        self.marks.get(self.at).copied().unwrap_or(Mark { start: u32::MAX, end: 0 })
+    }
+
+    /// The string or key that is marked here.
+    fn string(self) -> Cow<'a, str> {
+        let Mark { start, end } = self.mark();
+        let (from, to) = (start as usize + 1, (end & !Mark::ESCAPED) as usize - 1);
+        let contents = self.text.get(from..to).unwrap_or_default();
+        match end & Mark::ESCAPED {
+            0 => Cow::Borrowed(contents),
+            _ => unescape(contents),
+        }
+    }
+
+    const fn children(self, mark: Mark) -> Children<'a> {
+        Children { next: Self { at: self.at + 1, ..self }, end: mark.end as usize }
+    }
+}
+
+/// What is still to come of a container's marks.
+#[derive(Debug, Clone, Copy)]
+struct Children<'a> {
+    next: Node<'a>,
+    end: usize,
+}
+
+impl<'a> Children<'a> {
+    /// The next value; a key is passed over with [`Children::key`] before.
+    fn value(&mut self) -> Option<Node<'a>> {
+        if self.next.at >= self.end {
+            return None;
+        }
+        let value = self.next;
+        let mark = value.mark();
+        self.next.at = match value.text.as_bytes().get(mark.start as usize) {
+            Some(b'{' | b'[') => mark.end as usize,
+            _ => value.at + 1,
+        };
+        Some(value)
+    }
+
+    fn key(&mut self) -> Option<Cow<'a, str>> {
+        let key = (self.next.at < self.end).then(|| self.next.string());
+        self.next.at += 1;
+        key
+    }
+}
+
+/// The elements of an array, in the order of the text.
+#[derive(Debug, Clone)]
+pub struct Elements<'a>(Children<'a>);
+
+impl Default for Elements<'_> {
+    /// None.
+    fn default() -> Self {
+        Self(Children { next: Node { text: "", marks: &[], at: 0 }, end: 0 })
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        self.0.value()
+    }
+}
+
+/// The members of an object, in the order of the text.
+#[derive(Debug, Clone)]
+pub struct Members<'a>(Children<'a>);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (Cow<'a, str>, Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = self.0.key()?;
+        Some((key, self.0.value()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Limits, index};
+    use super::*;
+    use serde_json::{Map, Value};
+
+    fn tree(node: Node<'_>) -> Value {
+        match node.content() {
+            Content::Null => Value::Null,
+            Content::Bool(value) => value.into(),
+            Content::Number(text) => serde_json::from_str(text).unwrap(),
+            Content::String(text) => text.into(),
+            Content::Array(elements) => elements.map(tree).collect(),
+            Content::Object(members) => {
+                members.map(|(key, value)| (key.into_owned(), tree(value))).collect::<Map<_, _>>().into()
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_leads_to_every_value() {
+        let texts = [
+            r#" {"a": [1, -2.5e3, [], {}, [[true], "x\"\u00e9"]], "b\n": {"c": null, "": false}, "d": ""} "#,
+            "[]",
+            "{}",
+            "\"\"",
+            " 17",
+            "[{\"k\":[{\"k\":[]}]},{},[1]]",
+        ];
+        for text in texts {
+            let indexed = index(text.as_bytes(), &Limits::document()).unwrap();
+            assert_eq!(tree(indexed.root()), serde_json::from_str::<Value>(text).unwrap(), "{text}");
+            assert_eq!(indexed.root().raw(), text.trim());
+        }
+    }
+
+    #[test]
+    fn strings_without_escapes_are_borrowed() {
+        let indexed = index(br#"["plain", "es\u0063aped"]"#, &Limits::document()).unwrap();
+        let Content::Array(elements) = indexed.root().content() else { panic!("no array") };
+        let texts: Vec<_> = elements.map(Node::content).collect();
+        assert!(matches!(&texts[0], Content::String(Cow::Borrowed("plain"))));
+        assert!(matches!(&texts[1], Content::String(Cow::Owned(text)) if text == "escaped"));
+    }
+}
