@@ -4,6 +4,7 @@
 //! which is one transaction. `migrations/` holds the schema, `schema-hash16.txt` and `schema-flat.txt` what it comes to.
 //! The application never works as the owner of the tables: see `connection`.
 
+mod api_tokens;
 mod bundles;
 mod catalog;
 mod connection;
@@ -11,6 +12,7 @@ mod counts;
 mod documents;
 mod envelopes;
 mod failure;
+mod idempotency_keys;
 mod log_entries;
 mod logs;
 pub mod migrate;
@@ -23,12 +25,13 @@ pub mod testing;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, AttestableDocument, Backlog, Counts, DocumentRow, Error, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
-    RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
+    Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
+    LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
+    ObservationPosition, ObservationRow, RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
 };
 use sqlx::Connection as _;
 
@@ -287,6 +290,55 @@ impl Store for PostgresStore {
     async fn backlog(&self, tenant: &TenantId) -> Result<Backlog, Error> {
         let backlog = self.database.read(|| counts::backlog(&self.database, tenant)).await;
         self.explain("counting the queue", backlog)
+    }
+
+    async fn add_api_token(&self, token: &ApiToken) -> Result<(), Error> {
+        let added = self.database.attempt(repeated, |_| api_tokens::add(&self.database, token)).await;
+        self.explain("adding an API token", added)
+    }
+
+    async fn api_token(&self, digest: &Digest) -> Result<Option<ApiToken>, Error> {
+        let token = self.database.read(|| api_tokens::token(&self.database, digest)).await;
+        self.explain("reading an API token", token)
+    }
+
+    async fn api_tokens(&self, tenant: &TenantId) -> Result<Vec<ApiToken>, Error> {
+        let tokens = self.database.read(|| api_tokens::list(&self.database, tenant)).await;
+        self.explain("listing API tokens", tokens)
+    }
+
+    async fn revoke_api_token(
+        &self,
+        tenant: &TenantId,
+        id: uuid::Uuid,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let revoked =
+            self.database.attempt(repeated, |_| api_tokens::revoke(&self.database, tenant, id, now)).await;
+        self.explain("revoking an API token", revoked)
+    }
+
+    async fn idempotent_answer(
+        &self,
+        tenant: &TenantId,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<IdempotentAnswer>, Error> {
+        let answer = self.database.read(|| idempotency_keys::answer(&self.database, tenant, key, now)).await;
+        self.explain("reading a kept answer", answer)
+    }
+
+    async fn record_idempotent_answer(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        answer: &IdempotentAnswer,
+    ) -> Result<(), Error> {
+        let recorded = self
+            .database
+            .attempt(repeated, |_| idempotency_keys::record(&self.database, tenant, now, answer))
+            .await;
+        self.explain("keeping an answer", recorded)
     }
 }
 

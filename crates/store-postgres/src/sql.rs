@@ -1,5 +1,7 @@
 //! Values in and out: times as PostgreSQL keeps them, and rows read back with table, column and row at hand.
 
+use std::str::FromStr;
+
 use provex_core::digest::Digest;
 use provex_core::time::Timestamp;
 use provex_store::Error;
@@ -76,6 +78,12 @@ impl<'r> Stored<'r> {
     /// The column's value, as the driver reads it.
     pub(crate) fn get<T: Decode<'r, Postgres> + Type<Postgres>>(&self, column: &'static str) -> Result<T> {
         self.row.try_get(column).map_err(|error| self.corrupt(column, error.to_string()))
+    }
+
+    /// A text in the one spelling that `T` reads.
+    pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(&self, column: &'static str) -> Result<T> {
+        let text: &str = self.get(column)?;
+        text.parse().map_err(|error: T::Err| self.corrupt(column, error.to_string()))
     }
 
     /// A text that is one of a closed set of labels.

@@ -42,6 +42,11 @@ pub(crate) async fn require(connection: &mut PgConnection, tenant: &TenantId) ->
     if exists(connection, tenant).await? { Ok(()) } else { Err(unknown(tenant)) }
 }
 
+/// As [`require`], in a transaction of no tenant: a chain row is seen by its own tenant only.
+pub(crate) async fn require_listed(connection: &mut PgConnection, tenant: &TenantId) -> Result<()> {
+    if is_listed(connection, tenant).await? { Ok(()) } else { Err(unknown(tenant)) }
+}
+
 /// `found` as it is, unless there is nothing because the tenant was never added: all else of a tenant refers to its
 /// chain row, so only who finds nothing has to look.
 pub(crate) async fn found_or_unknown<T>(
@@ -139,6 +144,17 @@ async fn exists(connection: &mut PgConnection, tenant: &TenantId) -> Result<bool
     Ok(exists)
 }
 
+async fn is_listed(connection: &mut PgConnection, tenant: &TenantId) -> Result<bool> {
+    let listed = sqlx::query_scalar(
+        "-- is_listed
+        SELECT EXISTS (SELECT FROM control.tenants WHERE tenant_id = $1)",
+    )
+    .bind(tenant.as_str())
+    .fetch_one(connection)
+    .await?;
+    Ok(listed)
+}
+
 async fn select_tenants(connection: &mut PgConnection) -> Result<Vec<TenantId>> {
     let rows = sqlx::query(
         "-- select_tenants
@@ -146,10 +162,5 @@ async fn select_tenants(connection: &mut PgConnection) -> Result<Vec<TenantId>> 
     )
     .fetch_all(connection)
     .await?;
-    let read = |row| {
-        let row = Stored::new(row, "control.tenants", &["tenant_id"]);
-        let text: &str = row.get("tenant_id")?;
-        text.parse().map_err(|error| row.corrupt("tenant_id", format!("{error}")))
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(|row| Stored::new(row, "control.tenants", &["tenant_id"]).parse("tenant_id")).collect()
 }

@@ -4,12 +4,14 @@
 //! which opens the transaction and composes statements. `migrations/` holds the schema, `schema.sql` what it comes
 //! to.
 
+mod api_tokens;
 mod bundles;
 mod connection;
 mod counts;
 mod documents;
 mod envelopes;
 mod failure;
+mod idempotency_keys;
 mod log_entries;
 mod logs;
 mod migrate;
@@ -23,12 +25,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, AttestableDocument, Backlog, Counts, DocumentRow, Error, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
-    RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
+    Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
+    LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
+    ObservationPosition, ObservationRow, RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
 };
 
 use crate::connection::{Connections, Patience};
@@ -271,6 +274,51 @@ impl Store for SqliteStore {
     async fn backlog(&self, tenant: &TenantId) -> Result<Backlog, Error> {
         let backlog = counts::backlog(&self.connections, tenant).await;
         self.explain("counting the queue", backlog)
+    }
+
+    async fn add_api_token(&self, token: &ApiToken) -> Result<(), Error> {
+        let added = api_tokens::add(&self.connections, token).await;
+        self.explain("adding an API token", added)
+    }
+
+    async fn api_token(&self, digest: &Digest) -> Result<Option<ApiToken>, Error> {
+        let token = api_tokens::token(&self.connections, digest).await;
+        self.explain("reading an API token", token)
+    }
+
+    async fn api_tokens(&self, tenant: &TenantId) -> Result<Vec<ApiToken>, Error> {
+        let tokens = api_tokens::list(&self.connections, tenant).await;
+        self.explain("listing API tokens", tokens)
+    }
+
+    async fn revoke_api_token(
+        &self,
+        tenant: &TenantId,
+        id: uuid::Uuid,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let revoked = api_tokens::revoke(&self.connections, tenant, id, now).await;
+        self.explain("revoking an API token", revoked)
+    }
+
+    async fn idempotent_answer(
+        &self,
+        tenant: &TenantId,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<IdempotentAnswer>, Error> {
+        let answer = idempotency_keys::answer(&self.connections, tenant, key, now).await;
+        self.explain("reading a kept answer", answer)
+    }
+
+    async fn record_idempotent_answer(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        answer: &IdempotentAnswer,
+    ) -> Result<(), Error> {
+        let recorded = idempotency_keys::record(&self.connections, tenant, now, answer).await;
+        self.explain("keeping an answer", recorded)
     }
 }
 

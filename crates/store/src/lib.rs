@@ -13,6 +13,7 @@ pub use error::Error;
 pub use rows::*;
 
 use async_trait::async_trait;
+use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::time::Timestamp;
 
@@ -188,4 +189,40 @@ pub trait Store: Send + Sync {
 
     /// What waits in the queue, by stage, and why.
     async fn backlog(&self, tenant: &TenantId) -> Result<Backlog, Error>;
+
+    /// Keeps a new API token.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTenant`].
+    async fn add_api_token(&self, token: &ApiToken) -> Result<(), Error>;
+
+    /// The API token of this SHA-256, of any tenant, whether it still holds or not.
+    async fn api_token(&self, digest: &Digest) -> Result<Option<ApiToken>, Error>;
+
+    /// A tenant's API tokens, oldest first.
+    async fn api_tokens(&self, tenant: &TenantId) -> Result<Vec<ApiToken>, Error>;
+
+    /// Revokes a tenant's API token; one that is revoked stays as it is. Whether there is such a token.
+    async fn revoke_api_token(
+        &self,
+        tenant: &TenantId,
+        id: uuid::Uuid,
+        now: Timestamp,
+    ) -> Result<bool, Error>;
+
+    /// The kept answer to a write with this `Idempotency-Key`, unless it may be forgotten by `now`.
+    async fn idempotent_answer(
+        &self,
+        tenant: &TenantId,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<IdempotentAnswer>, Error>;
+
+    /// Keeps the answer to a write, unless one is kept for its key that may not be forgotten by `now`: the first stays.
+    async fn record_idempotent_answer(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        answer: &IdempotentAnswer,
+    ) -> Result<(), Error>;
 }

@@ -1,7 +1,11 @@
 //! The values that go into a store and come out of it.
 
+use std::collections::BTreeSet;
+
 use provex_core::digest::Digest;
-use provex_core::ids::{BundleDigest, ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId};
+use provex_core::ids::{
+    BundleDigest, ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId,
+};
 use provex_core::intoto::SetCommitment;
 use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::time::Timestamp;
@@ -450,4 +454,94 @@ pub struct Backlog {
     pub dead: u64,
     /// Why submissions wait or were given up, and how many for each reason; the most frequent first, at most ten.
     pub reasons: Vec<(String, u64)>,
+}
+
+/// What an API token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Administration.
+    Admin,
+    /// Read attestations.
+    LedgerAttestRead,
+    /// Read events, roots and proofs of the ledger.
+    LedgerRead,
+    /// Read documents, observations, linkages, bundles and proofs.
+    VexRead,
+    /// Record documents.
+    VexWrite,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] =
+        [Self::Admin, Self::LedgerAttestRead, Self::LedgerRead, Self::VexRead, Self::VexWrite];
+
+    /// The name in tokens, SQL and the command line.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::LedgerAttestRead => "ledger.attest.read",
+            Self::LedgerRead => "ledger.read",
+            Self::VexRead => "vex.read",
+            Self::VexWrite => "vex.write",
+        }
+    }
+
+    /// The scope of exactly this name.
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.label() == label)
+    }
+
+    /// Scopes as they are kept: names, separated by single blanks, sorted.
+    pub fn join(scopes: &BTreeSet<Self>) -> String {
+        scopes.iter().map(|scope| scope.label()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What [`Scope::join`] made.
+    pub fn split(text: &str) -> Option<BTreeSet<Self>> {
+        text.split(' ').filter(|name| !name.is_empty()).map(Self::from_label).collect()
+    }
+}
+
+/// An API token: who shows it may do in one tenant what its scopes allow. Only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiToken {
+    /// Its id: a UUIDv7, no secret.
+    pub id: uuid::Uuid,
+    /// SHA-256 of the token.
+    pub digest: Digest,
+    /// The tenant that it holds for.
+    pub tenant: TenantId,
+    /// What it allows.
+    pub scopes: BTreeSet<Scope>,
+    /// A name for people.
+    pub label: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Until when it holds; `None`: until revoked.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked; `None`: it was not.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiToken {
+    /// Whether it holds now.
+    pub fn holds_at(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|expires| now < expires)
+    }
+}
+
+/// The answer to a write that was sent with an `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotentAnswer {
+    /// The key that the client chose.
+    pub key: String,
+    /// SHA-256 of the request.
+    pub request: Digest,
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// When it may be forgotten.
+    pub expires_at: Timestamp,
 }

@@ -35,9 +35,10 @@ use provex_core::vex::{
 use uuid::Uuid;
 
 use crate::{
-    Answer, Authentication, Counts, DocumentFacts, Error, FindingRow, KeyKind, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, MAX_LINKAGES, NewDocument, NewEnvelope, NewLink, NewLogEntry, NewObservation,
-    ObservationFilter, ObservationRow, RecordedDocument, Release, Stage, Store, SubmissionSubject,
+    Answer, ApiToken, Authentication, Counts, DocumentFacts, Error, FindingRow, IdempotentAnswer, KeyKind,
+    Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, NewDocument, NewEnvelope, NewLink,
+    NewLogEntry, NewObservation, ObservationFilter, ObservationRow, RecordedDocument, Release, Scope, Stage,
+    Store, SubmissionSubject,
 };
 
 /// A fresh database of a backend.
@@ -58,20 +59,24 @@ macro_rules! store_conformance {
             a_document_comes_back_whole
             a_document_of_all_facts_comes_back_whole
             a_document_without_observations_is_recorded_and_attested
+            a_kept_answer_stays_until_it_may_be_forgotten
             a_linkage_comes_back_whole
             a_log_checkpoint_only_grows
             a_lost_lease_writes_nothing
             a_part_of_an_envelope_can_be_linked_and_the_rest_later
             a_refused_answer_is_dropped_and_its_envelope_submitted_again
             a_released_submission_is_due_again_at_its_time
+            a_revoked_api_token_stays_revoked
             adding_a_tenant_again_changes_nothing
             all_that_one_call_records_has_one_time
             an_answer_gives_its_lease_back
+            an_api_token_comes_back_whole
             an_envelope_comes_back_whole
             an_expired_lease_can_be_taken_by_another
             an_observation_comes_back_whole
             an_unknown_tenant_is_an_error_everywhere
             another_entry_is_kept_and_the_first_linkage_stays
+            api_tokens_are_listed_by_tenant
             cleared_leases_can_be_taken_at_once
             conditions_of_a_filter_hold_together
             created_at_strictly_rises_though_the_clock_goes_back
@@ -490,6 +495,11 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
         store.bundle_of_envelope(unknown, &envelope).await.err(),
         store.envelopes_of_document(unknown, &digest).await.err(),
         store.counts(unknown).await.err(),
+        store.add_api_token(&ApiToken { tenant: unknown.clone(), ..api_token(1) }).await.err(),
+        store.api_tokens(unknown).await.err(),
+        store.revoke_api_token(unknown, id(1), at(0)).await.err(),
+        store.idempotent_answer(unknown, "k", at(0)).await.err(),
+        store.record_idempotent_answer(unknown, at(0), &idempotent_answer("k", 1)).await.err(),
     ];
     for (index, error) in errors.iter().enumerate() {
         assert!(matches!(error, Some(Error::UnknownTenant(t)) if t == unknown), "{index}: {error:?}");
@@ -554,6 +564,88 @@ pub async fn what_is_recorded_is_there_after_opening_again(backend: &impl Backen
     let after = (all(&again, &ObservationFilter::default()).await, again.counts(&tenant()).await.unwrap());
     assert_eq!(after, before);
     assert_eq!(again.tenants().await.unwrap(), [tenant()]);
+}
+
+// API tokens and kept answers ------------------------------------------------------------------------------------
+
+fn api_token(number: u64) -> ApiToken {
+    ApiToken {
+        id: id(number),
+        digest: Digest::of(&number.to_be_bytes()),
+        tenant: tenant(),
+        scopes: BTreeSet::from([Scope::VexRead]),
+        label: None,
+        created_at: at(1),
+        expires_at: None,
+        revoked_at: None,
+    }
+}
+
+pub async fn an_api_token_comes_back_whole(backend: &impl Backend) {
+    let store = store(backend).await;
+    let bare = ApiToken { scopes: BTreeSet::new(), ..api_token(1) };
+    let full = ApiToken {
+        scopes: Scope::ALL.into_iter().collect(),
+        label: Some("for the auditor".to_owned()),
+        expires_at: Some(at(9)),
+        ..api_token(2)
+    };
+    for token in [&bare, &full] {
+        store.add_api_token(token).await.unwrap();
+        assert_eq!(store.api_token(&token.digest).await.unwrap().as_ref(), Some(token));
+    }
+    assert_eq!(store.api_token(&Digest::of(b"never made")).await.unwrap(), None);
+    assert!(full.holds_at(at(8)) && !full.holds_at(at(9)) && bare.holds_at(at(1_000_000)));
+}
+
+pub async fn api_tokens_are_listed_by_tenant(backend: &impl Backend) {
+    let store = store(backend).await;
+    store.add_tenant(&other_tenant(), id(2), at(0)).await.unwrap();
+    let own = [2, 1].map(|number| ApiToken { created_at: at(10 - number as i64), ..api_token(number) });
+    let foreign = ApiToken { tenant: other_tenant(), ..api_token(3) };
+    for token in [&own[1], &foreign, &own[0]] {
+        store.add_api_token(token).await.unwrap();
+    }
+    assert_eq!(store.api_tokens(&tenant()).await.unwrap(), own);
+    assert_eq!(store.api_tokens(&other_tenant()).await.unwrap(), std::slice::from_ref(&foreign));
+    assert!(!store.revoke_api_token(&tenant(), foreign.id, at(5)).await.unwrap());
+    assert_eq!(store.api_token(&foreign.digest).await.unwrap(), Some(foreign));
+}
+
+pub async fn a_revoked_api_token_stays_revoked(backend: &impl Backend) {
+    let store = store(backend).await;
+    let token = api_token(1);
+    assert!(!store.revoke_api_token(&tenant(), token.id, at(2)).await.unwrap());
+    store.add_api_token(&token).await.unwrap();
+    for now in [at(3), at(4)] {
+        assert!(store.revoke_api_token(&tenant(), token.id, now).await.unwrap());
+        let kept = store.api_token(&token.digest).await.unwrap().unwrap();
+        assert_eq!(kept.revoked_at, Some(at(3)));
+        assert!(!kept.holds_at(at(2)));
+    }
+}
+
+fn idempotent_answer(key: &str, seconds: i64) -> IdempotentAnswer {
+    IdempotentAnswer {
+        key: key.to_owned(),
+        request: Digest::of(&seconds.to_be_bytes()),
+        status: 201,
+        body: vec![0, 255],
+        expires_at: at(seconds),
+    }
+}
+
+pub async fn a_kept_answer_stays_until_it_may_be_forgotten(backend: &impl Backend) {
+    let store = store(backend).await;
+    let (tenant, first, second) = (&tenant(), idempotent_answer("k", 10), idempotent_answer("k", 20));
+    assert_eq!(store.idempotent_answer(tenant, "k", at(0)).await.unwrap(), None);
+    store.record_idempotent_answer(tenant, at(0), &first).await.unwrap();
+    store.record_idempotent_answer(tenant, at(1), &second).await.unwrap();
+    assert_eq!(store.idempotent_answer(tenant, "k", at(9)).await.unwrap(), Some(first));
+    assert_eq!(store.idempotent_answer(tenant, "K", at(9)).await.unwrap(), None);
+    assert_eq!(store.idempotent_answer(tenant, "k", at(10)).await.unwrap(), None);
+    store.record_idempotent_answer(tenant, at(10), &second).await.unwrap();
+    assert_eq!(store.idempotent_answer(tenant, "k", at(19)).await.unwrap(), Some(second));
 }
 
 // Documents and observations -------------------------------------------------------------------------------------

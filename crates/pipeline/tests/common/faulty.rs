@@ -12,9 +12,9 @@ use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, Obse
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::TrustedLog;
 use provex_store::{
-    Answer, AttestableDocument, Backlog, Counts, DocumentRow, Error, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
-    RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
+    Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
+    LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
+    ObservationPosition, ObservationRow, RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
 };
 use provex_tlog::embedded::EmbeddedLog;
 use provex_tlog::{LogError, TransparencyLog};
@@ -268,6 +268,12 @@ faulty_store! {
     record_log_checkpoint(log: &LogId, checkpoint: &LogCheckpoint) -> ();
     counts(tenant: &TenantId) -> Counts;
     backlog(tenant: &TenantId) -> Backlog;
+    add_api_token(token: &ApiToken) -> ();
+    api_token(digest: &Digest) -> Option<ApiToken>;
+    api_tokens(tenant: &TenantId) -> Vec<ApiToken>;
+    revoke_api_token(tenant: &TenantId, id: Uuid, now: Timestamp) -> bool;
+    idempotent_answer(tenant: &TenantId, key: &str, now: Timestamp) -> Option<IdempotentAnswer>;
+    record_idempotent_answer(tenant: &TenantId, now: Timestamp, answer: &IdempotentAnswer) -> ();
 }
 
 /// A log whose calls can fail.
