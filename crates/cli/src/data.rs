@@ -16,11 +16,12 @@ use provex_core::ids::TenantId;
 use provex_core::intoto::SaltKey;
 use provex_core::json::Limits;
 use provex_core::keys::{LocalSigner, PublicKey, Signer};
+use provex_core::ledger::ActorType;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{SigningConfig, TrustedLog, TrustedRoot};
 use provex_pipeline::environment::Environment;
 use provex_pipeline::{Pipeline, StoreCheckpoints, Unit};
-use provex_store::Store;
+use provex_store::{Actor, Store};
 use provex_store_sqlite::SqliteStore;
 use provex_tlog::TransparencyLog;
 use provex_tlog::embedded::{EmbeddedLog, EmbeddedLogConfig};
@@ -61,6 +62,11 @@ pub(crate) struct Config {
 
 /// The most documents that one statement is about.
 const MAX_BATCH: u16 = 256;
+
+/// Who a command line's events name.
+pub(crate) fn operator() -> Actor {
+    Actor { id: "cli".to_owned(), kind: ActorType::Operator }
+}
 
 /// A complete data folder.
 pub(crate) struct DataFolder {
@@ -162,9 +168,11 @@ impl DataFolder {
         Ok(Arc::new(store))
     }
 
-    /// The tenant's pipeline on the folder's database.
+    /// The tenant's pipeline on the folder's database, for one run of an operator's.
     pub(crate) async fn pipeline(&self, tenant: TenantId) -> Result<Pipeline, Failure> {
-        Ok(Pipeline { store: self.store().await?, environment: Arc::new(System), tenant })
+        let store = self.store().await?;
+        let (actor, run) = (operator(), Some(System.uuid()));
+        Ok(Pipeline { store, environment: Arc::new(System), tenant, actor, run })
     }
 
     /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased, and tries at

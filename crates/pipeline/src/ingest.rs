@@ -135,8 +135,8 @@ impl Pipeline {
         if batch.documents.is_empty() {
             return Ok(());
         }
-        let now = self.environment.now();
-        let recorded = self.store.record_documents(&self.tenant, now, &batch.documents).await?;
+        let recording = self.recording();
+        let recorded = self.store.record_documents(&self.tenant, &recording, &batch.documents).await?;
         let documents = batch.documents.iter().zip(batch.reports).zip(recorded);
         for ((document, (name, parse_report)), recorded) in documents {
             if let RecordedDocument::New(_) = recorded {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use environment::Environment;
 use provex_core::ids::TenantId;
 use provex_core::time::Timestamp;
-use provex_store::{Lease, LeaseToken, Store};
+use provex_store::{Actor, Lease, LeaseToken, Recording, Store};
 
 /// How long a lease lasts: far longer than any step takes. A data folder's leases do not outlive its process, since
 /// whoever opens the folder alone gives them back.
@@ -43,9 +43,20 @@ pub struct Pipeline {
     pub environment: Arc<dyn Environment>,
     /// Whose documents these are.
     pub tenant: TenantId,
+    /// Who works here.
+    pub actor: Actor,
+    /// In which run.
+    pub run: Option<uuid::Uuid>,
 }
 
 impl Pipeline {
+    /// Who records, and when: now.
+    fn recording(&self) -> Recording {
+        let mut seed = [0; 32];
+        self.environment.random(&mut seed);
+        Recording { now: self.environment.now(), actor: self.actor.clone(), run: self.run, seed }
+    }
+
     /// A fresh lease from now on.
     fn lease(&self) -> Result<Lease, Error> {
         let now = self.environment.now();

@@ -68,7 +68,13 @@ impl Pipeline {
                         let at = self.retry_at(submission.attempts)?;
                         let release = Release::Resubmit { at, reason };
                         self.store
-                            .release_submission(&self.tenant, lease.token, submission.id, &release)
+                            .release_submission(
+                                &self.tenant,
+                                &self.recording(),
+                                lease.token,
+                                submission.id,
+                                &release,
+                            )
                             .await?;
                     }
                 }
@@ -107,7 +113,7 @@ impl Pipeline {
         if batch.is_empty() {
             return Ok(0);
         }
-        let counts = self.store.link(&self.tenant, self.environment.now(), lease.token, batch).await?;
+        let counts = self.store.link(&self.tenant, &self.recording(), lease.token, batch).await?;
         batch.clear();
         Ok(counts.linked)
     }

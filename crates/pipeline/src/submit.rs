@@ -104,7 +104,7 @@ impl Pipeline {
             report.waiting += 1;
             Release::Retry { at: self.retry_at(attempts)?, reason }
         };
-        self.store.release_submission(&self.tenant, token, submission, &release).await?;
+        self.store.release_submission(&self.tenant, &self.recording(), token, submission, &release).await?;
         Ok(())
     }
 }

@@ -6,7 +6,8 @@ use provex_core::ids::{DocumentDigest, ObservationId, TenantId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Format;
 use provex_store::{
-    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument, RecordedDocument,
+    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument,
+    RecordedDocument, Recording,
 };
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -19,7 +20,7 @@ use crate::{observations, submissions, tenants};
 pub(crate) async fn record(
     database: &Database,
     tenant: &TenantId,
-    now: Timestamp,
+    recording: &Recording,
     documents: &[NewDocument],
 ) -> Result<Attempt<Vec<RecordedDocument>>> {
     let mut tx = database.begin(tenant).await?;
@@ -32,13 +33,13 @@ pub(crate) async fn record(
     if new.is_empty() {
         return tx.end(Attempt::Done(vec![RecordedDocument::Unchanged; documents.len()])).await;
     }
-    let created_at = tenants::next_time(&mut tx, tenant, last, now).await?;
+    let created_at = tenants::next_time(&mut tx, tenant, last, recording.now).await?;
     insert_documents(&mut tx, tenant, &new, created_at).await?;
     insert_bodies(&mut tx, tenant, &new).await?;
     observations::insert(&mut tx, tenant, &new, created_at).await?;
     insert_findings(&mut tx, tenant, &new).await?;
     insert_quarantined(&mut tx, tenant, &new, created_at).await?;
-    submissions::insert_attest(&mut tx, tenant, &new, now).await?;
+    submissions::insert_attest(&mut tx, tenant, &new, recording.now).await?;
     let mut unreported: BTreeSet<_> = new.iter().map(|document| document.facts.digest).collect();
     let recorded = documents.iter().map(|document| match unreported.remove(&document.facts.digest) {
         true => RecordedDocument::New(created_at),

@@ -31,7 +31,8 @@ use provex_core::time::Timestamp;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
     LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
-    ObservationPosition, ObservationRow, RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
+    ObservationPosition, ObservationRow, RecordedDocument, Recording, Release, Stage, Store, StoredEnvelope,
+    Submission,
 };
 use sqlx::Connection as _;
 
@@ -99,13 +100,13 @@ impl Store for PostgresStore {
     async fn record_documents(
         &self,
         tenant: &TenantId,
-        now: Timestamp,
+        recording: &Recording,
         documents: &[NewDocument],
     ) -> Result<Vec<RecordedDocument>, Error> {
         let recorded = self
             .database
             .attempt(documents::recorded_by_either, |_| {
-                documents::record(&self.database, tenant, now, documents)
+                documents::record(&self.database, tenant, recording, documents)
             })
             .await;
         self.explain("recording documents", recorded)
@@ -182,13 +183,13 @@ impl Store for PostgresStore {
     async fn link(
         &self,
         tenant: &TenantId,
-        now: Timestamp,
+        recording: &Recording,
         token: LeaseToken,
         links: &[NewLink<'_>],
     ) -> Result<LinkCounts, Error> {
         let linked = self
             .database
-            .attempt(as_first, |_| log_entries::link(&self.database, tenant, now, token, links))
+            .attempt(as_first, |_| log_entries::link(&self.database, tenant, recording, token, links))
             .await;
         self.explain("linking observations", linked)
     }
@@ -196,13 +197,16 @@ impl Store for PostgresStore {
     async fn release_submission(
         &self,
         tenant: &TenantId,
+        recording: &Recording,
         token: LeaseToken,
         submission: uuid::Uuid,
         release: &Release,
     ) -> Result<(), Error> {
         let released = self
             .database
-            .attempt(as_first, |_| submissions::release(&self.database, tenant, token, submission, release))
+            .attempt(as_first, |_| {
+                submissions::release(&self.database, tenant, recording, token, submission, release)
+            })
             .await;
         self.explain("releasing a submission", released)
     }
@@ -344,7 +348,7 @@ impl Store for PostgresStore {
 
 #[cfg(test)]
 mod tests {
-    use provex_store::testing::{at, document, id};
+    use provex_store::testing::{at, by, document, id};
     use sqlx::{Executor as _, PgConnection, Row as _, SqlSafeStr as _};
 
     use super::*;
@@ -453,7 +457,7 @@ mod tests {
     async fn pages_use_the_index_of_their_filter() {
         let (database, store) = store().await;
         let documents: Vec<_> = (1..=40).map(|number| document(number, 25)).collect();
-        store.record_documents(&TenantId::default_tenant(), at(0), &documents).await.unwrap();
+        store.record_documents(&TenantId::default_tenant(), &by(0), &documents).await.unwrap();
         database.execute("ANALYZE").await;
         let mut connection = app(&database).await;
         let digest = provex_core::digest::Digest::of(b"x");
@@ -498,7 +502,7 @@ mod tests {
         let (database, store) = store().await;
         let tenant = TenantId::default_tenant();
         let new = document(1, 1);
-        store.record_documents(&tenant, at(0), std::slice::from_ref(&new)).await.unwrap();
+        store.record_documents(&tenant, &by(0), std::slice::from_ref(&new)).await.unwrap();
         database
             .execute(
                 "ALTER TABLE vex.observations DROP CONSTRAINT observations_claim_digest_check;

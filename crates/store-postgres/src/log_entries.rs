@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use provex_core::ids::TenantId;
 use provex_core::time::Timestamp;
-use provex_store::{Error, LeaseToken, LinkCounts, MAX_LINKAGES, NewLink, NewLogEntry};
+use provex_store::{Error, LeaseToken, LinkCounts, MAX_LINKAGES, NewLink, NewLogEntry, Recording};
 use sqlx::PgConnection;
 
 use crate::connection::{Attempt, Database};
@@ -18,7 +18,7 @@ type Position = (String, i64);
 pub(crate) async fn link(
     database: &Database,
     tenant: &TenantId,
-    now: Timestamp,
+    recording: &Recording,
     token: LeaseToken,
     links: &[NewLink<'_>],
 ) -> Result<Attempt<LinkCounts>> {
@@ -37,8 +37,8 @@ pub(crate) async fn link(
     entries.retain(|position, _| !known.contains(position));
     let new: Vec<_> = entries.into_values().collect();
     bundles::insert(&mut tx, tenant, &new).await?;
-    insert(&mut tx, tenant, &new, now).await?;
-    let linked = observations::link(&mut tx, tenant, links, now).await?;
+    insert(&mut tx, tenant, &new, recording.now).await?;
+    let linked = observations::link(&mut tx, tenant, links, recording.now).await?;
     let finished: Vec<_> = links.iter().filter_map(|link| link.finished).collect();
     submissions::finish(&mut tx, tenant, token, &finished).await?;
     tx.commit(LinkCounts { linked, kept: found as u64 - linked }).await

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, Release, Stage, Submission, SubmissionSubject,
+    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, Recording, Release, Stage, Submission,
+    SubmissionSubject,
 };
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -76,6 +77,7 @@ pub(crate) async fn record_answers(
 pub(crate) async fn release(
     database: &Database,
     tenant: &TenantId,
+    _recording: &Recording,
     token: LeaseToken,
     submission: uuid::Uuid,
     release: &Release,

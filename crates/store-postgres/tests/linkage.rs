@@ -5,7 +5,7 @@
 mod common;
 
 use common::{LAYOUTS, LINKAGE, fill, observations, of_base_schema, tenant};
-use provex_store::testing::{SignedFixture, at, document, id, lease};
+use provex_store::testing::{SignedFixture, at, by, document, id, lease};
 use provex_store::{Error, ObservationFilter, ObservationRow, Store as _};
 use provex_store_postgres::migrate;
 use provex_store_postgres::testing::TestDatabase;
@@ -64,7 +64,7 @@ async fn pending_observations_come_in_deterministic_created_at_order() {
                 for number in 0..6 {
                     let number = writer * 100 + number;
                     let seconds = 50 - i64::try_from(writer).unwrap();
-                    store.record_documents(&tenant(), at(seconds), &[document(number, 3)]).await.unwrap();
+                    store.record_documents(&tenant(), &by(seconds), &[document(number, 3)]).await.unwrap();
                 }
             })
         });
@@ -92,7 +92,7 @@ async fn linking_a_missing_observation_is_refused_and_writes_nothing() {
         let store = database.store().await;
         store.add_tenant(&tenant(), id(1), at(0)).await.unwrap();
         let (recorded, missing) = (document(1, 2), document(2, 2));
-        store.record_documents(&tenant(), at(0), std::slice::from_ref(&recorded)).await.unwrap();
+        store.record_documents(&tenant(), &by(0), std::slice::from_ref(&recorded)).await.unwrap();
         let mut fixture = SignedFixture::new(1);
         let signed = fixture.sign(&tenant(), &[&recorded, &missing]);
         let envelopes = [signed.to_new_envelope(id(100))];
@@ -101,7 +101,7 @@ async fn linking_a_missing_observation_is_refused_and_writes_nothing() {
         let tables =
             "SELECT (SELECT count(*) FROM attestor.log_entries) + (SELECT count(*) FROM attestor.bundles)
             + (SELECT count(*) FROM vex.observations WHERE rekor_uuid IS NOT NULL)";
-        let refused = store.link(&tenant(), at(2), lease(1, 0).token, &[logged.to_new_link(None)]).await;
+        let refused = store.link(&tenant(), &by(2), lease(1, 0).token, &[logged.to_new_link(None)]).await;
         let named = |found| missing.observations.iter().any(|observation| observation.id == found);
         assert!(matches!(refused, Err(Error::UnknownObservation(found)) if named(found)), "{refused:?}");
         assert_eq!(database.integer(tables).await, 0);

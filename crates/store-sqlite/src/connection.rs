@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use crate::SqliteStore;
     use provex_core::ids::TenantId;
-    use provex_store::testing::{at, document, id};
+    use provex_store::testing::{at, by, document, id};
     use provex_store::{NewDocument, Store as _};
 
     const IMPATIENT: Patience = Patience { timeout: Duration::from_millis(20), tries: 2 };
@@ -214,7 +214,7 @@ mod tests {
     }
 
     async fn record(store: &SqliteStore, document: NewDocument) -> std::result::Result<(), Error> {
-        store.record_documents(&tenant(), at(0), &[document]).await.map(|_| ())
+        store.record_documents(&tenant(), &by(0), &[document]).await.map(|_| ())
     }
 
     async fn documents(store: &SqliteStore) -> u64 {

@@ -6,7 +6,8 @@ use provex_core::ids::{DocumentDigest, TenantId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Format;
 use provex_store::{
-    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument, RecordedDocument,
+    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument,
+    RecordedDocument, Recording,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
@@ -19,7 +20,7 @@ use crate::{observations, submissions, tenants};
 pub(crate) async fn record(
     connections: &Connections,
     tenant: &TenantId,
-    now: Timestamp,
+    recording: &Recording,
     documents: &[NewDocument],
 ) -> Result<Vec<RecordedDocument>> {
     let mut tx = connections.write().await?;
@@ -33,13 +34,13 @@ pub(crate) async fn record(
         tx.rollback().await?;
         return Ok(vec![RecordedDocument::Unchanged; documents.len()]);
     }
-    let created_at = tenants::next_time(&mut tx, tenant, now).await?;
+    let created_at = tenants::next_time(&mut tx, tenant, recording.now).await?;
     insert_documents(&mut tx, tenant, &new, created_at).await?;
     insert_bodies(&mut tx, tenant, &new).await?;
     observations::insert(&mut tx, tenant, &new, created_at).await?;
     insert_findings(&mut tx, tenant, &new).await?;
     insert_quarantined(&mut tx, tenant, &new, created_at).await?;
-    submissions::insert_attest(&mut tx, tenant, &new, now).await?;
+    submissions::insert_attest(&mut tx, tenant, &new, recording.now).await?;
     tx.commit().await?;
     let mut unreported: BTreeSet<_> = new.iter().map(|document| document.facts.digest).collect();
     let recorded = documents.iter().map(|document| match unreported.remove(&document.facts.digest) {

@@ -31,7 +31,8 @@ use provex_core::time::Timestamp;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
     LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
-    ObservationPosition, ObservationRow, RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
+    ObservationPosition, ObservationRow, RecordedDocument, Recording, Release, Stage, Store, StoredEnvelope,
+    Submission,
 };
 
 use crate::connection::{Connections, Patience};
@@ -110,10 +111,10 @@ impl Store for SqliteStore {
     async fn record_documents(
         &self,
         tenant: &TenantId,
-        now: Timestamp,
+        recording: &Recording,
         documents: &[NewDocument],
     ) -> Result<Vec<RecordedDocument>, Error> {
-        let recorded = documents::record(&self.connections, tenant, now, documents).await;
+        let recorded = documents::record(&self.connections, tenant, recording, documents).await;
         self.explain("recording documents", recorded)
     }
 
@@ -176,22 +177,24 @@ impl Store for SqliteStore {
     async fn link(
         &self,
         tenant: &TenantId,
-        now: Timestamp,
+        recording: &Recording,
         token: LeaseToken,
         links: &[NewLink<'_>],
     ) -> Result<LinkCounts, Error> {
-        let linked = log_entries::link(&self.connections, tenant, now, token, links).await;
+        let linked = log_entries::link(&self.connections, tenant, recording, token, links).await;
         self.explain("linking observations", linked)
     }
 
     async fn release_submission(
         &self,
         tenant: &TenantId,
+        recording: &Recording,
         token: LeaseToken,
         submission: uuid::Uuid,
         release: &Release,
     ) -> Result<(), Error> {
-        let released = submissions::release(&self.connections, tenant, token, submission, release).await;
+        let released =
+            submissions::release(&self.connections, tenant, recording, token, submission, release).await;
         self.explain("releasing a submission", released)
     }
 
@@ -324,7 +327,7 @@ impl Store for SqliteStore {
 
 #[cfg(test)]
 mod tests {
-    use provex_store::testing::{at, document, id};
+    use provex_store::testing::{at, by, document, id};
     use sqlx::{Executor as _, Row as _, SqlSafeStr as _};
 
     use super::*;
@@ -510,7 +513,7 @@ mod tests {
         let (_folder, store) = store().await;
         let tenant = TenantId::default_tenant();
         let new = document(1, 1);
-        store.record_documents(&tenant, at(0), std::slice::from_ref(&new)).await.unwrap();
+        store.record_documents(&tenant, &by(0), std::slice::from_ref(&new)).await.unwrap();
         let mut connection = store.connections.connect().await.unwrap();
         sqlx::raw_sql(
             "PRAGMA ignore_check_constraints = ON;

@@ -2,7 +2,7 @@
 
 use provex_core::ids::TenantId;
 use provex_core::time::Timestamp;
-use provex_store::{Error, LeaseToken, LinkCounts, MAX_LINKAGES, NewLink, NewLogEntry};
+use provex_store::{Error, LeaseToken, LinkCounts, MAX_LINKAGES, NewLink, NewLogEntry, Recording};
 use sqlx::SqliteConnection;
 
 use crate::connection::Connections;
@@ -13,7 +13,7 @@ use crate::{bundles, observations, submissions, tenants};
 pub(crate) async fn link(
     connections: &Connections,
     tenant: &TenantId,
-    now: Timestamp,
+    recording: &Recording,
     token: LeaseToken,
     links: &[NewLink<'_>],
 ) -> Result<LinkCounts> {
@@ -27,11 +27,11 @@ pub(crate) async fn link(
     for link in links {
         if !exists(&mut tx, tenant, link.entry).await? {
             bundles::insert(&mut tx, tenant, &link.entry.bundle_digest, &link.entry.bundle).await?;
-            insert(&mut tx, tenant, link.entry, now).await?;
+            insert(&mut tx, tenant, link.entry, recording.now).await?;
         }
         let proof = observations::write_proof(&link.entry.linked)?;
         for linkage in link.linkages {
-            match observations::link(&mut tx, tenant, linkage, &proof, now).await? {
+            match observations::link(&mut tx, tenant, linkage, &proof, recording.now).await? {
                 true => counts.linked += 1,
                 false => counts.kept += 1,
             }

@@ -5,7 +5,8 @@
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, Release, Stage, Submission, SubmissionSubject,
+    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, Recording, Release, Stage, Submission,
+    SubmissionSubject,
 };
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -60,6 +61,7 @@ pub(crate) async fn record_answers(
 pub(crate) async fn release(
     connections: &Connections,
     tenant: &TenantId,
+    _recording: &Recording,
     token: LeaseToken,
     submission: uuid::Uuid,
     release: &Release,

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use provex_core::ids::TenantId;
-use provex_store::testing::{SignedFixture, at, document, id, lease};
+use provex_store::testing::{SignedFixture, at, by, document, id, lease};
 use provex_store::{Error, NewLink, ObservationFilter, ObservationRow, Stage, Store as _};
 use provex_store_sqlite::SqliteStore;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -94,7 +94,7 @@ async fn filled(database: &Database) -> SqliteStore {
         line: None,
         message: String::new(),
     }];
-    store.record_documents(&tenant(), at(0), &documents).await.unwrap();
+    store.record_documents(&tenant(), &by(0), &documents).await.unwrap();
     let mut fixture = SignedFixture::new(1);
     let signed = fixture.sign(&tenant(), &[&documents[0]]);
     let held = lease(1, 0);
@@ -102,7 +102,7 @@ async fn filled(database: &Database) -> SqliteStore {
     let envelopes = [signed.to_new_envelope(id(100))];
     store.record_envelopes(&tenant(), at(1), held.token, &[id(1)], &envelopes).await.unwrap();
     let logged = fixture.log(&signed);
-    store.link(&tenant(), at(2), held.token, &[logged.to_new_link(None)]).await.unwrap();
+    store.link(&tenant(), &by(2), held.token, &[logged.to_new_link(None)]).await.unwrap();
     store.record_log_checkpoint(&fixture.log_id(), &logged.checkpoint).await.unwrap();
     store
 }
@@ -422,11 +422,11 @@ async fn an_entry_of_an_envelope_that_is_not_recorded_is_refused() {
     let store = SqliteStore::open(&database.path).await.unwrap();
     store.add_tenant(&tenant(), id(1), at(0)).await.unwrap();
     let new = document(1, 1);
-    store.record_documents(&tenant(), at(0), std::slice::from_ref(&new)).await.unwrap();
+    store.record_documents(&tenant(), &by(0), std::slice::from_ref(&new)).await.unwrap();
     let mut fixture = SignedFixture::new(1);
     let logged = fixture.log(&fixture.sign(&tenant(), &[&new]));
     let links = [NewLink { entry: &logged.entry, linkages: &logged.linkages, finished: None }];
-    let refused = store.link(&tenant(), at(1), lease(1, 1).token, &links).await;
+    let refused = store.link(&tenant(), &by(1), lease(1, 1).token, &links).await;
     assert!(matches!(&refused, Err(Error::Database { .. })), "{refused:?}");
     assert_eq!(observations(&store).await[0].linkage, None);
 }
@@ -439,7 +439,7 @@ async fn a_key_that_is_too_long_is_refused_with_all_of_its_transaction() {
     let mut long = document(2, 2);
     // 1,025 bytes in 1,024 characters.
     long.observations[1].keys[0].1 = format!("{}é", "x".repeat(1_023));
-    let refused = store.record_documents(&tenant(), at(0), &[document(1, 1), long]).await.unwrap_err();
+    let refused = store.record_documents(&tenant(), &by(0), &[document(1, 1), long]).await.unwrap_err();
     let Error::Database { operation, source } = refused else { panic!("{refused}") };
     assert_eq!(operation, "recording documents");
     assert!(source.to_string().contains("vex_observation_keys_key_check"), "{source}");

@@ -39,12 +39,12 @@ pub trait Store: Send + Sync {
     /// Records documents with their bodies, observations, keys and findings, and queues each for attestation.
     /// A document that is recorded already is left as it is.
     ///
-    /// All that is new gets one `created_at`: the larger of `now` and the chain's last time + 1 µs, decided
+    /// All that is new gets one `created_at`: the larger of the time told and the chain's last time + 1 µs, decided
     /// under the tenant's chain row.
     async fn record_documents(
         &self,
         tenant: &TenantId,
-        now: Timestamp,
+        recording: &Recording,
         documents: &[NewDocument],
     ) -> Result<Vec<RecordedDocument>, Error>;
 
@@ -114,7 +114,7 @@ pub trait Store: Send + Sync {
     async fn link(
         &self,
         tenant: &TenantId,
-        now: Timestamp,
+        recording: &Recording,
         token: LeaseToken,
         links: &[NewLink<'_>],
     ) -> Result<LinkCounts, Error>;
@@ -126,6 +126,7 @@ pub trait Store: Send + Sync {
     async fn release_submission(
         &self,
         tenant: &TenantId,
+        recording: &Recording,
         token: LeaseToken,
         submission: uuid::Uuid,
         release: &Release,

@@ -7,9 +7,32 @@ use provex_core::ids::{
     BundleDigest, ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId,
 };
 use provex_core::intoto::SetCommitment;
+use provex_core::ledger::ActorType;
 use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::time::Timestamp;
 use provex_core::vex::{Format, Status};
+
+/// Who records something, in which run of provex, and when: what a ledger event says beside its body.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// The time told.
+    pub now: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// The run.
+    pub run: Option<uuid::Uuid>,
+    /// Fresh randomness, of which the events' ids are made.
+    pub seed: [u8; 32],
+}
+
+/// Who causes something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// A name that says which one: `cli`, `worker`, or a token's id.
+    pub id: String,
+    /// What kind.
+    pub kind: ActorType,
+}
 
 /// Who vouches for a document's arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -22,6 +22,7 @@ use provex_core::intoto::{
     AttestedDocument, ObservationSet, ObservationsPredicate, SaltKey, VEX_OBSERVATIONS,
 };
 use provex_core::keys::{LocalSigner, RustCrypto, Signer as _};
+use provex_core::ledger::ActorType;
 use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::merkle::Tree;
 use provex_core::note::sign_note;
@@ -35,10 +36,10 @@ use provex_core::vex::{
 use uuid::Uuid;
 
 use crate::{
-    Answer, ApiToken, Authentication, Counts, DocumentFacts, Error, FindingRow, IdempotentAnswer, KeyKind,
-    Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, NewDocument, NewEnvelope, NewLink,
-    NewLogEntry, NewObservation, ObservationFilter, ObservationRow, RecordedDocument, Release, Scope, Stage,
-    Store, SubmissionSubject,
+    Actor, Answer, ApiToken, Authentication, Counts, DocumentFacts, Error, FindingRow, IdempotentAnswer,
+    KeyKind, Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, NewDocument, NewEnvelope, NewLink,
+    NewLogEntry, NewObservation, ObservationFilter, ObservationRow, RecordedDocument, Recording, Release,
+    Scope, Stage, Store, SubmissionSubject,
 };
 
 /// A fresh database of a backend.
@@ -115,6 +116,14 @@ macro_rules! store_conformance {
 /// A time of the tests: seconds after its beginning.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(1_800_000_000 + seconds).unwrap()
+}
+
+/// An operator's recording at a time of so many seconds; the time is its randomness too.
+pub fn by(seconds: i64) -> Recording {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&seconds.to_be_bytes());
+    let actor = Actor { id: "tester".to_owned(), kind: ActorType::Operator };
+    Recording { now: at(seconds), actor, run: Some(id(9_999)), seed }
 }
 
 /// A UUID that sorts as its number.
@@ -398,7 +407,7 @@ async fn store<B: Backend>(backend: &B) -> B::Store {
 }
 
 async fn record(store: &impl Store, seconds: i64, documents: &[NewDocument]) -> Vec<RecordedDocument> {
-    store.record_documents(&tenant(), at(seconds), documents).await.unwrap()
+    store.record_documents(&tenant(), &by(seconds), documents).await.unwrap()
 }
 
 /// Records an envelope of these documents, whose attest submissions it replaces.
@@ -410,13 +419,13 @@ async fn record_signed(store: &impl Store, signed: &SignedSet, documents: &[&New
     store.record_envelopes(&tenant(), at(1), TOKEN, &replaced, &envelopes).await.unwrap();
     for submission in leased.iter().map(|s| s.id).filter(|id| !replaced.contains(id)) {
         let back = Release::Retry { at: at(0), reason: "of another envelope".to_owned() };
-        store.release_submission(&tenant(), TOKEN, submission, &back).await.unwrap();
+        store.release_submission(&tenant(), &by(0), TOKEN, submission, &back).await.unwrap();
     }
 }
 
 /// Links a logged set without a submission.
 async fn link(store: &impl Store, seconds: i64, logged: &LoggedSet) -> LinkCounts {
-    store.link(&tenant(), at(seconds), TOKEN, &[logged.to_new_link(None)]).await.unwrap()
+    store.link(&tenant(), &by(seconds), TOKEN, &[logged.to_new_link(None)]).await.unwrap()
 }
 
 /// One document of so many observations, signed, recorded, logged and not yet linked.
@@ -477,16 +486,16 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
     let (filter, bundle) = (ObservationFilter::default(), logged.entry.bundle_digest);
     let errors = [
         store.known_documents(unknown, &[digest]).await.err(),
-        store.record_documents(unknown, at(0), std::slice::from_ref(&document)).await.err(),
-        store.record_documents(unknown, at(0), &[]).await.err(),
+        store.record_documents(unknown, &by(0), std::slice::from_ref(&document)).await.err(),
+        store.record_documents(unknown, &by(0), &[]).await.err(),
         store.acquire_submissions(unknown, Stage::Attest, lease(1, 0), 1).await.err(),
         store.clear_leases(unknown, at(0)).await.err(),
         store.attestable_documents(unknown, &[digest]).await.err(),
         store.record_envelopes(unknown, at(0), TOKEN, &[], &[signed.to_new_envelope(id(1))]).await.err(),
         store.envelope(unknown, &envelope).await.err(),
         store.record_answers(unknown, TOKEN, &[logged.to_answer(id(1))]).await.err(),
-        store.link(unknown, at(0), TOKEN, &[logged.to_new_link(None)]).await.err(),
-        store.release_submission(unknown, TOKEN, id(1), &dead).await.err(),
+        store.link(unknown, &by(0), TOKEN, &[logged.to_new_link(None)]).await.err(),
+        store.release_submission(unknown, &by(0), TOKEN, id(1), &dead).await.err(),
         store.document(unknown, &digest).await.err(),
         store.document_body(unknown, &digest).await.err(),
         store.observation(unknown, &document.observations[0].id).await.err(),
@@ -541,14 +550,14 @@ pub async fn tenants_see_nothing_of_one_another(backend: &impl Backend) {
         assert_eq!(store.acquire_submissions(other, stage, lease, 10).await.unwrap(), []);
     }
     // Another tenant's observation is a missing one, and its lease is none.
-    let stranger = store.link(other, at(4), TOKEN, &[logged.to_new_link(None)]).await;
+    let stranger = store.link(other, &by(4), TOKEN, &[logged.to_new_link(None)]).await;
     assert!(stranger.is_err(), "{stranger:?}");
     let held = store.acquire_submissions(&tenant(), Stage::Attest, lease, 10).await.unwrap();
     let dead = Release::Dead { reason: "x".to_owned() };
-    let lost = store.release_submission(other, lease.token, held[0].id, &dead).await;
+    let lost = store.release_submission(other, &by(0), lease.token, held[0].id, &dead).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
     // Both may record the same document; each gets its own times.
-    let again = store.record_documents(other, at(1), &[document(1, 3)]).await.unwrap();
+    let again = store.record_documents(other, &by(1), &[document(1, 3)]).await.unwrap();
     assert_eq!(again, [RecordedDocument::New(at(1))]);
     let own = store.observation(other, &observation).await.unwrap().unwrap();
     assert_eq!((own.created_at, own.linkage), (at(1), None));
@@ -1082,7 +1091,7 @@ pub async fn linking_a_missing_observation_is_refused_and_writes_nothing(backend
     let lease = lease(5, 10);
     store.acquire_submissions(&tenant(), Stage::Submit, lease, 1).await.unwrap();
     let links = [logged.to_new_link(Some(id(100)))];
-    let refused = store.link(&tenant(), at(11), lease.token, &links).await;
+    let refused = store.link(&tenant(), &by(11), lease.token, &links).await;
     let is_missing = |id: &ObservationId| missing.observations.iter().any(|o| o.id == *id);
     assert!(matches!(&refused, Err(Error::UnknownObservation(id)) if is_missing(id)), "{refused:?}");
     assert_eq!(pending(&store).await, ids(&[&recorded]));
@@ -1092,7 +1101,7 @@ pub async fn linking_a_missing_observation_is_refused_and_writes_nothing(backend
     let known: Vec<_> =
         logged.linkages.iter().filter(|linkage| !is_missing(&linkage.observation)).cloned().collect();
     let links = [NewLink { entry: &logged.entry, linkages: &known, finished: Some(id(100)) }];
-    let counts = store.link(&tenant(), at(11), lease.token, &links).await.unwrap();
+    let counts = store.link(&tenant(), &by(11), lease.token, &links).await.unwrap();
     assert_eq!(counts, LinkCounts { linked: 3, kept: 0 });
 }
 
@@ -1136,7 +1145,7 @@ pub async fn a_part_of_an_envelope_can_be_linked_and_the_rest_later(backend: &im
     let (first, rest) = logged.linkages.split_at(2);
     for (linkages, linked) in [(first, 2), (rest, 3)] {
         let links = [NewLink { entry: &logged.entry, linkages, finished: None }];
-        let counts = store.link(&tenant(), at(2), TOKEN, &links).await.unwrap();
+        let counts = store.link(&tenant(), &by(2), TOKEN, &links).await.unwrap();
         assert_eq!(counts, LinkCounts { linked, kept: 0 });
         assert_eq!(store.counts(&tenant()).await.unwrap().linked, if linked == 2 { 2 } else { 5 });
     }
@@ -1149,7 +1158,7 @@ pub async fn more_linkages_than_one_call_may_hold_are_refused(backend: &impl Bac
     let last = logged.linkages.pop().unwrap();
     let rest = [last.clone()];
     let links = [logged.to_new_link(None), NewLink { entry: &logged.entry, linkages: &rest, finished: None }];
-    let refused = store.link(&tenant(), at(2), TOKEN, &links).await;
+    let refused = store.link(&tenant(), &by(2), TOKEN, &links).await;
     assert!(matches!(refused, Err(Error::TooMany { limit: MAX_LINKAGES, found: 1_001 })), "{refused:?}");
     assert_eq!(store.counts(&tenant()).await.unwrap().linked, 0);
     assert_eq!(link(&store, 2, &logged).await, LinkCounts { linked: 1_000, kept: 0 });
@@ -1269,7 +1278,7 @@ pub async fn the_stages_lead_from_a_document_to_its_linkages(backend: &impl Back
     };
     assert_eq!((leased[0].id, &leased[0].subject, leased[0].attempts), (id(100), &subject, 2));
     let links = [logged.to_new_link(Some(leased[0].id))];
-    store.link(&tenant(), at(3), lease.token, &links).await.unwrap();
+    store.link(&tenant(), &by(3), lease.token, &links).await.unwrap();
     for stage in [Stage::Attest, Stage::Submit, Stage::Link] {
         assert_eq!(acquired(&store, stage, 1_000).await, NO_IDS);
     }
@@ -1341,9 +1350,9 @@ pub async fn an_expired_lease_can_be_taken_by_another(backend: &impl Backend) {
     assert_eq!(leased[0].attempts, 2);
     // The first worker comes too late.
     let dead = Release::Dead { reason: "x".to_owned() };
-    let lost = store.release_submission(&tenant(), first.token, leased[0].id, &dead).await;
+    let lost = store.release_submission(&tenant(), &by(0), first.token, leased[0].id, &dead).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
-    store.release_submission(&tenant(), second.token, leased[0].id, &dead).await.unwrap();
+    store.release_submission(&tenant(), &by(0), second.token, leased[0].id, &dead).await.unwrap();
 }
 
 pub async fn a_released_submission_is_due_again_at_its_time(backend: &impl Backend) {
@@ -1352,8 +1361,8 @@ pub async fn a_released_submission_is_due_again_at_its_time(backend: &impl Backe
     let first = lease(1, 0);
     store.acquire_submissions(&tenant(), Stage::Attest, first, 1).await.unwrap();
     let retry = Release::Retry { at: at(5), reason: "the log did not answer".to_owned() };
-    store.release_submission(&tenant(), first.token, id(1), &retry).await.unwrap();
-    let lost = store.release_submission(&tenant(), first.token, id(1), &retry).await;
+    store.release_submission(&tenant(), &by(0), first.token, id(1), &retry).await.unwrap();
+    let lost = store.release_submission(&tenant(), &by(0), first.token, id(1), &retry).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
     assert_eq!(acquired(&store, Stage::Attest, 4).await, NO_IDS);
     let leased = store.acquire_submissions(&tenant(), Stage::Attest, lease(2, 5), 1).await.unwrap();
@@ -1369,9 +1378,9 @@ pub async fn a_refused_answer_is_dropped_and_its_envelope_submitted_again(backen
     store.record_answers(&tenant(), lease.token, &[logged.to_answer(id(100))]).await.unwrap();
     store.acquire_submissions(&tenant(), Stage::Link, lease, 1).await.unwrap();
     let again = Release::Resubmit { at: at(12), reason: "the proof does not hold".to_owned() };
-    let lost = store.release_submission(&tenant(), TOKEN, id(100), &again).await;
+    let lost = store.release_submission(&tenant(), &by(0), TOKEN, id(100), &again).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
-    store.release_submission(&tenant(), lease.token, id(100), &again).await.unwrap();
+    store.release_submission(&tenant(), &by(0), lease.token, id(100), &again).await.unwrap();
     assert_eq!(acquired(&store, Stage::Link, 100).await, NO_IDS);
     assert_eq!(acquired(&store, Stage::Submit, 11).await, NO_IDS);
     let lease = self::lease(6, 12);
@@ -1386,9 +1395,9 @@ pub async fn what_waits_to_be_tried_again_is_due_when_leases_are_cleared(backend
     let held = lease(1, 100);
     store.acquire_submissions(&tenant(), Stage::Attest, held, 2).await.unwrap();
     let retry = Release::Retry { at: at(400), reason: "x".to_owned() };
-    store.release_submission(&tenant(), held.token, id(1), &retry).await.unwrap();
+    store.release_submission(&tenant(), &by(0), held.token, id(1), &retry).await.unwrap();
     let dead = Release::Dead { reason: "x".to_owned() };
-    store.release_submission(&tenant(), held.token, id(2), &dead).await.unwrap();
+    store.release_submission(&tenant(), &by(0), held.token, id(2), &dead).await.unwrap();
     // The clock went back to before any of them was queued.
     let early = lease(2, 10);
     assert!(store.acquire_submissions(&tenant(), Stage::Attest, early, 10).await.unwrap().is_empty());
@@ -1407,7 +1416,7 @@ pub async fn cleared_leases_can_be_taken_at_once(backend: &impl Backend) {
     let leased = store.acquire_submissions(&tenant(), Stage::Attest, lease(2, 0), 10).await.unwrap();
     assert_eq!(leased.iter().map(|s| s.attempts).collect::<Vec<_>>(), [2, 2, 1]);
     let dead = Release::Dead { reason: "x".to_owned() };
-    let lost = store.release_submission(&tenant(), first.token, id(1), &dead).await;
+    let lost = store.release_submission(&tenant(), &by(0), first.token, id(1), &dead).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
 }
 
@@ -1423,7 +1432,7 @@ pub async fn a_dead_submission_stays_and_its_observations_count_as_failed(backen
     store.acquire_submissions(&tenant(), Stage::Submit, lease, 1).await.unwrap();
     let dead = Release::Dead { reason: "the log refused the key".to_owned() };
     for (submission, failed) in [(id(1), 2), (id(100), 5)] {
-        store.release_submission(&tenant(), lease.token, submission, &dead).await.unwrap();
+        store.release_submission(&tenant(), &by(0), lease.token, submission, &dead).await.unwrap();
         let counts = store.counts(&tenant()).await.unwrap();
         assert_eq!((counts.failed, counts.linked, counts.observations), (failed, 0, 9));
     }
@@ -1445,11 +1454,11 @@ pub async fn an_answer_gives_its_lease_back(backend: &impl Backend) {
     let lost = store.record_answers(&tenant(), lease.token, &answers).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
     let links = [logged.to_new_link(Some(id(100)))];
-    let lost = store.link(&tenant(), at(11), lease.token, &links).await;
+    let lost = store.link(&tenant(), &by(11), lease.token, &links).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
     assert_eq!(pending(&store).await.len(), 1);
     store.acquire_submissions(&tenant(), Stage::Link, lease, 1).await.unwrap();
-    store.link(&tenant(), at(11), lease.token, &links).await.unwrap();
+    store.link(&tenant(), &by(11), lease.token, &links).await.unwrap();
 }
 
 pub async fn a_lost_lease_writes_nothing(backend: &impl Backend) {
@@ -1480,14 +1489,14 @@ pub async fn a_lost_lease_writes_nothing(backend: &impl Backend) {
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
     assert_eq!(acquired(&store, Stage::Link, 100).await, NO_IDS);
     let links = [logged.to_new_link(Some(id(100)))];
-    let lost = store.link(&tenant(), at(2), lease.token, &links).await;
+    let lost = store.link(&tenant(), &by(2), lease.token, &links).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
     assert_eq!(store.counts(&tenant()).await.unwrap().linked, 0);
     assert_eq!(store.bundle(&tenant(), &logged.entry.bundle_digest).await.unwrap(), None);
     // Nobody lost anything: it can all still be done.
     let lease = self::lease(8, 200);
     store.acquire_submissions(&tenant(), Stage::Submit, lease, 1).await.unwrap();
-    store.link(&tenant(), at(201), lease.token, &links).await.unwrap();
+    store.link(&tenant(), &by(201), lease.token, &links).await.unwrap();
 }
 
 #[cfg(test)]

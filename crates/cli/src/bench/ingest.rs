@@ -9,7 +9,7 @@ use provex_core::ids::TenantId;
 use provex_formats::ParseLimits;
 use provex_pipeline::Pipeline;
 use provex_pipeline::environment::Environment as _;
-use provex_store::{NewDocument, Store};
+use provex_store::{NewDocument, Recording, Store};
 use provex_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
 use tokio::runtime::Handle;
@@ -20,6 +20,7 @@ use super::report::{Asked, Report};
 use super::rows::{self, BareInserts, Commit};
 use super::scratch::Scratch;
 use super::timing::{in_turns, time_ok};
+use crate::data::operator;
 use crate::environment::System;
 use crate::inputs::Inputs;
 
@@ -62,6 +63,8 @@ fn whole(scratch: &Scratch, documents: &Path) -> anyhow::Result<Duration> {
         store: Arc::clone(&store) as Arc<dyn Store>,
         environment: Arc::new(System),
         tenant: TenantId::default_tenant(),
+        actor: operator(),
+        run: None,
     };
     let inputs = Inputs::new(vec![documents.to_owned()], ParseLimits::default());
     let (_, took) =
@@ -78,7 +81,8 @@ fn record(scratch: &Scratch, batches: &[Vec<NewDocument>]) -> anyhow::Result<Dur
     let ((), took) = time_ok(|| {
         runtime.block_on(async {
             for batch in batches {
-                store.record_documents(&tenant, System.now(), batch).await?;
+                let recording = Recording { now: System.now(), actor: operator(), run: None, seed: [0; 32] };
+                store.record_documents(&tenant, &recording, batch).await?;
             }
             Ok(())
         })

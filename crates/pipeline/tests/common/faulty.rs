@@ -14,7 +14,8 @@ use provex_core::trusted_root::TrustedLog;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
     LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
-    ObservationPosition, ObservationRow, RecordedDocument, Release, Stage, Store, StoredEnvelope, Submission,
+    ObservationPosition, ObservationRow, RecordedDocument, Recording, Release, Stage, Store, StoredEnvelope,
+    Submission,
 };
 use provex_tlog::embedded::EmbeddedLog;
 use provex_tlog::{LogError, TransparencyLog};
@@ -237,7 +238,7 @@ faulty_store! {
     add_tenant(tenant: &TenantId, chain_id: Uuid, now: Timestamp) -> ();
     tenants() -> Vec<TenantId>;
     known_documents(tenant: &TenantId, digests: &[DocumentDigest]) -> BTreeSet<DocumentDigest>;
-    record_documents(tenant: &TenantId, now: Timestamp, documents: &[NewDocument]) -> Vec<RecordedDocument>;
+    record_documents(tenant: &TenantId, recording: &Recording, documents: &[NewDocument]) -> Vec<RecordedDocument>;
     acquire_submissions(tenant: &TenantId, stage: Stage, lease: Lease, limit: usize) -> Vec<Submission>;
     clear_leases(tenant: &TenantId, now: Timestamp) -> u64;
     attestable_documents(tenant: &TenantId, digests: &[DocumentDigest]) -> Vec<AttestableDocument>;
@@ -250,8 +251,8 @@ faulty_store! {
     ) -> ();
     envelope(tenant: &TenantId, digest: &EnvelopeDigest) -> Option<StoredEnvelope>;
     record_answers(tenant: &TenantId, token: LeaseToken, answers: &[Answer]) -> ();
-    link(tenant: &TenantId, now: Timestamp, token: LeaseToken, links: &[NewLink<'_>]) -> LinkCounts;
-    release_submission(tenant: &TenantId, token: LeaseToken, submission: Uuid, release: &Release) -> ();
+    link(tenant: &TenantId, recording: &Recording, token: LeaseToken, links: &[NewLink<'_>]) -> LinkCounts;
+    release_submission(tenant: &TenantId, recording: &Recording, token: LeaseToken, submission: Uuid, release: &Release) -> ();
     document(tenant: &TenantId, digest: &DocumentDigest) -> Option<DocumentRow>;
     document_body(tenant: &TenantId, digest: &DocumentDigest) -> Option<Vec<u8>>;
     observation(tenant: &TenantId, id: &ObservationId) -> Option<ObservationRow>;

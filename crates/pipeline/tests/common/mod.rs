@@ -29,7 +29,8 @@ use provex_core::verify::Verifier;
 use provex_formats::ParseLimits;
 use provex_pipeline::environment::Environment;
 use provex_pipeline::{Content, Error, Exported, Input, Pipeline, StoreCheckpoints, Unit};
-use provex_store::{Backlog, LinkageRow, NewDocument, ObservationFilter, RecordedDocument, Store};
+use provex_store::testing::by;
+use provex_store::{Backlog, LinkageRow, NewDocument, ObservationFilter, RecordedDocument, Recording, Store};
 use provex_store_sqlite::SqliteStore;
 use provex_tlog::TransparencyLog;
 use provex_tlog::embedded::{EmbeddedLog, EmbeddedLogConfig};
@@ -236,7 +237,13 @@ impl World {
         let log = EmbeddedLog::open(self.log_config(store(true)));
         let log = FaultyLog { inner: log, faults: Arc::clone(faults) };
         let environment: Arc<dyn Environment> = self.environment.clone();
-        let pipeline = Pipeline { store: store(false), environment, tenant: self.tenant.clone() };
+        let pipeline = Pipeline {
+            store: store(false),
+            environment,
+            tenant: self.tenant.clone(),
+            actor: by(0).actor,
+            run: None,
+        };
         Opened { disk, pipeline, log: Arc::new(log) }
     }
 
@@ -263,8 +270,9 @@ impl World {
             self.tell(DocumentDigest::new(Digest::of(bytes)), recorded);
         }
         ingested?;
-        let (now, empty) = (self.environment.now(), std::slice::from_ref(&corpus.empty));
-        let recorded = pipeline.store.record_documents(&self.tenant, now, empty).await?;
+        let recording = Recording { now: self.environment.now(), ..by(0) };
+        let empty = std::slice::from_ref(&corpus.empty);
+        let recorded = pipeline.store.record_documents(&self.tenant, &recording, empty).await?;
         self.tell(corpus.empty.facts.digest, recorded[0]);
         pipeline.attest(&self.signer, &SaltKey::new([3; 32]), unit).await?;
         pipeline.submit(log, &keys).await?;

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test file uses its part
 
 use provex_core::ids::TenantId;
-use provex_store::testing::{SignedFixture, at, document, id, lease};
+use provex_store::testing::{SignedFixture, at, by, document, id, lease};
 use provex_store::{FindingRow, NewDocument, ObservationFilter, ObservationRow, Stage, Store as _};
 use provex_store_postgres::PostgresStore;
 use provex_store_postgres::migrate::Layout;
@@ -23,7 +23,7 @@ pub async fn fill(store: &PostgresStore, tenant: &TenantId) -> [NewDocument; 2] 
     documents[0].quarantine = Some("x".to_owned());
     documents[0].findings =
         vec![FindingRow { code: "x".to_owned(), pointer: String::new(), line: None, message: String::new() }];
-    store.record_documents(tenant, at(0), &documents).await.unwrap();
+    store.record_documents(tenant, &by(0), &documents).await.unwrap();
     let mut fixture = SignedFixture::new(1);
     let signed = fixture.sign(tenant, &[&documents[0]]);
     let held = lease(1, 0);
@@ -31,7 +31,7 @@ pub async fn fill(store: &PostgresStore, tenant: &TenantId) -> [NewDocument; 2] 
     let envelopes = [signed.to_new_envelope(id(100))];
     store.record_envelopes(tenant, at(1), held.token, &[id(1)], &envelopes).await.unwrap();
     let logged = fixture.log(&signed);
-    store.link(tenant, at(2), held.token, &[logged.to_new_link(None)]).await.unwrap();
+    store.link(tenant, &by(2), held.token, &[logged.to_new_link(None)]).await.unwrap();
     store.record_log_checkpoint(&fixture.log_id(), &logged.checkpoint).await.unwrap();
     documents
 }
