@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 use provex_core::ids::TenantId;
 
+use crate::database::DatabaseUrl;
+
 /// provex makes VEX decisions provable: it records what VEX documents claim, signs and logs it, and hands out proofs
 /// that anyone can check offline.
 #[derive(Debug, Parser)]
@@ -22,6 +24,10 @@ pub(crate) struct Global {
     /// The data folder: keys, database, log.
     #[arg(long, global = true, env = "PROVEX_DATA", default_value = ".provex", value_name = "DIR")]
     pub(crate) data: PathBuf,
+    /// A PostgreSQL in the place of the folder's database; keys and log stay in the folder. Others can read a password
+    /// given here: keep it in PGPASSFILE, or see database_url_file in docs/OPERATIONS.md [env: PROVEX_DATABASE_URL].
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database_url: Option<DatabaseUrl>,
     /// The tenant whose documents these are [default: provex.toml's `tenant`, else `default`].
     #[arg(long, global = true, env = "PROVEX_TENANT", value_name = "T")]
     pub(crate) tenant: Option<TenantId>,
@@ -54,6 +60,8 @@ pub(crate) enum Command {
     /// Add or list tenants.
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Bring the database to this release's schema: a PostgreSQL only by this, a data folder by any command.
+    Migrate(Migrate),
     /// Look at the embedded log.
     #[command(subcommand)]
     Log(LogCommand),
@@ -111,6 +119,27 @@ pub(crate) enum TenantCommand {
         #[command(flatten)]
         json: Json,
     },
+}
+
+#[derive(Debug, Clone, Copy, Group)]
+pub(crate) struct Migrate {
+    /// Say what would be done, and do nothing.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) plan: bool,
+    /// Check that the database has what this release needs, and name what it lacks; change nothing.
+    #[arg(long, conflicts_with = "layout")]
+    pub(crate) check: bool,
+    /// How the largest tables of a PostgreSQL lie on its disk, chosen once [default: hash16].
+    #[arg(long, value_enum, value_name = "LAYOUT")]
+    pub(crate) layout: Option<LayoutName>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LayoutName {
+    /// In 16 partitions by hash of the tenant.
+    Hash16,
+    /// In one table each, which can be distributed over several servers.
+    Flat,
 }
 
 #[derive(Debug, Subcommand)]

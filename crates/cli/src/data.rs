@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +22,11 @@ use provex_core::trusted_root::{SigningConfig, TrustedLog, TrustedRoot};
 use provex_pipeline::environment::Environment;
 use provex_pipeline::{Pipeline, StoreCheckpoints, Unit};
 use provex_store::{Actor, Store};
-use provex_store_sqlite::SqliteStore;
 use provex_tlog::TransparencyLog;
 use provex_tlog::embedded::{EmbeddedLog, EmbeddedLogConfig};
 
-use crate::args::{UnitArgs, UnitName};
+use crate::args::{Global, UnitArgs, UnitName};
+use crate::database::Database;
 use crate::environment::System;
 use crate::failure::Failure;
 
@@ -38,6 +38,9 @@ const CONFIG: &str = "\
 # unit = \"document\"           # what one signed statement is about: document, observation or batch
 # batch_size = 256             # with batch: documents a statement, 1 to 256
 # database_wait_seconds = 60   # how long another program may hold the database
+# database_url = \"postgres://provex@db.example/provex?sslmode=verify-full\"   # a PostgreSQL instead of provex.db
+# database_url_file = \"database-url\"   # the same from a file of mode 0600, where it may hold a password
+# database_connections = 10    # connections to that PostgreSQL at most
 ";
 /// How long a process waits before it looks again for work that another one holds.
 const WAIT: Duration = Duration::from_millis(100);
@@ -57,7 +60,31 @@ pub(crate) struct Config {
     /// Documents a statement, with `unit = "batch"`.
     batch_size: Option<u16>,
     /// How long another program may hold the database.
-    database_wait_seconds: Option<u32>,
+    pub(crate) database_wait_seconds: Option<u32>,
+    /// A PostgreSQL in the place of `provex.db`, without a password.
+    pub(crate) database_url: Option<String>,
+    /// The file that holds such a URL.
+    pub(crate) database_url_file: Option<PathBuf>,
+    /// Connections to it at most.
+    pub(crate) database_connections: Option<NonZeroU32>,
+}
+
+impl Config {
+    /// Reads the folder's; `None` where it has none.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Failure> {
+        let path = folder.join("provex.toml");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(anyhow::Error::new(error).context(path.display().to_string()).into()),
+        };
+        // Without the line itself, which may hold a password.
+        let parsed = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            Failure::call(format!("{}: line {line}: {}", path.display(), error.message()))
+        });
+        parsed.map(Some)
+    }
 }
 
 /// The most documents that one statement is about.
@@ -73,35 +100,31 @@ pub(crate) struct DataFolder {
     path: PathBuf,
     pub(crate) config: Config,
     pub(crate) trusted_root: TrustedRoot,
+    database: Database,
 }
 
 impl DataFolder {
     /// Opens a complete folder.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let config = path.join("provex.toml");
-        let text = match fs::read_to_string(&config) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Failure::call(format!(
-                    "{} is no data folder; `provex init` makes one, `provex prove` does too",
-                    path.display()
-                )));
-            }
-            Err(error) => return Err(anyhow::Error::new(error).context(config.display().to_string()).into()),
+    pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
+        let path = &global.data;
+        let Some(config) = Config::read(path)? else {
+            return Err(Failure::call(format!(
+                "{} is no data folder; `provex init` makes one, `provex prove` does too",
+                path.display()
+            )));
         };
-        let parsed =
-            toml::from_str(&text).map_err(|e| Failure::call(format!("{}: {e}", config.display())))?;
+        let database = Database::choose(global, &config)?;
         let root = present(path, TRUSTED_ROOT)?;
         let trusted_root = TrustedRoot::parse(&read(&root)?).with_context(|| root.display().to_string())?;
-        Ok(Self { path: path.to_owned(), config: parsed, trusted_root })
+        Ok(Self { path: path.clone(), config, trusted_root, database })
     }
 
     /// Opens the folder, or makes it first if there is none.
-    pub(crate) async fn open_or_init(path: &Path) -> Result<Self, Failure> {
-        if !path.join("provex.toml").exists() {
-            init(path, None, None).await?;
+    pub(crate) async fn open_or_init(global: &Global) -> Result<Self, Failure> {
+        if !global.data.join("provex.toml").exists() {
+            init(global, None, None).await?;
         }
-        Self::open(path)
+        Self::open(global)
     }
 
     /// The tenant that was named, else the configured one, else `default`.
@@ -158,17 +181,15 @@ impl DataFolder {
         Ok(SaltKey::new(bytes))
     }
 
-    /// The folder's database.
+    /// The database, which has to be there.
     pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        let path = present(&self.path, DATABASE)?;
-        let store = match self.config.database_wait_seconds {
-            Some(seconds) => SqliteStore::open_waiting(&path, Duration::from_secs(seconds.into())).await?,
-            None => SqliteStore::open(&path).await?,
-        };
-        Ok(Arc::new(store))
+        if !self.database.is_shared() {
+            present(&self.path, DATABASE)?;
+        }
+        self.database.open(&self.config).await
     }
 
-    /// The tenant's pipeline on the folder's database, for one run of an operator's.
+    /// The tenant's pipeline on the database, for one run of an operator's.
     pub(crate) async fn pipeline(&self, tenant: TenantId) -> Result<Pipeline, Failure> {
         let store = self.store().await?;
         let (actor, run) = (operator(), Some(System.uuid()));
@@ -176,11 +197,13 @@ impl DataFolder {
     }
 
     /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased, and tries at
-    /// once what waits to be tried again: somebody may have mended what stood in the way.
+    /// once what waits to be tried again: somebody may have mended what stood in the way. On a database that others
+    /// may work on from elsewhere, leases end by themselves.
     pub(crate) async fn work(&self, pipeline: &Pipeline) -> Result<WorkLock, Failure> {
         let path = self.path.join(".work.lock");
         let file = open_lock(&path)?;
-        if file.try_lock().is_ok() {
+        let clears = !self.database.is_shared();
+        if clears && file.try_lock().is_ok() {
             pipeline.store.clear_leases(&pipeline.tenant, System.now()).await?;
             file.unlock().with_context(|| path.display().to_string())?;
         }
@@ -190,7 +213,7 @@ impl DataFolder {
             .await
             .with_context(context)?
             .with_context(context)
-            .map(|file| WorkLock { file, path: shown })
+            .map(|file| WorkLock { file, path: shown, clears })
             .map_err(Failure::from)
     }
 
@@ -238,10 +261,17 @@ fn present(folder: &Path, (name, otherwise): Needed) -> Result<PathBuf, Failure>
         .into())
 }
 
+/// Refuses a folder whose database is not there.
+pub(crate) fn require_database(folder: &Path) -> Result<(), Failure> {
+    present(folder, DATABASE).map(|_| ())
+}
+
 /// Shows that this process works on the folder.
 pub(crate) struct WorkLock {
     file: File,
     path: PathBuf,
+    /// Whether holding it alone means that nobody else works on the database.
+    clears: bool,
 }
 
 impl WorkLock {
@@ -249,6 +279,9 @@ impl WorkLock {
     /// nobody holds the lock meanwhile but who waits like this, without any lease.
     pub(crate) async fn wait(&self, pipeline: &Pipeline) -> Result<(), Failure> {
         tokio::time::sleep(WAIT).await;
+        if !self.clears {
+            return Ok(());
+        }
         if self.file.try_lock().is_ok() {
             pipeline.store.clear_leases(&pipeline.tenant, System.now()).await?;
         }
@@ -270,13 +303,18 @@ pub(crate) struct Initialised {
 
 /// Makes what the folder lacks: keys, trust, database, log.
 pub(crate) async fn init(
-    path: &Path,
+    global: &Global,
     origin: Option<&str>,
     given: Option<LocalSigner>,
 ) -> Result<Initialised, Failure> {
     if let Some(origin) = origin {
         check_origin(origin)?;
     }
+    let path = global.data.as_path();
+    let config = Config::read(path)?.unwrap_or_default();
+    let database = Database::choose(global, &config)?;
+    // A server that cannot be used is found before anything is made.
+    let server = if database.is_shared() { Some(database.open(&config).await?) } else { None };
     let keys = path.join("keys");
     let context = || format!("cannot make the data folder {}", path.display());
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&keys).with_context(context)?;
@@ -300,7 +338,10 @@ pub(crate) async fn init(
     let log = ensure_key(&keys, "log", || LocalSigner::ed25519_from_random(&random_bytes()))?;
     ensure_salt(&keys.join("salt.key"))?;
     let identity = ensure_trust(path, origin, log.public_key())?;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path.join("provex.db")).await?);
+    let store = match server {
+        Some(server) => server,
+        None => database.open(&config).await?,
+    };
     store.add_tenant(&TenantId::default_tenant(), System.uuid(), System.now()).await?;
     if !path.join("log/checkpoint").exists() {
         let config = log_config(path, identity.clone(), log, store);
@@ -331,8 +372,9 @@ fn alone(path: &Path) -> Result<File, Failure> {
 }
 
 /// Signs with another key from now on. The old public key is kept first, so that a kill in between loses none.
-pub(crate) async fn rotate_attest(path: &Path, given: Option<LocalSigner>) -> Result<Rotated, Failure> {
-    let folder = DataFolder::open(path)?;
+pub(crate) async fn rotate_attest(global: &Global, given: Option<LocalSigner>) -> Result<Rotated, Failure> {
+    let folder = DataFolder::open(global)?;
+    let path = folder.path.as_path();
     // A folder that this release does not understand stays as it is.
     folder.store().await?;
     let keys = path.join("keys");
@@ -358,11 +400,12 @@ fn refuse_known_origin(root: &TrustedRoot, origin: &str) -> Result<(), Failure> 
 
 /// Begins a new embedded log: a new key, a new origin, a new folder. The old log stays trusted, its window ends now,
 /// and its folder moves to `ended-logs/<origin>`. `keys/log.next.pem` stands while this goes on: killed, it is run again.
-pub(crate) async fn rotate_log(path: &Path, origin: Option<&str>) -> Result<String, Failure> {
+pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<String, Failure> {
     if let Some(origin) = origin {
         check_origin(origin)?;
     }
-    let folder = DataFolder::open(path)?;
+    let path = global.data.as_path();
+    let folder = DataFolder::open(global)?;
     let _alone = alone(path)?;
     // Whatever is wrong with the database or the call is found before anything changes.
     let store = folder.store().await?;
@@ -627,6 +670,9 @@ mod tests {
         assert_eq!(config.unit, Some(UnitName::Document));
         assert_eq!(config.batch_size, Some(256));
         assert_eq!(config.database_wait_seconds, Some(60));
+        assert!(config.database_url.is_some_and(|url| url.starts_with("postgres://")));
+        assert_eq!(config.database_url_file, Some(PathBuf::from("database-url")));
+        assert_eq!(config.database_connections, NonZeroU32::new(10));
         assert!(toml::from_str::<Config>("tenants = \"x\"").is_err());
         assert!(toml::from_str::<Config>(CONFIG).is_ok());
     }

@@ -102,7 +102,7 @@ impl From<provex_pipeline::Error> for Failure {
 impl From<provex_store::Error> for Failure {
     fn from(error: provex_store::Error) -> Self {
         match error {
-            provex_store::Error::UnknownTenant(_) => Self::Call(error.into()),
+            provex_store::Error::UnknownTenant(_) | provex_store::Error::BadUrl => Self::Call(error.into()),
             other => Self::Unchecked(other.into()),
         }
     }

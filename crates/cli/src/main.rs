@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod commands;
 mod data;
+mod database;
 mod environment;
 mod failure;
 mod inputs;

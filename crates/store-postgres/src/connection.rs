@@ -67,8 +67,7 @@ pub(crate) struct Target {
 impl Target {
     /// Reads `postgres://user:password@host:port/database?sslmode=...`.
     pub(crate) fn parse(url: &str) -> std::result::Result<Self, Error> {
-        let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
-        let parsed = if scheme { PgConnectOptions::from_str(url).ok() } else { None };
+        let parsed = if is_understood(url) { PgConnectOptions::from_str(url).ok() } else { None };
         // What the parser says might repeat a part of the URL, and with it the password.
         let options = parsed.ok_or(Error::BadUrl)?;
         let place = match options.get_socket() {
@@ -102,6 +101,41 @@ impl Target {
         }
         Ok(connection)
     }
+}
+
+/// The driver passes over parameters that it does not know: with a misspelt `sslmode` it would connect unprotected.
+fn is_understood(url: &str) -> bool {
+    const PARAMETERS: [&str; 11] = [
+        "dbname",
+        "host",
+        "hostaddr",
+        "options",
+        "password",
+        "port",
+        "sslcert",
+        "sslkey",
+        "sslmode",
+        "sslrootcert",
+        "user",
+    ];
+    let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    scheme && parameters(url).all(|name| PARAMETERS.contains(&name))
+}
+
+/// The names of a URL's parameters.
+fn parameters(url: &str) -> impl Iterator<Item = &str> {
+    let query =
+        url.split_once('#').map_or(url, |(url, _)| url).split_once('?').map_or("", |(_, query)| query);
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts.map(|part| part.split_once('=').map_or(part, |(name, _)| name))
+}
+
+/// Whether a database URL holds a password, so that it cannot be shown or kept where others read it.
+pub fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let user =
+        rest.split(['/', '?']).next().unwrap_or_default().rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || parameters(url).any(|name| name == "password")
 }
 
 fn require_version(found: u32, at: &str) -> std::result::Result<(), Error> {
@@ -454,13 +488,37 @@ mod tests {
 
     #[test]
     fn a_bad_url_is_refused_without_repeating_it() {
-        for url in
-            ["", "sqlite:x", "postgres://u:secret@host:port/x", "postgres://u:secret@h/x?sslmode=secret"]
-        {
+        for url in [
+            "",
+            "sqlite:x",
+            "postgres://u:secret@host:port/x",
+            "postgres://u:secret@h/x?sslmode=secret",
+            "postgres://u:secret@h/x?sslmod=verify-full",
+            "postgres://u:secret@h/x?connect_timeout=3",
+        ] {
             let refused = Target::parse(url).err().unwrap().to_string();
             assert!(!refused.contains("secret") && refused.contains("postgres://"), "{refused}");
         }
         let target = Target::parse("postgres://u:secret@host:77/x").unwrap();
         assert_eq!((target.at.as_str(), target.user.as_str()), ("host:77/x", "u"));
+        let socket = "postgres://u@localhost/x?host=/run/postgresql&sslmode=disable&options=-c%20x=y";
+        assert_eq!(Target::parse(socket).unwrap().at, "/run/postgresql/x");
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_known() {
+        for url in [
+            "postgres://u:secret@h/x",
+            "postgres://:s@h",
+            "postgres://h/x?password=s",
+            "postgres://u:s@h?user=u",
+        ] {
+            assert!(has_password(url), "{url}");
+        }
+        for url in
+            ["", "postgres://u@h:5432/x?sslmode=require", "postgres://h:5432/x", "postgres:///x?host=/run"]
+        {
+            assert!(!has_password(url), "{url}");
+        }
     }
 }

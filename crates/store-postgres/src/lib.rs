@@ -8,6 +8,7 @@ mod api_tokens;
 mod bundles;
 mod catalog;
 mod connection;
+pub mod copy;
 mod counts;
 mod documents;
 mod envelopes;
@@ -36,8 +37,8 @@ use provex_store::{
 };
 use sqlx::Connection as _;
 
-pub use crate::connection::Options;
 use crate::connection::{Database, Target, as_first, become_app, repeated};
+pub use crate::connection::{Options, has_password};
 
 /// A store in one PostgreSQL database.
 #[derive(Debug)]

@@ -99,7 +99,7 @@ pub async fn plan(url: &str, layout: Option<Layout>) -> std::result::Result<Plan
 pub async fn migrate(url: &str, layout: Option<Layout>, now: Timestamp) -> std::result::Result<Plan, Error> {
     let target = Target::parse(url)?;
     let migrated = async {
-        let mut connection = target.connect(TIMEOUT).await?;
+        let mut connection = alone(&target).await?;
         let migrated = apply_all(&mut connection, &target.user, layout, now).await;
         // The lock goes with it, whatever happened.
         let closed = connection.close().await;
@@ -155,17 +155,23 @@ pub(crate) async fn require(connection: &mut PgConnection) -> Result<Layout> {
     Ok(layout)
 }
 
+/// A connection as the owner that no other migrator has beside it.
+pub(crate) async fn alone(target: &Target) -> Result<PgConnection> {
+    let mut connection = target.connect(TIMEOUT).await?;
+    // A migrator that was killed is noticed, and does not go on by itself holding its lock.
+    let settings = "SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = warning;
+        SET search_path = pg_catalog; SET client_connection_check_interval = '1s'";
+    sqlx::raw_sql(settings).execute(&mut connection).await?;
+    lock(&mut connection).await?;
+    Ok(connection)
+}
+
 async fn apply_all(
     connection: &mut PgConnection,
     user: &str,
     layout: Option<Layout>,
     now: Timestamp,
 ) -> Result<Plan> {
-    // A migrator that was killed is noticed, and does not go on by itself holding its lock.
-    let settings = "SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = warning;
-        SET search_path = pg_catalog; SET client_connection_check_interval = '1s'";
-    sqlx::raw_sql(settings).execute(&mut *connection).await?;
-    lock(connection).await?;
     let plan = find(connection, layout).await?;
     if plan.makes_role {
         make_role(connection, user).await?;

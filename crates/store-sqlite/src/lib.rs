@@ -14,8 +14,9 @@ mod failure;
 mod idempotency_keys;
 mod log_entries;
 mod logs;
-mod migrate;
+pub mod migrate;
 mod observations;
+mod snapshot;
 mod sql;
 mod submissions;
 mod tenants;
@@ -28,6 +29,7 @@ use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::time::Timestamp;
+use provex_store::copy::Snapshot;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
     LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
@@ -80,6 +82,18 @@ impl SqliteStore {
     pub async fn close(self) -> Result<(), Error> {
         let closed = self.connections.close().await;
         self.explain("closing the database", closed)
+    }
+
+    /// Everything in the database at this moment, for a copy into another store.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn into_snapshot(self) -> Result<Box<dyn Snapshot>, Error> {
+        let path = self.connections.path().to_owned();
+        match snapshot::FileSnapshot::open(self.connections).await {
+            Ok(snapshot) => Ok(Box::new(snapshot)),
+            Err(failure) => Err(failure.explain("reading what is to be copied", &path)),
+        }
     }
 
     fn explain<T>(&self, operation: &'static str, result: failure::Result<T>) -> Result<T, Error> {

@@ -11,7 +11,7 @@ use provex_core::time::Timestamp;
 use provex_store::Error;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
-use crate::connection::{self, Connections};
+use crate::connection::{self, Connections, Patience};
 use crate::failure::{Failure, Result};
 
 /// A migration.
@@ -34,6 +34,41 @@ pub(crate) const MIGRATIONS: [Migration; 2] = [
 
 /// The newest schema version that this release knows.
 pub(crate) const NEWEST: u32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
+
+/// What a migration would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The newest migration that the database has; 0: none.
+    pub found: u32,
+    /// The migrations that are missing: number and name.
+    pub steps: Vec<(u32, &'static str)>,
+}
+
+/// Says what opening the database at `path`, which has to be there, would do to its schema, and does nothing.
+///
+/// # Errors
+/// [`Error::NewerSchema`] or [`Error::Schema`] for a database that this release does not understand.
+pub async fn plan(path: &Path) -> std::result::Result<Plan, Error> {
+    let connections = Connections::new(path, Patience::default());
+    let found = async { version(&mut *connections.read().await?).await }.await;
+    let found = found.map_err(|failure| failure.explain("planning a migration", path))?;
+    let missing = MIGRATIONS.iter().filter(|migration| migration.version > found);
+    Ok(Plan { found, steps: missing.map(|migration| (migration.version, migration.name)).collect() })
+}
+
+/// Checks that the database at `path`, which has to be there, has what this release needs.
+///
+/// # Errors
+/// [`Error::NotMigrated`], [`Error::NewerSchema`] or [`Error::Schema`], which names what is missing.
+pub async fn require(path: &Path) -> std::result::Result<(), Error> {
+    let found = plan(path).await?.found;
+    if found < NEWEST {
+        return Err(Error::NotMigrated { found, needed: NEWEST });
+    }
+    let connections = Connections::new(path, Patience::default());
+    let checked = async { check(&mut *connections.read().await?).await }.await;
+    checked.map_err(|failure| failure.explain("checking the schema", path))
+}
 
 /// Brings the database to the newest schema, after a backup copy where there was an older one, and checks that
 /// everything is as the migrations define it.

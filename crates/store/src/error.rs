@@ -114,7 +114,8 @@ pub enum Error {
     /// The URL is none of a database server.
     #[error(
         "the database URL cannot be read; it looks like postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full, \
-         with reserved characters percent-encoded"
+         with reserved characters percent-encoded. Its parameters are sslmode, sslrootcert, sslcert, sslkey, host, \
+         hostaddr, port, user, password, dbname and options"
     )]
     BadUrl,
     /// The database user may not do it.
@@ -127,6 +128,17 @@ pub enum Error {
         found: u32,
         /// The newest that this release has.
         needed: u32,
+    },
+    /// A database that is copied into has rows of its own.
+    #[error(
+        "the database has other data already: {row} of {table} is not there, or not so, in what is to be copied. Give a \
+         database of its own"
+    )]
+    OtherData {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        row: String,
     },
     /// A statement took longer than it may.
     #[error(

@@ -5,6 +5,7 @@
 //! handle and no SQL type crosses the trait. Time, lease tokens and ids are arguments. Every row but those of
 //! `control` is of one tenant, and each method names it.
 
+pub mod copy;
 mod error;
 mod rows;
 pub mod testing;

@@ -12,7 +12,7 @@ use crate::failure::{Done, Failure};
 use crate::output;
 
 pub(super) async fn run(global: &Global, export: &Export) -> Result<Done, Failure> {
-    let folder = DataFolder::open(&global.data)?;
+    let folder = DataFolder::open(global)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let (id, exported) = match (&export.proof, &export.bundle) {
         (Some(id), _) => (id, pipeline.proof(&observation(id)?).await?),

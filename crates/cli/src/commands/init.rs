@@ -8,7 +8,7 @@ use crate::{keyfile, output};
 pub(super) async fn run(global: &Global, init: &Init) -> Result<Done, Failure> {
     let given = init.key.signing_key.as_deref();
     let given = given.map(|path| keyfile::read(path, init.key.password_file.as_deref())).transpose()?;
-    let made = data::init(&global.data, init.origin.as_deref(), given).await?;
+    let made = data::init(global, init.origin.as_deref(), given).await?;
     let folder = global.data.display();
     let what = if made.existed { "is complete already" } else { "made" };
     output::line(&format!("data folder  {folder} ({what})"))?;

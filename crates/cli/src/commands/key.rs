@@ -12,7 +12,7 @@ pub(super) async fn run(global: &Global, command: &KeyCommand) -> Result<Done, F
     match command {
         KeyCommand::Show { json } => show(global, *json),
         KeyCommand::Rotate { log: true, origin, .. } => {
-            let origin = data::rotate_log(&global.data, origin.as_deref()).await?;
+            let origin = data::rotate_log(global, origin.as_deref()).await?;
             output::line(&format!("new log      {origin}"))?;
             output::line("old entries  keep verifying: trusted_root.json has both logs; hand it out again")?;
             Ok(Done::Yes)
@@ -20,7 +20,7 @@ pub(super) async fn run(global: &Global, command: &KeyCommand) -> Result<Done, F
         KeyCommand::Rotate { signing_key, password_file, .. } => {
             let given =
                 signing_key.as_deref().map(|path| crate::keyfile::read(path, password_file.as_deref()));
-            rotated(&data::rotate_attest(&global.data, given.transpose()?).await?)
+            rotated(&data::rotate_attest(global, given.transpose()?).await?)
         }
     }
 }
@@ -35,7 +35,7 @@ fn rotated(rotated: &Rotated) -> Result<Done, Failure> {
 }
 
 fn show(global: &Global, json: Json) -> Result<Done, Failure> {
-    let folder = DataFolder::open(&global.data)?;
+    let folder = DataFolder::open(global)?;
     let active = folder.signer()?.public_key().fingerprint();
     let keys = folder.public_keys()?;
     let key_view = |key: &provex_core::keys::PublicKey| {

@@ -21,7 +21,7 @@ pub(super) struct Linked {
 }
 
 pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
-    let folder = DataFolder::open(&global.data)?;
+    let folder = DataFolder::open(global)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let working = folder.work(&pipeline).await?;
     let mut report = RunReport::default();

@@ -55,7 +55,7 @@ fn vulnerability_key(name: &str) -> String {
 }
 
 async fn list(global: &Global, filter: &ObservationFilter, listing: Listing) -> Result<Done, Failure> {
-    let folder = DataFolder::open(&global.data)?;
+    let folder = DataFolder::open(global)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     if listing.ndjson {
         lines(&pipeline, filter).await

@@ -11,7 +11,7 @@ use crate::signatures::AwsLc;
 
 pub(super) async fn run(global: &Global, command: &LogCommand) -> Result<Done, Failure> {
     let LogCommand::Checkpoint { json } = command;
-    let folder = DataFolder::open(&global.data)?;
+    let folder = DataFolder::open(global)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let log = folder.log(&pipeline)?;
     let note = log.checkpoint().await.map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -8,6 +8,7 @@ mod key;
 mod link;
 mod list;
 mod log;
+mod migrate;
 mod prove;
 mod show;
 mod status;
@@ -28,7 +29,7 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
         Command::Man { folder } => return generated::man(folder),
         _ => {}
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let global = &args.global;
         match args.command {
@@ -43,6 +44,7 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Export(export) => export::run(global, &export).await,
             Command::Status(json) => status::run(global, json).await,
             Command::Tenant(command) => tenant::run(global, &command).await,
+            Command::Migrate(migrate) => migrate::run(global, migrate).await,
             Command::Key(command) => key::run(global, &command).await,
             Command::Log(command) => log::run(global, &command).await,
             Command::Verify(verify) => verify::run(global, &verify),

@@ -9,13 +9,14 @@ use provex_store::{ObservationFilter, ObservationRow};
 use super::link;
 use crate::args::{Global, Prove, Sources};
 use crate::data::{self, DataFolder};
+use crate::database;
 use crate::failure::{Done, Failure};
 use crate::inputs::Inputs;
 use crate::output;
 use crate::run::RunReport;
 
 pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
-    let folder = DataFolder::open_or_init(&global.data).await?;
+    let folder = DataFolder::open_or_init(global).await?;
     let (sources, unit) = (args.sources, folder.unit(args.unit)?);
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let working = folder.work(&pipeline).await?;
@@ -33,7 +34,7 @@ pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
 }
 
 pub(super) async fn ingest(global: &Global, sources: Sources) -> Result<Done, Failure> {
-    let folder = DataFolder::open_or_init(&global.data).await?;
+    let folder = DataFolder::open_or_init(global).await?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let mut report = record(&folder, &pipeline, &sources).await?;
     let counts = pipeline.store.counts(&pipeline.tenant).await?;
@@ -83,7 +84,8 @@ async fn print_next(global: &Global, pipeline: &Pipeline) -> Result<(), Failure>
     let Some(key) = signer_of(global, pipeline, example).await? else { return Ok(()) };
     let (id, data, key) = (example.id.to_text(), global.data.display(), key.display());
     let program = std::env::args().next().unwrap_or_else(|| "provex".to_owned());
-    let of = if *global.data == *".provex" { String::new() } else { format!(" --data {data}") };
+    let mut of = if *global.data == *".provex" { String::new() } else { format!(" --data {data}") };
+    of.push_str(&database::flag(global));
     output::line(&format!(
         "\n{} of {} observations of {} documents can now be proven to anyone, offline. For one of them:\n\n  \
          {program} export{of} --proof {id} -o proof.json\n  \

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Json};
 use crate::data::DataFolder;
+use crate::database;
 use crate::environment::System;
 use crate::failure::{Done, Failure};
 use crate::output;
@@ -36,7 +37,7 @@ pub(super) async fn run(global: &Global, json: Json) -> Result<Done, Failure> {
 }
 
 async fn read(global: &Global) -> Result<Status, Failure> {
-    let folder = DataFolder::open(&global.data)?;
+    let folder = DataFolder::open(global)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let log = folder.log(&pipeline)?;
     let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &[], signatures: &AwsLc };
@@ -104,8 +105,9 @@ fn print(global: &Global, status: &Status) -> Result<(), Failure> {
 
 /// What a person would do now.
 fn next(global: &Global, status: &Status) -> String {
-    let data =
+    let mut data =
         if *global.data == *".provex" { String::new() } else { format!(" --data {}", global.data.display()) };
+    data.push_str(&database::flag(global));
     if status.checkpoint.is_err() {
         "the log needs a look: docs/OPERATIONS.md, \"The log cannot be used\"".to_owned()
     } else if status.counts.documents == 0 {

@@ -11,7 +11,7 @@ use crate::failure::{Done, Failure};
 use crate::output;
 
 pub(super) async fn run(global: &Global, command: &TenantCommand) -> Result<Done, Failure> {
-    let store = DataFolder::open(&global.data)?.store().await?;
+    let store = DataFolder::open(global)?.store().await?;
     match command {
         TenantCommand::Add { name } => {
             let existed = store.tenants().await?.contains(name);

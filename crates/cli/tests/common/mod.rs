@@ -6,14 +6,20 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// A data folder in a temporary place.
+/// A data folder in a temporary place, with a database of its own or on a PostgreSQL.
 pub struct Folder {
     pub root: tempfile::TempDir,
+    url: Option<String>,
 }
 
 impl Folder {
     pub fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap() }
+        Self { root: tempfile::tempdir().unwrap(), url: None }
+    }
+
+    /// One that works on the database at `url`.
+    pub fn on(url: &str) -> Self {
+        Self { url: Some(url.to_owned()), ..Self::new() }
     }
 
     pub fn data(&self) -> PathBuf {
@@ -33,7 +39,17 @@ impl Folder {
 
     /// Runs `provex --data <folder> ARGS`.
     pub fn provex(&self, args: &[&str]) -> Output {
-        provex().arg("--data").arg(self.data()).args(args).output().unwrap()
+        self.command(args).output().unwrap()
+    }
+
+    /// `provex --data <folder> ARGS`, yet to be run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = provex();
+        command.arg("--data").arg(self.data()).args(args);
+        if let Some(url) = &self.url {
+            command.env("PROVEX_DATABASE_URL", url);
+        }
+        command
     }
 
     /// Runs it and reads what it printed; it has to end with this exit code.
@@ -70,7 +86,7 @@ impl Folder {
 
 pub fn provex() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_provex"));
-    command.env_remove("PROVEX_DATA").env_remove("PROVEX_TENANT");
+    command.env_remove("PROVEX_DATA").env_remove("PROVEX_TENANT").env_remove("PROVEX_DATABASE_URL");
     command
 }
 

@@ -1,0 +1,224 @@
+//! The command line on a PostgreSQL: the same results as on SQLite, and how one is named and migrated.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+
+use common::{Folder, all, examples, repository};
+use provex_core::dsse::Envelope;
+use provex_core::ids::TenantId;
+use provex_store::{ObservationFilter, Store};
+use provex_store_postgres::testing::{TestDatabase, with_user};
+use provex_store_sqlite::SqliteStore;
+use serde_json::Value;
+
+fn documents() -> Vec<String> {
+    ["openvex", "cyclonedx", "csaf21", "spdx3", "intoto"]
+        .map(|format| repository("testdata/vex").join(format).display().to_string())
+        .to_vec()
+}
+
+fn prove(folder: &Folder) -> Value {
+    let documents = documents();
+    let mut args = vec!["prove", "--json"];
+    args.extend(documents.iter().map(String::as_str));
+    // Some of the published documents are refused.
+    folder.json(1, &args)
+}
+
+/// A database as `provex migrate` makes it.
+async fn migrated() -> TestDatabase {
+    let database = TestDatabase::empty().await;
+    let folder = Folder::on(&database.url());
+    let said = folder.text(0, &["migrate"]);
+    assert!(said.contains("hash16") && said.contains("vex_rekor_linkage applied"), "{said}");
+    assert!(!folder.data().exists(), "a database is migrated without a data folder");
+    database
+}
+
+/// What was recorded: observations, and the payloads of the statements by their sets' roots.
+#[derive(Debug, PartialEq)]
+struct Recorded {
+    observations: BTreeSet<String>,
+    payloads: BTreeMap<String, Value>,
+}
+
+/// Everything that is linked; payloads with or without the salt.
+async fn recorded(store: &dyn Store, salted: bool) -> Recorded {
+    let tenant = TenantId::default_tenant();
+    let rows = store.observations(&tenant, &ObservationFilter::default(), None, usize::MAX).await.unwrap();
+    let mut recorded = Recorded { observations: BTreeSet::new(), payloads: BTreeMap::new() };
+    let mut envelopes = BTreeSet::new();
+    for row in rows {
+        let linkage = row.linkage.unwrap();
+        assert!(recorded.observations.insert(row.id.to_text()));
+        envelopes.insert(linkage.fields.entry.envelope_digest);
+    }
+    for digest in envelopes {
+        let stored = store.envelope(&tenant, &digest).await.unwrap().unwrap();
+        let envelope = Envelope::parse(&stored.bytes).unwrap();
+        let mut payload: Value = serde_json::from_slice(envelope.payload()).unwrap();
+        if !salted {
+            payload["predicate"].as_object_mut().unwrap().remove("salt").unwrap();
+        }
+        let root = payload["predicate"]["set"]["root"].as_str().unwrap().to_owned();
+        recorded.payloads.insert(root, payload);
+    }
+    assert!(recorded.observations.len() > 1_000 && recorded.payloads.len() > 50);
+    recorded
+}
+
+async fn recorded_in_file(folder: &Folder, salted: bool) -> Recorded {
+    recorded(&SqliteStore::open(&folder.path("data/provex.db")).await.unwrap(), salted).await
+}
+
+async fn recorded_on_server(database: &TestDatabase, salted: bool) -> Recorded {
+    recorded(&database.store().await, salted).await
+}
+
+#[tokio::test]
+async fn both_stores_record_the_same_observations_sets_and_statements() {
+    let (in_file, database) = (Folder::new(), migrated().await);
+    let on_server = Folder::on(&database.url());
+    let expected = prove(&in_file);
+    let run = prove(&on_server);
+    assert_eq!(run, expected);
+    assert_eq!((&run["linkages"]["pending"], &run["linkages"]["failed"]), (&0.into(), &0.into()));
+    assert_eq!(recorded_on_server(&database, false).await, recorded_in_file(&in_file, false).await);
+    assert!(!on_server.path("data/provex.db").exists());
+    // Proven again, nothing is added; and what was proven can be checked offline.
+    assert_eq!(prove(&on_server)["linkages"]["linked"], 0);
+    let (_, proof) = on_server.proof();
+    let proof = on_server.write("proof.json", proof).display().to_string();
+    assert!(on_server.text(0, &["verify", &proof]).contains("holds"));
+
+    // Under one salt key they are the same to the last byte.
+    let other = migrated().await;
+    let same = Folder::on(&other.url());
+    same.text(0, &["init"]);
+    std::fs::copy(in_file.path("data/keys/salt.key"), same.path("data/keys/salt.key")).unwrap();
+    prove(&same);
+    assert_eq!(recorded_on_server(&other, true).await, recorded_in_file(&in_file, true).await);
+}
+
+#[tokio::test]
+async fn a_database_is_named_by_flag_environment_or_configuration_in_this_order() {
+    let databases = [migrated().await, migrated().await, migrated().await];
+    let [by_flag, by_variable, by_file] = databases.each_ref().map(TestDatabase::url);
+    let folder = Folder::new();
+    folder.text(0, &["--database-url", &by_file, "init"]);
+    let secret = folder.write("data/database-url", format!("{by_file}\n"));
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(folder.path("data/provex.toml"), "database_url_file = \"database-url\"\n").unwrap();
+    folder.text(0, &["tenant", "add", "named-by-file"]);
+    let add = |url: &str, args: &[&str]| {
+        let added = folder.command(args).env("PROVEX_DATABASE_URL", url).output().unwrap();
+        assert!(added.status.success(), "{}", all(&added));
+    };
+    add(&by_variable, &["tenant", "add", "named-by-variable"]);
+    add(&by_variable, &["--database-url", &by_flag, "tenant", "add", "named-by-flag"]);
+    add("", &["tenant", "add", "named-by-file-again"]);
+    for (database, expected) in databases.iter().zip([
+        "default named-by-flag",
+        "default named-by-variable",
+        "default named-by-file named-by-file-again",
+    ]) {
+        let tenants = database.store().await.tenants().await.unwrap();
+        assert_eq!(tenants.iter().map(TenantId::as_str).collect::<Vec<_>>().join(" "), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_never_shown() {
+    let folder = Folder::new();
+    folder.text(0, &["init"]);
+    let refused = |code, url: &str| {
+        for args in [["status"].as_slice(), &["migrate"], &["migrate", "--plan"], &["prove", "x"]] {
+            let output = folder.command(&[&["--database-url", url], args].concat()).output().unwrap();
+            let said = all(&output);
+            assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+            assert!(!said.contains("hush"), "{args:?}: {said}");
+        }
+    };
+    refused(2, "postgres://u:hush@host:port/x");
+    refused(2, "postgres://u:hu sh@host/x?sslmode=hush");
+    refused(2, "mysql://u:hush@host/x");
+    refused(3, "postgres://u:hush@127.0.0.1:1/x");
+    refused(3, &with_user(&TestDatabase::empty().await.url(), "provex_test", "hush"));
+    for configuration in [
+        "database_url = \"postgres://u:hush@h/x\"",
+        "database_url = \"postgres://u:hush@h/x",
+        "database_url = 'postgres://h/x?password=hush'",
+        "database_url = 'x'\ndatabase_url_file = 'y'",
+    ] {
+        std::fs::write(folder.path("data/provex.toml"), configuration).unwrap();
+        let output = folder.provex(&["status"]);
+        let said = all(&output);
+        assert!(output.status.code() == Some(2) && !said.contains("hush"), "{configuration}: {said}");
+        assert!(said.contains("provex.toml"), "{configuration}: {said}");
+    }
+    // In a file that others can read it is not taken at all.
+    std::fs::write(folder.path("data/provex.toml"), "database_url_file = \"url\"").unwrap();
+    folder.write("data/url", "postgres://u:hush@h/x");
+    let said = all(&folder.provex(&["status"]));
+    assert!(said.contains("can be read by others") && !said.contains("hush"), "{said}");
+    // And what is printed for the next step works without it.
+    let database = migrated().await;
+    let printed = Folder::new().text(0, &["--database-url", &database.url(), "prove", &examples()]);
+    let password = database.url().split([':', '@']).nth(2).unwrap().to_owned();
+    assert!(printed.contains(" --database-url URL ") && !printed.contains(&password), "{printed}");
+}
+
+#[tokio::test]
+async fn only_migrate_makes_a_schema() {
+    let database = TestDatabase::empty().await;
+    let folder = Folder::on(&database.url());
+    for args in [["prove", "x"].as_slice(), &["init"], &["migrate", "--check"]] {
+        let output = folder.provex(args);
+        assert!(
+            !output.status.success() && all(&output).contains("provex migrate"),
+            "{args:?}: {}",
+            all(&output)
+        );
+    }
+    assert!(!folder.data().exists(), "nothing is made before the database can be used");
+    let plan = folder.text(0, &["migrate", "--plan", "--layout", "flat"]);
+    assert!(plan.contains("base is missing") && plan.contains("flat"), "{plan}");
+    assert_eq!(folder.provex(&["migrate", "--check"]).status.code(), Some(1));
+    folder.text(0, &["migrate", "--layout", "flat"]);
+    assert!(folder.text(0, &["migrate", "--check"]).contains("layout flat"));
+    assert!(folder.text(0, &["migrate", "--plan"]).contains("nothing to do"));
+    // The layout is chosen once.
+    let again = all(&folder.provex(&["migrate", "--layout", "hash16"]));
+    assert!(again.contains("flat"), "{again}");
+    folder.text(0, &["init"]);
+    assert_eq!(folder.text(0, &["tenant", "list"]), "default\n");
+    // A newer schema is refused.
+    database
+        .execute(
+            "INSERT INTO control.migrations (version, name, checksum) VALUES (999, 'x', repeat('0', 64))",
+        )
+        .await;
+    for args in [["status"].as_slice(), &["migrate"], &["migrate", "--check"], &["tenant", "list"]] {
+        let output = folder.provex(args);
+        let said = all(&output);
+        assert!(
+            !output.status.success() && said.contains("version 999") && said.contains("newer provex"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_is_planned_and_checked_too() {
+    let folder = Folder::new();
+    assert_eq!(folder.provex(&["migrate"]).status.code(), Some(3));
+    folder.text(0, &["init"]);
+    for args in [["migrate"].as_slice(), &["migrate", "--plan"]] {
+        assert!(folder.text(0, args).contains("nothing to do"));
+    }
+    assert!(folder.text(0, &["migrate", "--check"]).contains("has all that this release needs"));
+    assert_eq!(folder.provex(&["migrate", "--layout", "flat"]).status.code(), Some(2));
+}
