@@ -121,7 +121,7 @@ pub(crate) enum TenantCommand {
     },
 }
 
-#[derive(Debug, Clone, Copy, Group)]
+#[derive(Debug, Group)]
 pub(crate) struct Migrate {
     /// Say what would be done, and do nothing.
     #[arg(long, conflicts_with = "check")]
@@ -132,6 +132,12 @@ pub(crate) struct Migrate {
     /// How the largest tables of a PostgreSQL lie on its disk, chosen once [default: hash16].
     #[arg(long, value_enum, value_name = "LAYOUT")]
     pub(crate) layout: Option<LayoutName>,
+    /// Copy all of this database, `sqlite:PATH` (a file, or a data folder), into a PostgreSQL that has no other data.
+    #[arg(long, value_name = "DATABASE", requires = "to", conflicts_with_all = ["plan", "check"])]
+    pub(crate) from: Option<String>,
+    /// With --from: the PostgreSQL, which is migrated first.
+    #[arg(long, value_name = "URL", requires = "from")]
+    pub(crate) to: Option<DatabaseUrl>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -362,8 +362,8 @@ pub(crate) struct Rotated {
     pub(crate) retired: PathBuf,
 }
 
-/// Takes the folder for a change of keys: nobody works on it meanwhile.
-fn alone(path: &Path) -> Result<File, Failure> {
+/// Takes the folder for a change of keys, or a copy: nobody works on it meanwhile.
+pub(crate) fn alone(path: &Path) -> Result<File, Failure> {
     let lock_path = path.join(".work.lock");
     let lock = open_lock(&lock_path)?;
     lock.try_lock()

@@ -222,3 +222,151 @@ fn a_folder_is_planned_and_checked_too() {
     assert!(folder.text(0, &["migrate", "--check"]).contains("has all that this release needs"));
     assert_eq!(folder.provex(&["migrate", "--layout", "flat"]).status.code(), Some(2));
 }
+
+/// A folder with two tenants, of which the first has documents that are proven and one that waits.
+fn filled() -> Folder {
+    let folder = Folder::new();
+    let openvex = repository("testdata/vex/openvex").display().to_string();
+    folder.text(0, &["prove", &openvex]);
+    folder.text(0, &["ingest", &examples()]);
+    folder.text(0, &["tenant", "add", "other"]);
+    folder.text(0, &["--tenant", "other", "prove", &examples()]);
+    folder
+}
+
+fn move_up(folder: &Folder, database: &TestDatabase) -> std::process::Command {
+    let from = format!("sqlite:{}", folder.data().display());
+    folder.command(&["migrate", "--from", &from, "--to", &database.url()])
+}
+
+/// What was said of each table that was copied.
+fn copied_lines(said: &str) -> Vec<String> {
+    said.lines().filter(|line| line.starts_with("copied ")).map(str::to_owned).collect()
+}
+
+/// Every envelope of the default tenant that proves an observation, with its bundle.
+async fn bundles(store: &dyn Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let tenant = TenantId::default_tenant();
+    let rows = store.observations(&tenant, &ObservationFilter::default(), None, usize::MAX).await.unwrap();
+    let linkages = rows.iter().filter_map(|row| row.linkage.as_ref());
+    let envelopes: BTreeSet<_> = linkages.map(|linkage| linkage.fields.entry.envelope_digest).collect();
+    let mut bundles = BTreeMap::new();
+    for digest in envelopes {
+        let envelope = store.envelope(&tenant, &digest).await.unwrap().unwrap().bytes;
+        let (_, bundle) = store.bundle_of_envelope(&tenant, &digest).await.unwrap().unwrap();
+        bundles.insert(envelope, bundle);
+    }
+    bundles
+}
+
+#[tokio::test]
+async fn moving_up_keeps_every_bundle_and_proof() {
+    let (folder, database) = (filled(), migrated().await);
+    let rows = folder.lines(&["observations", "--ndjson"]);
+    let linked: Vec<_> = rows.iter().filter(|row| !row["linkage"].is_null()).collect();
+    let ids: Vec<_> = linked.iter().step_by(300).map(|row| row["observationId"].as_str().unwrap()).collect();
+    assert!(ids.len() > 3 && linked.len() < rows.len());
+    let exported = |folder: &Folder, what| -> Vec<_> {
+        ids.iter().map(|id| folder.text(0, &["export", what, id])).collect()
+    };
+    let proofs = exported(&folder, "--proof");
+    let status = folder.text(0, &["status", "--json"]);
+    let kept = bundles(&SqliteStore::open(&folder.path("data/provex.db")).await.unwrap()).await;
+
+    let moved = move_up(&folder, &database).output().unwrap();
+    assert!(moved.status.success() && all(&moved).contains("vex.observations"), "{}", all(&moved));
+    // Again: all of it is there.
+    let again = copied_lines(&all(&move_up(&folder, &database).output().unwrap()));
+    assert!(again.len() > 10 && again.iter().all(|line| line.contains("of them before")), "{again:?}");
+    std::fs::write(folder.path("data/url"), database.url()).unwrap();
+    std::fs::set_permissions(folder.path("data/url"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(folder.path("data/provex.toml"), "database_url_file = 'url'").unwrap();
+    let file = folder.path("provex.db");
+    std::fs::rename(folder.path("data/provex.db"), &file).unwrap();
+
+    assert_eq!(exported(&folder, "--proof"), proofs);
+    assert_eq!(bundles(&database.store().await).await, kept);
+    assert_eq!(folder.lines(&["observations", "--ndjson"]), rows);
+    assert_eq!(folder.text(0, &["status", "--json"]), status);
+    let proof = folder.write("proof.json", &proofs[0]).display().to_string();
+    assert!(folder.text(0, &["verify", &proof]).contains("holds"));
+    // What waited goes on, in the same log; then the database has more than the file and is not copied into again.
+    assert!(folder.text(0, &["link"]).contains(" 0 pending, 0 failed"));
+    assert!(folder.lines(&["pending", "--ndjson"]).is_empty());
+    std::fs::rename(&file, folder.path("data/provex.db")).unwrap();
+    let refused = move_up(&folder, &database).output().unwrap();
+    assert!(
+        refused.status.code() == Some(3) && all(&refused).contains("has other data"),
+        "{}",
+        all(&refused)
+    );
+}
+
+#[tokio::test]
+async fn a_copy_that_was_killed_goes_on() {
+    use sqlx::Connection as _;
+    let (folder, database) = (filled(), migrated().await);
+    // Bundles come after observations. While somebody holds their table, the copy waits before its first of them.
+    let mut holder = database.connect().await;
+    let mut tx = holder.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE attestor.bundles IN SHARE MODE").execute(&mut *tx).await.unwrap();
+    let mut copying = move_up(&folder, &database).spawn().unwrap();
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'attestor.bundles'::regclass";
+    while database.integer(waits).await == 0 {
+        assert!(copying.try_wait().unwrap().is_none(), "the copy has ended");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    copying.kill().unwrap();
+    copying.wait().unwrap();
+    tx.rollback().await.unwrap();
+    assert!(database.integer("SELECT count(*) FROM vex.observations").await > 1_000);
+    let moved = move_up(&folder, &database).output().unwrap();
+    assert!(moved.status.success() && all(&moved).contains("of them before"), "{}", all(&moved));
+    let file = SqliteStore::open(&folder.path("data/provex.db")).await.unwrap();
+    assert_eq!(bundles(&database.store().await).await, bundles(&file).await);
+}
+
+#[tokio::test]
+async fn a_database_with_other_data_is_not_copied_into() {
+    let (folder, database) = (filled(), migrated().await);
+    let other = Folder::on(&database.url());
+    other.text(0, &["prove", &examples()]);
+    let before = other.text(0, &["observations", "--ndjson"]);
+    let refused = move_up(&folder, &database).output().unwrap();
+    let said = all(&refused);
+    assert!(refused.status.code() == Some(3) && said.contains("has other data"), "{said}");
+    assert_eq!(other.text(0, &["observations", "--ndjson"]), before);
+    assert_eq!(other.text(0, &["tenant", "list"]), "default\n");
+    for (from, to) in
+        [("sqlite:/nowhere", database.url()), ("postgres://x", database.url()), ("sqlite:.", "x".to_owned())]
+    {
+        let output = folder.command(&["migrate", "--from", from, "--to", &to]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", all(&output));
+    }
+}
+
+#[tokio::test]
+async fn every_table_of_both_schemas_is_copied() {
+    use sqlx::Connection as _;
+    let (folder, database) = (Folder::new(), migrated().await);
+    folder.text(0, &["init"]);
+    let copied: BTreeSet<String> =
+        provex_store::copy::TABLES.iter().map(|table| (*table).to_owned()).collect();
+    let on_server: Vec<String> = sqlx::query_scalar(
+        "SELECT relnamespace::regnamespace || '.' || relname FROM pg_class WHERE relkind IN ('r', 'p')
+        AND NOT relispartition AND relnamespace::regnamespace::text IN ('control', 'findings', 'vex', 'vexhub', 'attestor')",
+    )
+    .fetch_all(&mut database.connect().await)
+    .await
+    .unwrap();
+    let file = format!("sqlite:{}", folder.path("data/provex.db").display());
+    let mut file = sqlx::SqliteConnection::connect(&file).await.unwrap();
+    let in_file: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .fetch_all(&mut file)
+        .await
+        .unwrap();
+    for tables in [on_server, in_file.iter().map(|table| table.replacen('_', ".", 1)).collect()] {
+        let tables: BTreeSet<_> = tables.into_iter().filter(|table| table != "control.migrations").collect();
+        assert_eq!(tables, copied);
+    }
+}

@@ -1,12 +1,14 @@
 //! `provex migrate`
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use provex_core::ids::TenantId;
 use provex_pipeline::environment::Environment as _;
 use provex_store::Error;
-use provex_store_postgres::migrate::{self as postgres, Layout};
-use provex_store_sqlite::migrate as sqlite;
+use provex_store_postgres::copy;
+use provex_store_postgres::migrate::{self as postgres, Layout, Plan};
+use provex_store_sqlite::{SqliteStore, migrate as sqlite};
 
 use crate::args::{Global, LayoutName, Migrate};
 use crate::data::{self, Config};
@@ -15,7 +17,10 @@ use crate::environment::System;
 use crate::failure::{Done, Failure};
 use crate::output;
 
-pub(super) async fn run(global: &Global, args: Migrate) -> Result<Done, Failure> {
+pub(super) async fn run(global: &Global, args: &Migrate) -> Result<Done, Failure> {
+    if let (Some(from), Some(to)) = (&args.from, &args.to) {
+        return move_up(from, to, args.layout).await;
+    }
     // A server's database needs no data folder to be migrated.
     let config = Config::read(&global.data)?.unwrap_or_default();
     let database = Database::choose(global, &config)?;
@@ -32,26 +37,18 @@ async fn server(
     url: &DatabaseUrl,
     database: &Database,
     config: &Config,
-    args: Migrate,
+    args: &Migrate,
 ) -> Result<Done, Failure> {
     if args.check {
         let layout = postgres::check(url.as_str()).await.map_err(unmet)?;
         return checked(&format!(", layout {}", layout.label()));
     }
-    let layout = args.layout.map(|name| match name {
-        LayoutName::Hash16 => Layout::Hash16,
-        LayoutName::Flat => Layout::Flat,
-    });
     let plan = if args.plan {
-        postgres::plan(url.as_str(), layout).await?
+        postgres::plan(url.as_str(), layout(args.layout)).await?
     } else {
-        postgres::migrate(url.as_str(), layout, System.now()).await?
+        postgres::migrate(url.as_str(), layout(args.layout), System.now()).await?
     };
-    print(plan.found, &plan.steps, args.plan)?;
-    output::line(&format!("layout        {}", plan.layout.label()))?;
-    if plan.makes_role {
-        output::line(&format!("role          provex_app {}", if args.plan { "is missing" } else { "made" }))?;
-    }
+    print_server(&plan, args.plan)?;
     if !args.plan {
         // As a fresh data folder has it.
         let store = database.open(config).await?;
@@ -65,7 +62,7 @@ async fn file(
     path: &Path,
     database: &Database,
     config: &Config,
-    args: Migrate,
+    args: &Migrate,
 ) -> Result<Done, Failure> {
     data::require_database(&global.data)?;
     if args.check {
@@ -78,6 +75,59 @@ async fn file(
     }
     print(plan.found, &plan.steps, args.plan)?;
     Ok(Done::Yes)
+}
+
+/// Copies a folder's database into a PostgreSQL. Nobody works on the folder meanwhile, so nothing is left behind.
+async fn move_up(from: &str, to: &DatabaseUrl, name: Option<LayoutName>) -> Result<Done, Failure> {
+    let path = from.strip_prefix("sqlite:").map(Path::new);
+    let path =
+        path.ok_or_else(|| Failure::call("--from is sqlite:PATH, a database file or a data folder"))?;
+    let path = if path.is_dir() { path.join("provex.db") } else { path.to_owned() };
+    if !path.is_file() {
+        return Err(Failure::call(format!("{} is no database", path.display())));
+    }
+    // A copy of a database that lies somewhere by itself is nobody's data folder.
+    let folder = path.parent().filter(|folder| folder.join("provex.toml").exists());
+    let _alone = folder.map(data::alone).transpose()?;
+    let mut source = SqliteStore::open(&path).await?.into_snapshot().await?;
+    let plan = postgres::migrate(to.as_str(), layout(name), System.now()).await?;
+    print_server(&plan, false)?;
+    let bar = output::progress("rows copied");
+    let mut tables = BTreeMap::new();
+    let mut told = |table, rows| {
+        tables.insert(table, rows);
+        bar.set_position(tables.values().sum());
+    };
+    let copied = copy::copy(to.as_str(), source.as_mut(), &mut told).await?;
+    bar.finish_and_clear();
+    for table in copied.iter().filter(|copied| copied.rows > 0) {
+        let before =
+            if table.found > 0 { format!(", {} of them before", table.found) } else { String::new() };
+        output::line(&format!("copied        {}: {} rows{before}", table.table, table.rows))?;
+    }
+    output::line("compared      every value of every row is the same in both")?;
+    output::line(&format!(
+        "next          name the PostgreSQL by database_url in provex.toml, or by database_url_file: from now on {} is \
+         not written any more",
+        path.display()
+    ))?;
+    Ok(Done::Yes)
+}
+
+fn layout(name: Option<LayoutName>) -> Option<Layout> {
+    name.map(|name| match name {
+        LayoutName::Hash16 => Layout::Hash16,
+        LayoutName::Flat => Layout::Flat,
+    })
+}
+
+fn print_server(plan: &Plan, planned: bool) -> Result<(), Failure> {
+    print(plan.found, &plan.steps, planned)?;
+    output::line(&format!("layout        {}", plan.layout.label()))?;
+    if plan.makes_role {
+        output::line(&format!("role          provex_app {}", if planned { "is missing" } else { "made" }))?;
+    }
+    Ok(())
 }
 
 fn print(found: u32, steps: &[(u32, &'static str)], planned: bool) -> Result<(), Failure> {

@@ -44,7 +44,7 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Export(export) => export::run(global, &export).await,
             Command::Status(json) => status::run(global, json).await,
             Command::Tenant(command) => tenant::run(global, &command).await,
-            Command::Migrate(migrate) => migrate::run(global, migrate).await,
+            Command::Migrate(migrate) => migrate::run(global, &migrate).await,
             Command::Key(command) => key::run(global, &command).await,
             Command::Log(command) => log::run(global, &command).await,
             Command::Verify(verify) => verify::run(global, &verify),
