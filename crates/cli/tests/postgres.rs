@@ -10,7 +10,7 @@ use common::{Folder, all, examples, repository};
 use provex_core::dsse::Envelope;
 use provex_core::ids::TenantId;
 use provex_store::{ObservationFilter, Store};
-use provex_store_postgres::testing::{TestDatabase, with_user};
+use provex_store_postgres::testing::{TestDatabase, TestServer, connect, with_database, with_user};
 use provex_store_sqlite::SqliteStore;
 use serde_json::Value;
 
@@ -368,5 +368,202 @@ async fn every_table_of_both_schemas_is_copied() {
     for tables in [on_server, in_file.iter().map(|table| table.replacen('_', ".", 1)).collect()] {
         let tables: BTreeSet<_> = tables.into_iter().filter(|table| table != "control.migrations").collect();
         assert_eq!(tables, copied);
+    }
+}
+
+/// A login of this server that has no right but to log in, with what follows its name in CREATE ROLE.
+async fn login(database: &TestDatabase, name: &str, more: &str) -> String {
+    let name = format!("{name}_{}", std::process::id());
+    database
+        .execute(&format!("DROP ROLE IF EXISTS {name}; CREATE ROLE {name} LOGIN PASSWORD 'x' {more}"))
+        .await;
+    with_user(&database.url(), &name, "x")
+}
+
+/// Runs it against the database and reads why it was refused: it ends with this code and says all of `parts`.
+fn refused(url: &str, code: i32, args: &[&str], parts: &[&str]) {
+    let folder = Folder::new();
+    folder.text(0, &["init"]);
+    let output = folder.command(&[&["--database-url", url], args].concat()).output().unwrap();
+    let said = all(&output);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    for part in parts {
+        assert!(said.contains(part), "{args:?}: {part}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn every_trouble_with_a_server_says_what_to_do() {
+    let (database, empty) = (migrated().await, TestDatabase::empty().await);
+    let url = database.url();
+    let (server, name) = url.rsplit_once('/').unwrap();
+    // Nobody there; no such database; a wrong password.
+    let unreachable = url.replace(server.rsplit_once(':').unwrap().1, "1");
+    refused(&unreachable, 3, &["status"], &["127.0.0.1:1/", "cannot be reached", "See that it runs"]);
+    refused(
+        &format!("{server}/nothing"),
+        3,
+        &["status"],
+        &["refuses the login", "nothing", "See user, password"],
+    );
+    let wrong = with_user(&url, "provex_test", "wrong");
+    refused(&wrong, 3, &["migrate"], &["refuses the login", "password authentication failed", name]);
+    // A login that may not become the application, may not migrate, or may not have another connection.
+    let plain = login(&database, "plain", "").await;
+    refused(&plain, 3, &["status"], &["cannot become `provex_app`", "GRANT provex_app TO"]);
+    let of_empty = with_user(&empty.url(), &format!("plain_{}", std::process::id()), "x");
+    refused(&of_empty, 3, &["migrate"], &["lacks a right", "GRANT provex_app TO", "then run it again"]);
+    let member = login(&empty, "member", "IN ROLE provex_app").await;
+    refused(&member, 3, &["migrate"], &["lacks a right", "GRANT CREATE ON DATABASE"]);
+    let limited = login(&database, "limited", "CONNECTION LIMIT 0 IN ROLE provex_app").await;
+    refused(&limited, 3, &["status"], &["has no connection left", "database_connections"]);
+    // A member of the application's role is all that everyday work needs.
+    let worker = login(&database, "worker", "IN ROLE provex_app").await;
+    Folder::on(&worker).text(0, &["prove", &examples()]);
+    // A superuser's login would see every tenant, were it not for the role.
+    refused(
+        &url,
+        2,
+        &["--tenant", "nobody", "prove", &examples()],
+        &["no tenant `nobody`", "provex tenant add nobody"],
+    );
+    // What another tool made, or half made.
+    empty.execute("CREATE SCHEMA vex; CREATE TABLE vex.observations (id int)").await;
+    let other = ["`vex.observations`", "another tool", "database of its own"];
+    refused(&empty.url(), 3, &["migrate"], &other);
+    refused(&empty.url(), 3, &["status"], &other);
+    refused(&empty.url(), 1, &["migrate", "--check"], &other);
+    // Something of ours is gone.
+    database.execute("DROP INDEX vex.observations_rekor_uuid_idx").await;
+    refused(&url, 3, &["status"], &["observations_rekor_uuid_idx"]);
+    refused(&url, 1, &["migrate", "--check"], &["observations_rekor_uuid_idx"]);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_named_and_leaves_nothing_half_written() {
+    let server = TestServer::start();
+    let disk = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Mounted::new(disk.path()) else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "a small disk cannot be mounted");
+        eprintln!("left out: a small disk cannot be mounted here");
+        return;
+    };
+    std::os::unix::fs::chown(disk.path(), Some(server.uid()), None).unwrap();
+    let database = TestDatabase::empty_on(&server.url()).await;
+    let mut superuser = connect(&server.superuser_url()).await;
+    let name = database.name();
+    for sql in [
+        format!("CREATE TABLESPACE small LOCATION '{}'", disk.path().display()),
+        format!("ALTER DATABASE {name} SET TABLESPACE small"),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut superuser).await.unwrap();
+    }
+    let folder = Folder::on(&database.url());
+    folder.text(0, &["migrate"]);
+    folder.text(0, &["prove", &examples()]);
+    let before = folder.json(0, &["status", "--json"]);
+    let csaf = repository("testdata/vex").display().to_string();
+    let output = folder.provex(&["ingest", &csaf]);
+    let said = all(&output);
+    assert!(output.status.code() == Some(3) && said.contains("the disk is full: free some space"), "{said}");
+    // What was acknowledged is there, whole; and with room it goes on.
+    let recorded = folder.json(0, &["status", "--json"]);
+    assert!(recorded["documents"].as_u64() >= before["documents"].as_u64());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    )))
+    .execute(&mut superuser)
+    .await
+    .unwrap();
+    let roomy = format!("ALTER DATABASE {name} SET TABLESPACE pg_default");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(roomy)).execute(&mut superuser).await.unwrap();
+    let run = folder.json(1, &["prove", &csaf, "--json"]);
+    assert_eq!((&run["linkages"]["pending"], &run["linkages"]["failed"]), (&0.into(), &0.into()));
+}
+
+/// A mounted folder.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    /// A disk of 28 MB; `None` for who may not mount one.
+    fn new(folder: &std::path::Path) -> Option<Self> {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=28m,mode=777", "tmpfs"]).arg(folder);
+        let mounted = mount.status().is_ok_and(|status| status.success());
+        mounted.then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_under_load_loses_nothing_and_is_found_again() {
+    let server = TestServer::start();
+    let database = TestDatabase::empty_on(&server.url()).await;
+    let first = Folder::on(&database.url());
+    first.text(0, &["migrate"]);
+    first.text(0, &["init"]);
+    // Three processes on one folder and one on another, each with all documents: they meet at every document.
+    let second = Folder::on(&database.url());
+    second.text(0, &["init"]);
+    second.text(0, &["tenant", "add", "other"]);
+    let documents = repository("testdata/vex/openvex").display().to_string();
+    let prove = |folder: &Folder, tenant: &str| {
+        let mut command = folder.command(&["--tenant", tenant, "prove", &documents, "--json"]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let mut running: Vec<_> = (0..3).map(|_| prove(&first, "default")).collect();
+    running.push(prove(&second, "other"));
+    for rows in [1, 500, 1_000] {
+        wait_for(&server, &database, rows, &mut running).await;
+        server.kill();
+        server.restart();
+    }
+    let mut reports = Vec::new();
+    for process in running {
+        let output = process.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", all(&output));
+        reports.push(serde_json::from_slice::<Value>(&output.stdout).unwrap());
+    }
+    let recorded: u64 =
+        reports[..3].iter().map(|run| run["observations"]["recorded"].as_u64().unwrap()).sum();
+    let expected = reports[3]["observations"]["recorded"].as_u64().unwrap();
+    assert_eq!(recorded, expected, "what one records is recorded by no other");
+    for (folder, tenant) in [(&first, "default"), (&second, "other")] {
+        let status = folder.json(0, &["--tenant", tenant, "status", "--json"]);
+        assert_eq!(status["observations"]["linked"], expected, "{status}");
+        assert_eq!(status["observations"]["recorded"], expected, "{status}");
+    }
+    // No statement is in the log twice.
+    let entries = "SELECT count(*) FROM attestor.log_entries WHERE tenant_id = 'default'";
+    let envelopes = "SELECT count(*) FROM attestor.envelopes WHERE tenant_id = 'default'";
+    assert_eq!(database.integer(entries).await, database.integer(envelopes).await);
+    let status = first.json(0, &["status", "--json"]);
+    assert_eq!(status["log"]["treeSize"], database.integer(entries).await);
+}
+
+/// Waits until so many observations are recorded, or the work is done.
+async fn wait_for(
+    server: &TestServer,
+    database: &TestDatabase,
+    rows: i64,
+    running: &mut [std::process::Child],
+) {
+    let url = with_database(&server.superuser_url(), database.name());
+    let mut connection = connect(&url).await;
+    loop {
+        let counted: i64 = sqlx::query_scalar("SELECT count(*) FROM vex.observations")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        let ended = running.iter_mut().all(|process| process.try_wait().unwrap().is_some());
+        if counted >= rows || ended {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }

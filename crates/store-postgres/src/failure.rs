@@ -66,6 +66,11 @@ impl Failure {
         }
     }
 
+    /// Whether a right is missing.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Database(error) if code(error) == Some("42501"))
+    }
+
     /// The error for the caller of `operation` on the server at `at`.
     pub(crate) fn explain(self, operation: &'static str, at: &str) -> Error {
         let (error, committing) = match self {

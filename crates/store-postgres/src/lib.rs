@@ -57,8 +57,13 @@ impl PostgresStore {
         let target = Target::parse(url)?;
         let checked = async {
             let mut connection = target.connect(options.connect_timeout).await?;
-            migrate::require(&mut connection).await?;
-            become_app(&mut connection, &target.user, &options).await?;
+            let became = become_app(&mut connection, &target.user, &options).await;
+            match migrate::require(&mut connection).await {
+                Ok(_) => became?,
+                // Who cannot become the application may not even look: that is what has to be granted.
+                Err(failure) if failure.is_denied() => return Err(became.err().unwrap_or(failure)),
+                Err(failure) => return Err(failure),
+            }
             connection.close().await?;
             Ok(())
         };

@@ -3,6 +3,7 @@
 // What does not hold in a test panics, with the place where it did not.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use provex_store::testing::at;
@@ -21,10 +22,15 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// A database without any tables.
     pub async fn empty() -> Self {
+        Self::empty_on(&server()).await
+    }
+
+    /// A database without any tables, on the server at `url`.
+    pub async fn empty_on(url: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("provex_test_{}_{number}", std::process::id());
-        let database = Self { name, server: server() };
+        let database = Self { name, server: url.to_owned() };
         // What a killed test with the same number left.
         execute(&database.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)).await;
         execute(
@@ -89,6 +95,71 @@ impl Drop for TestDatabase {
         });
         // A server that is gone has nothing to drop.
         let _ = dropping.join();
+    }
+}
+
+/// A server of a test's own, which can be killed and started again; it is removed with this value.
+#[derive(Debug)]
+pub struct TestServer {
+    folder: PathBuf,
+}
+
+impl TestServer {
+    /// # Panics
+    /// Where there is no PostgreSQL to start.
+    pub fn start() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let memory = PathBuf::from("/dev/shm");
+        let place = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        let folder = place.join(format!("provex-server-{}-{number}", std::process::id()));
+        let server = Self { folder };
+        server.script("start");
+        server
+    }
+
+    /// As an operator logs in.
+    pub fn url(&self) -> String {
+        self.file("url")
+    }
+
+    /// As the server's superuser logs in.
+    pub fn superuser_url(&self) -> String {
+        let port =
+            self.file("superuser").split_once("port=").unwrap().1.split(' ').next().unwrap().to_owned();
+        format!("postgres://postgres@localhost:{port}/postgres?host={}/run", self.folder.display())
+    }
+
+    /// The user that it runs as.
+    pub fn uid(&self) -> u32 {
+        use std::os::unix::fs::MetadataExt as _;
+        std::fs::metadata(self.folder.join("run")).unwrap().uid()
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(&self) {
+        self.script("kill");
+    }
+
+    pub fn restart(&self) {
+        self.script("restart");
+    }
+
+    fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(name)).unwrap().trim().to_owned()
+    }
+
+    fn script(&self, action: &str) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/lib/postgres.sh");
+        let done =
+            std::process::Command::new("bash").args([script, action]).arg(&self.folder).status().unwrap();
+        assert!(done.success(), "{action}");
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.script("stop");
     }
 }
 
