@@ -3,8 +3,6 @@
 //! There are three outcomes: a [`Rejection`], observations with [`Finding`]s, or observations alone. Findings are
 //! part of the parse report and never of an observation, so a better message does not change an identity.
 
-use std::fmt::Write as _;
-
 use provex_core::json::{self, JsonError, JsonErrorKind};
 use provex_core::vex::Format;
 
@@ -405,13 +403,7 @@ pub(crate) fn child(pointer: &str, key: &str) -> String {
 
 /// Appends a list's key, which needs no escapes, and an index to a JSON pointer.
 pub(crate) fn element(pointer: &str, list: &str, index: usize) -> String {
-    const LONGEST_INDEX: usize = 20;
-    let mut text = String::with_capacity(pointer.len() + list.len() + 2 + LONGEST_INDEX);
-    for part in [pointer, "/", list, "/"] {
-        text.push_str(part);
-    }
-    let _ = write!(text, "{index}");
-    text
+    [pointer, "/", list, "/", &index.to_string()].concat()
 }
 
 /// A value for a message: quoted, on one line, and not too long to read.
