@@ -18,7 +18,7 @@ pub fn check_document(bytes: &[u8]) {
     assert_eq!(*parsed.document.digest.digest(), Digest::of(bytes));
     assert!(!parsed.observations.is_empty() || parsed.document.retires.is_some());
     for one in &parsed.observations {
-        let read = Observation::from_body(&one.body).expect("a body is read back");
+        let read = Observation::from_body(&one.body()).expect("a body is read back");
         assert_eq!(read, one.observation);
         assert_eq!((read.id(), read.claim_digest()), (one.id, one.claim_digest()));
         let keys = one.keys();

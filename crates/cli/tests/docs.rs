@@ -218,7 +218,7 @@ fn worked_examples() -> BTreeMap<&'static str, Vec<u8>> {
     first.observation.write_claim(&mut claim);
     assert_eq!(
         (first.id.digest(), first.claim_digest().digest()),
-        (&Digest::of(&first.body), &Digest::of(&claim))
+        (&Digest::of(&first.body()), &Digest::of(&claim))
     );
 
     let set = ObservationSet::new(parsed.observations.iter().map(|o| *o.id.digest()).collect());
@@ -250,7 +250,7 @@ fn worked_examples() -> BTreeMap<&'static str, Vec<u8>> {
     let index = set.members().binary_search(first.id.digest()).unwrap() as u64;
     let proof = Proof {
         bundle: bundle.clone(),
-        body: first.body.clone(),
+        body: first.body(),
         set_index: index,
         set_size: predicate.set.size,
         set_path: set.path(index).unwrap(),
@@ -263,7 +263,7 @@ fn worked_examples() -> BTreeMap<&'static str, Vec<u8>> {
 
     BTreeMap::from([
         ("document", DOCUMENT.as_bytes().to_vec()),
-        ("observation", first.body.clone()),
+        ("observation", first.body()),
         ("claim", claim),
         ("set", tree.into_bytes()),
         ("predicate", unsalted.into_bytes()),

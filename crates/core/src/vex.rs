@@ -267,7 +267,7 @@ pub struct Action {
 #[derive(Debug, Clone)]
 pub struct Canonical<T> {
     value: T,
-    jcs: Vec<u8>,
+    jcs: Box<[u8]>,
 }
 
 /// A part that claims share.
@@ -285,7 +285,7 @@ impl<T: Part> Canonical<T> {
         // Most components take less.
         let mut jcs = Vec::with_capacity(384);
         value.write(&mut jcs);
-        Self { value, jcs }
+        Self { value, jcs: jcs.into() }
     }
 
     /// Writes down a part that claims share.

@@ -87,19 +87,25 @@ impl Retirement {
 }
 
 /// One claim with its identities.
+///
+/// It is small: what claims share is shared, and the bytes of the bodies, which come to several times the document,
+/// are written anew for whoever wants them.
 #[derive(Debug, Clone)]
 pub struct ParsedObservation {
     /// The claim.
     pub observation: Observation,
-    /// SHA-256 of `body`.
+    /// SHA-256 of the body.
     pub id: ObservationId,
-    /// The JCS bytes of the observation.
-    pub body: Vec<u8>,
     product: Arc<Keyed>,
     subcomponent: Option<Arc<Keyed>>,
 }
 
 impl ParsedObservation {
+    /// The JCS bytes of the observation. Written at each call.
+    pub fn body(&self) -> Vec<u8> {
+        self.observation.body()
+    }
+
     /// What stays equal when the document is issued again. Computed at each call.
     pub fn claim_digest(&self) -> ClaimDigest {
         self.observation.claim_digest()
@@ -190,8 +196,7 @@ impl Claims {
     ) -> Result<(), Rejection> {
         self.buffer.clear();
         let id = self.bodies.write(&observation, &mut self.buffer);
-        let body = self.buffer.clone();
-        let Some(left) = self.body_bytes_left.checked_sub(body.len()) else {
+        let Some(left) = self.body_bytes_left.checked_sub(self.buffer.len()) else {
             let message =
                 "The claims of this document take too much memory; split it into several documents.";
             let (format, pointer) = (observation.document.format, observation.locator.pointer);
@@ -199,7 +204,7 @@ impl Claims {
         };
         self.body_bytes_left = left;
         let (product, subcomponent) = (Arc::clone(product), subcomponent.cloned());
-        self.list.push(ParsedObservation { observation, id, body, product, subcomponent });
+        self.list.push(ParsedObservation { observation, id, product, subcomponent });
         Ok(())
     }
 

@@ -110,7 +110,7 @@ fn check_identities(found: &Parsed, name: &str) {
     assert_eq!(ids.len(), found.observations.len(), "{name}");
     let source: Value = serde_json::from_slice(&file(name)).unwrap();
     for parsed in found.observations.iter().step_by(37) {
-        let observation = Observation::from_body(&parsed.body).unwrap();
+        let observation = Observation::from_body(&parsed.body()).unwrap();
         assert_eq!(observation, parsed.observation, "{name}");
         assert_eq!(
             (observation.id(), observation.claim_digest()),
@@ -572,7 +572,7 @@ proptest! {
         if let Ok(found) = parse(document.to_string().as_bytes(), &ParseLimits::default()) {
             for claim in &found.observations {
                 prop_assert_eq!(claim.observation.id(), claim.id);
-                prop_assert!(Observation::from_body(&claim.body).is_ok());
+                prop_assert!(Observation::from_body(&claim.body()).is_ok());
             }
         }
     }

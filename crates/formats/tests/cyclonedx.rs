@@ -131,7 +131,7 @@ fn every_published_document_gives_its_claims() {
         assert_eq!(*parsed.document.digest.digest(), Digest::of(&bytes), "{file}");
         assert_eq!(parsed.document.format, Format::CycloneDx);
         for parsed in &parsed.observations {
-            assert_eq!(Observation::from_body(&parsed.body).unwrap(), parsed.observation, "{file}");
+            assert_eq!(Observation::from_body(&parsed.body()).unwrap(), parsed.observation, "{file}");
             assert_eq!(parsed.id, parsed.observation.id());
             assert_eq!(parsed.claim_digest(), parsed.observation.claim_digest());
         }

@@ -130,7 +130,7 @@ fn every_published_document_gives_its_claims() {
         assert!(parsed.findings.iter().all(|finding| finding.line.is_some()), "{file}");
         assert_eq!(*parsed.document.digest.digest(), Digest::of(&bytes), "{file}");
         for parsed in &parsed.observations {
-            assert_eq!(Observation::from_body(&parsed.body).unwrap(), parsed.observation, "{file}");
+            assert_eq!(Observation::from_body(&parsed.body()).unwrap(), parsed.observation, "{file}");
             assert_eq!(parsed.id, parsed.observation.id());
             assert_eq!(parsed.claim_digest(), parsed.observation.claim_digest());
         }
@@ -187,7 +187,7 @@ fn the_body_is_the_documented_object() {
         r#""vulnerability":{"aliases":["CVE-2026-0002"],"id":"GHSA-aaaa-bbbb-cccc"}}"#,
     );
     let expected = expected.replace("DIGEST", &parsed.document.digest.to_text());
-    assert_eq!(String::from_utf8(parsed.observations[0].body.clone()).unwrap(), expected);
+    assert_eq!(String::from_utf8(parsed.observations[0].body()).unwrap(), expected);
 }
 
 #[test]

@@ -227,7 +227,7 @@ proptest! {
             Ok(parsed) => {
                 prop_assert!(!parsed.observations.is_empty());
                 for parsed in &parsed.observations {
-                    let read = provex_core::vex::Observation::from_body(&parsed.body);
+                    let read = provex_core::vex::Observation::from_body(&parsed.body());
                     prop_assert_eq!(&read.unwrap(), &parsed.observation);
                     prop_assert_eq!(parsed.id, parsed.observation.id());
                     prop_assert_eq!(parsed.claim_digest(), parsed.observation.claim_digest());

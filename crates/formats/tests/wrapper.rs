@@ -117,7 +117,7 @@ fn every_document_of_the_corpus_gives_its_claims() {
         let found: Vec<_> = parsed.observations.iter().map(|parsed| parsed.id.to_text()).collect();
         assert_eq!(found, ids, "{file}");
         for parsed in &parsed.observations {
-            assert_eq!(Observation::from_body(&parsed.body).unwrap(), parsed.observation, "{file}");
+            assert_eq!(Observation::from_body(&parsed.body()).unwrap(), parsed.observation, "{file}");
         }
     }
 }

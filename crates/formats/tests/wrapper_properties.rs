@@ -32,7 +32,7 @@ fn checked(bytes: &[u8]) -> Option<Parsed> {
     let parsed = parse(bytes, &ParseLimits::default()).ok()?;
     assert_eq!(*parsed.document.digest.digest(), Digest::of(bytes));
     for one in &parsed.observations {
-        assert_eq!(Observation::from_body(&one.body).unwrap(), one.observation);
+        assert_eq!(Observation::from_body(&one.body()).unwrap(), one.observation);
         assert_eq!((one.id, one.claim_digest()), (one.observation.id(), one.observation.claim_digest()));
         assert!(one.keys().iter().all(|key| key.key.len() <= MAX_KEY_BYTES));
     }

@@ -329,7 +329,7 @@ fn new_observation(parsed: &ParsedObservation) -> NewObservation {
     NewObservation {
         id: parsed.id,
         claim_digest: parsed.claim_digest(),
-        body: parsed.body.clone(),
+        body: parsed.body(),
         status: observation.status,
         vulnerability_id: observation.vulnerability.id.clone(),
         product_key: observation.product.key.clone(),

@@ -1,0 +1,75 @@
+//! Memory: parsing takes a few times the largest document, however many there are.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+
+mod common;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::{Folder, provex, repository};
+use serde_json::Value;
+
+/// The most memory that `provex check` has resident, in bytes: `VmHWM` of proc_pid_status(5).
+fn peak(path: &Path) -> usize {
+    let mut child =
+        provex().arg("check").arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap_or_default();
+        peak = peak.max(kilobytes * 1024);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(peak > 0);
+    peak
+}
+
+/// A published document whose list of claims is repeated, under other names, until it has so many bytes.
+fn grown(file: &str, list: &str, name: &str, bytes: usize) -> Vec<u8> {
+    let mut document: Value =
+        serde_json::from_slice(&std::fs::read(repository("testdata/vex").join(file)).unwrap()).unwrap();
+    let claims = document[list].as_array().unwrap().clone();
+    let rounds = bytes / serde_json::to_vec(&claims).unwrap().len() + 1;
+    let all = (0..rounds * claims.len()).map(|n| {
+        let mut claim = claims[n % claims.len()].clone();
+        *claim.pointer_mut(name).unwrap() = format!("CVE-2026-{n}").into();
+        claim
+    });
+    document[list] = all.collect();
+    serde_json::to_vec(&document).unwrap()
+}
+
+#[test]
+fn parsing_takes_at_most_six_times_the_largest_document() {
+    let folder = Folder::new();
+    let least = peak(&folder.write("small.json", grown(OPENVEX.0, OPENVEX.1, OPENVEX.2, 1)));
+    for (file, list, name) in [CSAF, OPENVEX] {
+        let document = grown(file, list, name, 16 << 20);
+        let path = folder.write("large.json", &document);
+        let taken = peak(&path) - least;
+        assert!(taken <= 6 * document.len(), "{taken} bytes for {file} of {} bytes", document.len());
+    }
+}
+
+const CSAF: (&str, &str, &str) = ("csaf20/redhat_claircore_cve-2025-6176.json", "vulnerabilities", "/cve");
+const OPENVEX: (&str, &str, &str) =
+    ("openvex/rancher_sigs.k8s.io_cluster-api.openvex.json", "statements", "/vulnerability/name");
+
+#[test]
+fn memory_does_not_depend_on_the_number_of_documents() {
+    let folder = Folder::new();
+    let document = std::fs::read(repository("examples/documents/acme-webserver.openvex.json")).unwrap();
+    for (many, count) in [("few", 20), ("many", 4_000)] {
+        for n in 0..count {
+            folder.write(&format!("{many}/{n}.json"), &document);
+        }
+    }
+    let (few, many) = (peak(&folder.path("few")), peak(&folder.path("many")));
+    // Their bytes alone are more than this.
+    assert!(many < few + (2 << 20), "{few} bytes for twenty documents, {many} for four thousand");
+}
