@@ -30,6 +30,8 @@ pub struct Limits {
     pub max_bytes: usize,
     /// Most containers inside one another; `[]` has depth 1.
     pub max_depth: usize,
+    /// Most objects. A reader keeps some hundred bytes for each, and an object may have two bytes.
+    pub max_objects: usize,
     /// Which numbers may stand.
     pub numbers: Numbers,
     /// Whether a UTF-8 byte order mark may come first (RFC 8259 section 8.1 leaves that to the reader).
@@ -46,9 +48,17 @@ pub enum Numbers {
 }
 
 impl Limits {
-    /// For VEX documents: 150 MiB (the size appendix of CSAF 2.1), depth 128, any finite number.
+    /// For VEX documents: 150 MiB (the size appendix of CSAF 2.1), depth 128, 2,097,152 objects, any finite number.
+    ///
+    /// The published documents have an object for every 100 to 400 bytes.
     pub const fn document() -> Self {
-        Self { max_bytes: 150 << 20, max_depth: 128, numbers: Numbers::Finite, byte_order_mark: true }
+        Self {
+            max_bytes: 150 << 20,
+            max_depth: 128,
+            max_objects: 1 << 21,
+            numbers: Numbers::Finite,
+            byte_order_mark: true,
+        }
     }
 
     /// For what provex itself hashes and signs: 16 MiB, depth 127, only integers that all readers agree on.
@@ -56,7 +66,13 @@ impl Limits {
     /// Our largest object is an event body that names some 10,000 rows, about 8 MiB. 127 is the depth that
     /// `serde_json` reads into a tree, so what passes here can be read.
     pub const fn own() -> Self {
-        Self { max_bytes: 16 << 20, max_depth: 127, numbers: Numbers::SafeIntegers, byte_order_mark: false }
+        Self {
+            max_bytes: 16 << 20,
+            max_depth: 127,
+            max_objects: 1 << 21,
+            numbers: Numbers::SafeIntegers,
+            byte_order_mark: false,
+        }
     }
 }
 
@@ -110,6 +126,12 @@ pub enum JsonErrorKind {
         /// Depth that is allowed.
         limit: usize,
     },
+    /// Over [`Limits::max_objects`].
+    #[error("more than {limit} objects")]
+    TooManyObjects {
+        /// Objects that are allowed.
+        limit: usize,
+    },
     /// A key that its object already has, compared after unescaping.
     #[error("duplicate key")]
     DuplicateKey,
@@ -143,6 +165,7 @@ impl JsonErrorKind {
             Self::BadNumber => "bad_number",
             Self::TrailingData => "trailing_data",
             Self::TooDeep { .. } => "too_deep",
+            Self::TooManyObjects { .. } => "too_many_objects",
             Self::DuplicateKey => "duplicate_key",
             Self::NumberOutOfRange => "number_out_of_range",
             Self::NumberNotInteger => "number_not_integer",
@@ -408,7 +431,10 @@ struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
     max_depth: usize,
+    max_objects: usize,
     numbers: Numbers,
+    /// Objects so far.
+    objects: usize,
     frames: Vec<Frame>,
     /// Keys of all open objects, the innermost last.
     keys: Vec<Key>,
@@ -425,7 +451,9 @@ impl<'a> Scanner<'a> {
             bytes: text.as_bytes(),
             at: 0,
             max_depth: limits.max_depth,
+            max_objects: limits.max_objects,
             numbers: limits.numbers,
+            objects: 0,
             frames: Vec::with_capacity(limits.max_depth.min(128)),
             keys: Vec::with_capacity(64),
             unescaped: String::new(),
@@ -490,6 +518,10 @@ impl<'a> Scanner<'a> {
     fn open(&mut self, object: bool) -> Step<bool> {
         if self.frames.len() >= self.max_depth {
             return Err(self.fault(JsonErrorKind::TooDeep { limit: self.max_depth }, Part::Member));
+        }
+        self.objects += usize::from(object);
+        if self.objects > self.max_objects {
+            return Err(self.fault(JsonErrorKind::TooManyObjects { limit: self.max_objects }, Part::Member));
         }
         let (keys, unescaped) = (self.keys.len() as u32, self.unescaped.len() as u32);
         let mark = self.marks.as_ref().map_or(0, Vec::len) as u32;
@@ -1325,6 +1357,15 @@ mod tests {
         assert_eq!(check(b"1234", &limits), Ok("1234"));
         let error = check(b"12345", &limits).unwrap_err();
         assert_eq!(error.kind, JsonErrorKind::TooLarge { limit: 4, found: 5 });
+    }
+
+    #[test]
+    fn limit_of_objects_is_exact() {
+        let limits = Limits { max_objects: 2, ..Limits::document() };
+        assert!(check(b"[{}, [{\"a\": 1}], [], 1]", &limits).is_ok());
+        let error = check(b"[{}, [{\"a\": {}}]]", &limits).unwrap_err();
+        assert_eq!(error.kind, JsonErrorKind::TooManyObjects { limit: 2 });
+        assert_eq!((error.offset, error.pointer.as_str()), (12, "/1/0/a"));
     }
 
     #[test]

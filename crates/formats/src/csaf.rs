@@ -71,6 +71,7 @@ fn read_document(
         return Ok((header.facts, claims));
     }
     let (products, groups) = tree::read(tree.unwrap_or_default(), &header, findings);
+    products.check_number()?;
     let mut reader = vulnerabilities::Reader::new(&header, products, groups, claims, findings);
     for (n, item) in items.into_iter().flatten().enumerate() {
         reader.vulnerability(&format!("/vulnerabilities/{n}"), item)?;

@@ -50,6 +50,8 @@ codes! {
     TrailingData = "trailing_data",
     /// Rejected: containers nested deeper than the limit.
     TooDeep = "too_deep",
+    /// Rejected: more objects than the limit.
+    TooManyObjects = "too_many_objects",
     /// Rejected: a key that its object already has; JSON readers differ on which value counts.
     DuplicateKey = "duplicate_key",
     /// Rejected: a number that no double can hold.
@@ -259,6 +261,7 @@ impl From<JsonErrorKind> for Code {
             JsonErrorKind::BadNumber => Self::BadNumber,
             JsonErrorKind::TrailingData => Self::TrailingData,
             JsonErrorKind::TooDeep { .. } => Self::TooDeep,
+            JsonErrorKind::TooManyObjects { .. } => Self::TooManyObjects,
             JsonErrorKind::DuplicateKey => Self::DuplicateKey,
             JsonErrorKind::NumberOutOfRange => Self::NumberOutOfRange,
             JsonErrorKind::NumberNotInteger => Self::NumberNotInteger,

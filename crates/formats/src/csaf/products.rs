@@ -17,9 +17,9 @@ use provex_core::vex::ComponentKind;
 
 use super::chains::Chains;
 use super::header::Header;
-use super::{Text, tell};
+use super::{Text, rejection, tell};
 use crate::component::{self, Described, IdentifierType, Keyed};
-use crate::report::{Code, Findings, quoted};
+use crate::report::{Code, Findings, Rejection, quoted};
 
 /// Category and name of the branches that lead to a product, from the root.
 pub(super) type Trail<'a> = Vec<(Text<'a>, Text<'a>)>;
@@ -52,6 +52,9 @@ impl Place {
     }
 }
 
+/// Most products of a document: what is kept of one takes some hundred bytes, and its id may have one.
+const MAX_PRODUCTS: usize = 1 << 20;
+
 /// The ids of products, numbered as they are met.
 #[derive(Default)]
 struct Ids<'a> {
@@ -59,6 +62,9 @@ struct Ids<'a> {
     list: Vec<Text<'a>>,
     /// The last number that was found.
     last: usize,
+    /// Whether there were more than [`MAX_PRODUCTS`]. The document is then refused, so that those beyond may be taken
+    /// for the first until it is.
+    refused: bool,
 }
 
 impl<'a> Ids<'a> {
@@ -66,7 +72,9 @@ impl<'a> Ids<'a> {
     fn find(&mut self, id: &str) -> Option<u32> {
         let next = self.last + 1;
         let is_next = self.list.get(next).is_some_and(|found| found == id);
-        let number = if is_next { next as u32 } else { *self.numbers.get(id)? };
+        let number = if is_next { Some(next as u32) } else { self.numbers.get(id).copied() };
+        self.refused |= number.is_none() && self.list.len() == MAX_PRODUCTS;
+        let number = number.or(self.refused.then_some(0))?;
         self.last = number as usize;
         Some(number)
     }
@@ -263,6 +271,18 @@ impl<'a> Products<'a> {
     pub(super) fn get(&self, number: u32) -> &Target {
         &self.targets[number as usize]
     }
+
+    /// Refuses a document that has more products than are kept.
+    ///
+    /// # Errors
+    /// If there were more so far.
+    pub(super) fn check_number(&self) -> Result<(), Rejection> {
+        if self.ids.refused {
+            let message = "The document names more than 1,048,576 products; split it into several documents.";
+            return Err(rejection(Code::TooManyClaims, "/product_tree", message));
+        }
+        Ok(())
+    }
 }
 
 /// A product that is not composed, with the versions its branches name.
@@ -379,4 +399,25 @@ fn report_circular(product: &Product<'_>, id: &str, findings: &mut Findings) {
             )
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_with_too_many_products_is_refused() {
+        let list = vec![Text::Borrowed("known"); MAX_PRODUCTS - 1];
+        let ids = Ids { list, ..Ids::default() };
+        let mut products = Products { ids, targets: Vec::new(), local: Local::new(String::new(), "") };
+        let add = |products: &mut Products<'static>, id: &'static str| {
+            products.ids.find(id).unwrap_or_else(|| products.ids.add(id.into()))
+        };
+        assert_eq!(add(&mut products, "last") as usize, MAX_PRODUCTS - 1);
+        assert_eq!(add(&mut products, "last") as usize, MAX_PRODUCTS - 1);
+        assert!(products.check_number().is_ok());
+        add(&mut products, "one more");
+        assert_eq!(products.ids.list.len(), MAX_PRODUCTS);
+        assert_eq!(products.check_number().unwrap_err().code, Code::TooManyClaims);
+    }
 }

@@ -118,6 +118,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             notes: reading.notes(item.notes)?,
             actions: BTreeMap::new(),
         };
+        self.products.check_number()?;
         let at_status = format!("{at}/product_status");
         let stated = Stated::of(&statuses, &at_status, self.findings);
         if self.edition == Edition::V21 {

@@ -31,7 +31,7 @@ use self::targets::Elements;
 pub(crate) use self::xml::is_xml;
 use crate::document::{Parsed, ParsedObservation};
 use crate::report::{Code, Findings, Rejection};
-use crate::typed::{Member, Number, Shape, object};
+use crate::typed::{List, Member, Number, Shape, object};
 use crate::{Context, ParseLimits};
 
 /// Reads a document whose `bomFormat` is CycloneDX.
@@ -51,7 +51,7 @@ pub(crate) fn read(text: &str, root: Node<'_>, context: &Context<'_>) -> Result<
     let facts = facts::facts(header, &metadata, context, &mut findings);
     let elements = Elements::of(&metadata.component, &components, &services, &facts, &mut findings);
     let mut reader = Reader::new(&facts, elements, findings, context);
-    for (n, vulnerability) in vulnerabilities.into_iter().enumerate() {
+    for (n, vulnerability) in vulnerabilities.enumerate() {
         reader.statement(&format!("/vulnerabilities/{n}"), vulnerability)?;
     }
     let (claims, mut findings) = reader.finish();
@@ -78,9 +78,9 @@ object! {
         serial_number: Cow<'a, str> = "serialNumber",
         version: Version<'a> = "version",
         metadata: Metadata<'a> = "metadata",
-        components: Vec<Member<Component<'a>>> = "components",
-        services: Vec<Member<Service<'a>>> = "services",
-        vulnerabilities: Vec<Member<Vulnerability<'a>>> = "vulnerabilities",
+        components: Vec<Member<Box<Component<'a>>>> = "components",
+        services: Vec<Member<Box<Service<'a>>>> = "services",
+        vulnerabilities: List<'a, Vulnerability<'a>> = "vulnerabilities",
     }
     unread "bomFormat"
 }
@@ -113,7 +113,7 @@ object! {
         cpe: Cow<'a, str> = "cpe",
         swid: Swid<'a> = "swid",
         hashes: Vec<Member<Hash<'a>>> = "hashes",
-        components: Vec<Member<Component<'a>>> = "components",
+        components: Vec<Member<Box<Component<'a>>>> = "components",
     }
     unread "type", "mime-type", "supplier", "author", "publisher", "description", "scope", "licenses", "copyright",
         "externalReferences", "properties", "evidence", "pedigree"
@@ -138,7 +138,7 @@ object! {
         group: Cow<'a, str> = "group",
         name: Cow<'a, str> = "name",
         version: Cow<'a, str> = "version",
-        services: Vec<Member<Service<'a>>> = "services",
+        services: Vec<Member<Box<Service<'a>>>> = "services",
     }
 }
 
@@ -154,7 +154,7 @@ object! {
         updated: Cow<'a, str> = "updated",
         rejected: Cow<'a, str> = "rejected",
         analysis: Analysis<'a> = "analysis",
-        affects: Vec<Member<Affected<'a>>> = "affects",
+        affects: List<'a, Affected<'a>> = "affects",
     }
     unread "source", "ratings", "cwes", "description", "detail", "advisories", "credits", "tools", "properties"
 }

@@ -18,7 +18,7 @@ use crate::purl;
 use crate::report::{Code, Findings, Rejection, quoted};
 use crate::stated::{Time, is_blank};
 use crate::terms;
-use crate::typed::Member;
+use crate::typed::{List, Member};
 use crate::vulnerability::vulnerability;
 
 /// How a range of versions begins.
@@ -316,7 +316,7 @@ impl<'b, 'a> Reader<'b, 'a> {
         &mut self,
         at: &str,
         said: &Said<'a>,
-        affects: Member<Vec<Member<Affected<'a>>>>,
+        affects: Member<List<'a, Affected<'a>>>,
     ) -> Result<(), Rejection> {
         let stated = affects.is_stated();
         let listed = affects.take(&mut self.findings, || format!("{at}/affects"), "a list");
@@ -329,7 +329,7 @@ impl<'b, 'a> Reader<'b, 'a> {
             let target = self.elements.whole(&mut self.components, &mut self.findings);
             return self.scoped(at, said, target, vec![(at.to_owned(), said.everywhere())]);
         }
-        for (n, affected) in listed.into_iter().enumerate() {
+        for (n, affected) in listed.enumerate() {
             let at = format!("{at}/affects/{n}");
             let Member::Value(Affected { reference, versions, .. }) = affected else {
                 self.missing_product(&at);

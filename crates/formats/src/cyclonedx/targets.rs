@@ -85,8 +85,8 @@ impl<'b, 'a> Element<'b, 'a> {
 impl<'b, 'a> Elements<'b, 'a> {
     pub(super) fn of(
         product: &'b Member<Component<'a>>,
-        components: &'b Member<Vec<Member<Component<'a>>>>,
-        services: &'b Member<Vec<Member<Service<'a>>>>,
+        components: &'b Member<Vec<Member<Box<Component<'a>>>>>,
+        services: &'b Member<Vec<Member<Box<Service<'a>>>>>,
         facts: &DocumentFacts,
         findings: &mut Findings,
     ) -> Self {
@@ -312,7 +312,7 @@ impl<'b, 'a> Elements<'b, 'a> {
 fn push<'b, 'a, T>(
     nodes: &mut Vec<Node<'b, 'a>>,
     parent: Option<usize>,
-    list: &'b Member<Vec<Member<T>>>,
+    list: &'b Member<Vec<Member<Box<T>>>>,
     element: fn(&'b T) -> Element<'b, 'a>,
 ) {
     for (number, member) in list.value().into_iter().flatten().enumerate() {
