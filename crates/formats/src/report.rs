@@ -327,13 +327,22 @@ impl Rejection {
 
 impl From<JsonError> for Rejection {
     fn from(error: JsonError) -> Self {
+        let kind = error.kind;
+        let message = match kind {
+            JsonErrorKind::TooLarge { .. } | JsonErrorKind::TooManyObjects { .. } => {
+                format!("The document has {kind}; split it into several documents.")
+            }
+            JsonErrorKind::TooDeep { .. } => format!("The document is {kind}; make it flatter."),
+            JsonErrorKind::NotUtf8 => "The document is not UTF-8; write it in UTF-8.".to_owned(),
+            _ => format!("The document is not strict JSON: {kind}."),
+        };
         Self {
             code: error.kind.into(),
             format: None,
             pointer: error.pointer,
             line: Some(error.line as u64),
             column: Some(error.column as u64),
-            message: format!("The document is not strict JSON: {}.", error.kind),
+            message,
             findings: Vec::new(),
         }
     }
@@ -431,6 +440,7 @@ fn shortened(mut pointer: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use provex_core::json::Limits;
 
     #[test]
     fn labels_are_distinct_snake_case() {
@@ -448,6 +458,32 @@ mod tests {
             JsonErrorKind::NulCharacter,
         ] {
             assert_eq!(Code::from(kind).label(), kind.code());
+        }
+    }
+
+    #[test]
+    fn a_document_over_a_limit_is_not_said_to_be_bad_json() {
+        for (bytes, limits, message) in [
+            (
+                &b"[1, 2]"[..],
+                Limits { max_bytes: 5, ..Limits::document() },
+                "The document has 6 bytes, more than the 5 allowed; split it into several documents.",
+            ),
+            (
+                b"[{}]",
+                Limits { max_objects: 0, ..Limits::document() },
+                "The document has more than 0 objects; split it into several documents.",
+            ),
+            (
+                b"[[]]",
+                Limits { max_depth: 1, ..Limits::document() },
+                "The document is nested deeper than 1 levels; make it flatter.",
+            ),
+            (b"\xff", Limits::document(), "The document is not UTF-8; write it in UTF-8."),
+            (b"[1", Limits::document(), "The document is not strict JSON: unexpected end of input."),
+        ] {
+            let error = json::check(bytes, &limits).unwrap_err();
+            assert_eq!(Rejection::from(error).message, message);
         }
     }
 
