@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -59,7 +60,42 @@ fn against_serde_json(
     let what = format!("parse {count} large {} documents, {kilobytes} kB", format.label());
     report.compare(&what, &ours, "serde_json `Value`", &value, Asked::AtLeast(1.0));
     report.compare(&what, &ours, "serde_json `IgnoredAny`", &ignored, Asked::Nothing);
+    on_all_cores(documents, &what, rounds, report)
+}
+
+/// As `prove` parses: a document a core at a time. `Value` stays on one core.
+fn on_all_cores(
+    documents: &[&Document],
+    what: &str,
+    rounds: usize,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    const TIMES: usize = 8;
+    let cores = std::thread::available_parallelism()?.get();
+    let repeated = documents.repeat(TIMES);
+    let [ours, value] = in_turns(
+        rounds,
+        true,
+        [&mut || Ok(time(|| parse_on(cores, &repeated))), &mut || {
+            Ok(each(&repeated, |bytes| serde_json::from_slice::<Value>(bytes)))
+        }],
+    )?;
+    let what = format!("{what}, {TIMES} times, on {cores} cores");
+    report.compare(&what, &ours, "serde_json `Value` on one core", &value, Asked::Nothing);
     Ok(())
+}
+
+fn parse_on(cores: usize, documents: &[&Document]) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(document) = documents.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    parse(&[document]);
+                }
+            });
+        }
+    });
 }
 
 fn against_go_vex(
