@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Pending(Listing),
     /// Attest, log, verify and link what is pending.
     Link(Link),
+    /// Attest, log and link what others ingest, for all tenants (or the one named), until SIGTERM.
+    Worker(Worker),
     /// Check proofs and bundles offline.
     Verify(Verify),
     /// List observations.
@@ -56,7 +58,7 @@ pub(crate) enum Command {
     /// Write out a proof or a bundle.
     Export(Export),
     /// Show on one screen how much there is, what waits and why, and what to do next.
-    Status(Json),
+    Status(Status),
     /// Add or list tenants.
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -181,14 +183,43 @@ pub(crate) struct Prove {
     pub(crate) sources: Sources,
     #[command(flatten)]
     pub(crate) unit: UnitArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
-#[derive(Debug, Clone, Copy, Group)]
+#[derive(Debug, Group)]
 pub(crate) struct Link {
     #[command(flatten)]
     pub(crate) unit: UnitArgs,
     #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(flatten)]
     pub(crate) json: Json,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    pub(crate) unit: UnitArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// How long to wait before looking again when nothing is due.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) interval: u32,
+}
+
+/// Which log and timestamp authority are written to [default: provex.toml's, else the data folder's own log].
+#[derive(Debug, Clone, Default, Group)]
+pub(crate) struct LogArgs {
+    /// The logs and timestamp authorities to write to: a Sigstore signing config v0.2.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signing_config: Option<PathBuf>,
+    /// The Sigstore trusted root that knows their keys [default: the data folder's].
+    #[arg(long, value_name = "FILE", requires = "signing_config")]
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Where the log's checkpoint and tiles are served [default: the log's URL with and without `/api/v2`].
+    #[arg(long, value_name = "URL", requires = "signing_config")]
+    pub(crate) log_read_url: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Group)]
@@ -217,6 +248,14 @@ pub(crate) struct Json {
     /// One JSON object for machines instead of text.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }
 
 #[derive(Debug, Group)]

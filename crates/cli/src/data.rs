@@ -2,6 +2,7 @@
 //!
 //! `provex.toml` is written last, so a folder that has it is complete; an interrupted `init` goes on where it was.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -29,19 +30,28 @@ use crate::args::{Global, UnitArgs, UnitName};
 use crate::database::Database;
 use crate::environment::System;
 use crate::failure::Failure;
+use crate::logs::{LogConfig, Reach};
 
-const CONFIG: &str = "\
-# provex configuration. Every key is optional; unknown keys are refused. See docs/OPERATIONS.md.
+const CONFIG: &str = r#"# provex configuration. Every key is optional; unknown keys are refused. See docs/OPERATIONS.md.
 #
-# tenant = \"default\"
+# tenant = "default"
 # max_document_bytes = 157286400
-# unit = \"document\"           # what one signed statement is about: document, observation or batch
+# unit = "document"           # what one signed statement is about: document, observation or batch
 # batch_size = 256             # with batch: documents a statement, 1 to 256
 # database_wait_seconds = 60   # how long another program may hold the database
-# database_url = \"postgres://provex@db.example/provex?sslmode=verify-full\"   # a PostgreSQL instead of provex.db
-# database_url_file = \"database-url\"   # the same from a file of mode 0600, where it may hold a password
+# database_url = "postgres://provex@db.example/provex?sslmode=verify-full"   # a PostgreSQL instead of provex.db
+# database_url_file = "database-url"   # the same from a file of mode 0600, where it may hold a password
 # database_connections = 10    # connections to that PostgreSQL at most
-";
+#
+# Where statements are logged instead of in this folder's own log; files relative to this folder.
+# signing_config = "rekor/signing_config.json"
+# trusted_root = "rekor/trusted_root.json"
+# log_read_url = "https://tiles.example"  # where the log's tiles are served, if elsewhere
+# log_concurrency = 256        # submissions under way at once
+# log_timeout_seconds = 30     # how long a log or timestamp authority may take to answer
+# log_tls_roots = "ca.pem"     # the only certificates that their chains may end in
+# tenants = { secret = { log = "none" }, acme = { signing_config = "acme.json", trusted_root = "acme-root.json" } }
+"#;
 /// How long a process waits before it looks again for work that another one holds.
 const WAIT: Duration = Duration::from_millis(100);
 /// How long before `init` an embedded log's key counts as valid, so that no reader's clock stands in the way.
@@ -67,6 +77,17 @@ pub(crate) struct Config {
     pub(crate) database_url_file: Option<PathBuf>,
     /// Connections to it at most.
     pub(crate) database_connections: Option<NonZeroU32>,
+    /// Where statements are logged.
+    signing_config: Option<PathBuf>,
+    trusted_root: Option<PathBuf>,
+    log_read_url: Option<String>,
+    /// How logs are reached.
+    log_concurrency: Option<u16>,
+    log_timeout_seconds: Option<u16>,
+    log_tls_roots: Option<PathBuf>,
+    /// Where single tenants' statements are logged.
+    #[serde(default)]
+    tenants: BTreeMap<String, LogConfig>,
 }
 
 impl Config {
@@ -125,6 +146,31 @@ impl DataFolder {
             init(global, None, None).await?;
         }
         Self::open(global)
+    }
+
+    /// Where the folder is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a tenant's statements are logged, as the file says: what it says of the tenant, else of all.
+    pub(crate) fn log_config(&self, tenant: &TenantId) -> LogConfig {
+        let config = &self.config;
+        config.tenants.get(tenant.as_str()).cloned().unwrap_or_else(|| LogConfig {
+            log: None,
+            signing_config: config.signing_config.clone(),
+            trusted_root: config.trusted_root.clone(),
+            log_read_url: config.log_read_url.clone(),
+        })
+    }
+
+    /// How logs are reached.
+    pub(crate) fn reach(&self) -> Reach {
+        Reach {
+            tls_roots: self.config.log_tls_roots.clone(),
+            concurrency: self.config.log_concurrency,
+            timeout: self.config.log_timeout_seconds,
+        }
     }
 
     /// The tenant that was named, else the configured one, else `default`.
@@ -199,12 +245,14 @@ impl DataFolder {
     /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased, and tries at
     /// once what waits to be tried again: somebody may have mended what stood in the way. On a database that others
     /// may work on from elsewhere, leases end by themselves.
-    pub(crate) async fn work(&self, pipeline: &Pipeline) -> Result<WorkLock, Failure> {
+    pub(crate) async fn work(&self, tenants: &[Pipeline]) -> Result<WorkLock, Failure> {
         let path = self.path.join(".work.lock");
         let file = open_lock(&path)?;
         let clears = !self.database.is_shared();
         if clears && file.try_lock().is_ok() {
-            pipeline.store.clear_leases(&pipeline.tenant, System.now()).await?;
+            for pipeline in tenants {
+                pipeline.store.clear_leases(&pipeline.tenant, System.now()).await?;
+            }
             file.unlock().with_context(|| path.display().to_string())?;
         }
         let shown = path.clone();
@@ -584,7 +632,7 @@ fn ensure_trust(path: &Path, origin: Option<&str>, key: &PublicKey) -> Result<Tr
     let root_path = path.join("trusted_root.json");
     if !root_path.exists() {
         let log = new_log(origin, key)?;
-        write_file(&root_path, TrustedRoot { logs: vec![log] }.to_json().as_bytes(), 0o644)?;
+        write_file(&root_path, TrustedRoot::new(vec![log]).to_json().as_bytes(), 0o644)?;
     }
     let root = TrustedRoot::parse(&read(&root_path)?).with_context(|| root_path.display().to_string())?;
     let known = root.logs.iter().find(|log| log.key.key == *key);
@@ -655,6 +703,7 @@ fn open_lock(path: &Path) -> Result<File, anyhow::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::NoLog;
 
     #[test]
     fn every_documented_configuration_key_is_taken_and_no_other() {
@@ -673,6 +722,8 @@ mod tests {
         assert!(config.database_url.is_some_and(|url| url.starts_with("postgres://")));
         assert_eq!(config.database_url_file, Some(PathBuf::from("database-url")));
         assert_eq!(config.database_connections, NonZeroU32::new(10));
+        assert_eq!(config.log_concurrency, Some(256));
+        assert_eq!(config.tenants["secret"].log, Some(NoLog::None));
         assert!(toml::from_str::<Config>("tenants = \"x\"").is_err());
         assert!(toml::from_str::<Config>(CONFIG).is_ok());
     }

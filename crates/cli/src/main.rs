@@ -9,6 +9,7 @@ mod environment;
 mod failure;
 mod inputs;
 mod keyfile;
+mod logs;
 mod output;
 mod run;
 mod signatures;

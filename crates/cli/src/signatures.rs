@@ -2,6 +2,7 @@
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
 use provex_core::keys::{PublicKey, SignatureError, SignatureVerifier};
+pub(crate) use provex_tlog::tsa::Tokens;
 
 /// Checks signatures with AWS-LC.
 #[derive(Debug, Clone, Copy)]

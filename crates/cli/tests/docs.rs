@@ -24,7 +24,7 @@ use provex_core::keys::{LocalSigner, RustCrypto, Signer as _};
 use provex_core::proof::Proof;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{TrustedLog, TrustedRoot};
-use provex_core::verify::Verifier;
+use provex_core::verify::{NoTimestamps, Verifier};
 use provex_core::{merkle, note, vex};
 use provex_formats::{Code, ParseLimits};
 use serde_json::Value;
@@ -257,8 +257,13 @@ fn worked_examples() -> BTreeMap<&'static str, Vec<u8>> {
         set_root: predicate.set.root,
         document_digest: document.digest,
     };
-    let (trusted_root, keys) = (TrustedRoot { logs: vec![log] }, [key.clone()]);
-    let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &RustCrypto };
+    let (trusted_root, keys) = (TrustedRoot::new(vec![log]), [key.clone()]);
+    let verifier = Verifier {
+        trusted_root: &trusted_root,
+        keys: &keys,
+        signatures: &RustCrypto,
+        timestamps: &NoTimestamps,
+    };
     assert_eq!(verifier.proof(&proof).unwrap().observation_id, first.id);
 
     BTreeMap::from([

@@ -10,7 +10,7 @@ use provex_core::bundle::Bundle;
 use provex_core::keys::{LocalSigner, PublicKey, RustCrypto, Signer as _};
 use provex_core::proof::Proof;
 use provex_core::trusted_root::TrustedRoot;
-use provex_core::verify::Verifier;
+use provex_core::verify::{NoTimestamps, Verifier};
 use serde_json::Value;
 
 /// A folder with the examples proven, and one proof beside it.
@@ -37,7 +37,12 @@ impl Trust {
 
     /// What `provex verify` does with a proof's bytes.
     fn accepts(&self, proof: &[u8]) -> bool {
-        let verifier = Verifier { trusted_root: &self.root, keys: &self.keys, signatures: &RustCrypto };
+        let verifier = Verifier {
+            trusted_root: &self.root,
+            keys: &self.keys,
+            signatures: &RustCrypto,
+            timestamps: &NoTimestamps,
+        };
         Proof::parse(proof).is_ok_and(|proof| verifier.proof(&proof).is_ok())
     }
 }

@@ -16,6 +16,9 @@ use crate::keys::PublicKey;
 const MEDIA_TYPES: [&str; 2] =
     ["application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle+json;version=0.3"];
 
+/// More than any client takes (sigstore-go `pkg/verify`): each costs signature checks under each authority.
+const MAX_TIMESTAMPS: usize = 32;
+
 /// A bundle read from bytes: well-formed, nothing verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
@@ -47,6 +50,9 @@ pub enum BundleError {
     /// A bad log entry.
     #[error(transparent)]
     Entry(#[from] EntryError),
+    /// More timestamps than are looked at.
+    #[error("the bundle has {0} timestamps; at most {MAX_TIMESTAMPS} are taken")]
+    TimestampCount(usize),
     /// A bad timestamp token.
     #[error("`signedTimestamp` of the bundle")]
     Timestamp(#[from] EncodingError),
@@ -141,12 +147,19 @@ impl Bundle {
         let [entry] = material.tlog_entries.as_slice() else {
             return Err(BundleError::EntryCount(material.tlog_entries.len()));
         };
-        let tokens = material.timestamp_verification_data.iter().flat_map(|data| &data.rfc3161_timestamps);
+        let data = material.timestamp_verification_data.as_ref();
+        let tokens = data.map_or(&[][..], |data| &data.rfc3161_timestamps);
+        if tokens.len() > MAX_TIMESTAMPS {
+            return Err(BundleError::TimestampCount(tokens.len()));
+        }
         Ok(Self {
             hint: material.public_key.hint.clone(),
             envelope: Envelope::from_wire(&wire.dsse_envelope)?,
             entry: LogEntry::from_wire(entry)?,
-            timestamps: tokens.map(|t| digest::from_base64(&t.signed_timestamp)).collect::<Result<_, _>>()?,
+            timestamps: tokens
+                .iter()
+                .map(|t| digest::from_base64(&t.signed_timestamp))
+                .collect::<Result<_, _>>()?,
         })
     }
 }

@@ -19,11 +19,27 @@ const MEDIA_TYPES: [&str; 3] = [
 ];
 const SIGNING_CONFIG_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.signingconfig.v0.2+json";
 
-/// A trusted root: the logs by key, in the order of the file.
-#[derive(Debug, Clone)]
+/// A trusted root: logs and timestamp authorities, in the order of the file.
+#[derive(Debug, Clone, Default)]
 pub struct TrustedRoot {
     /// The logs whose keys are of a kind that is supported.
     pub logs: Vec<TrustedLog>,
+    /// The timestamp authorities.
+    pub timestamp_authorities: Vec<TimestampAuthority>,
+}
+
+/// A timestamp authority that is trusted (RFC 3161).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimestampAuthority {
+    /// What it is called: its subject's common name, else its URI.
+    pub name: String,
+    /// Its certificates in DER, the one that signs first, the root last. Never empty.
+    pub chain: Vec<Vec<u8>>,
+    /// From when on its tokens count; always, where absent.
+    pub valid_from: Option<Timestamp>,
+    /// Until when, inclusive; open where absent.
+    pub valid_until: Option<Timestamp>,
+    wire: AuthorityWire,
 }
 
 /// A log that is trusted.
@@ -50,6 +66,14 @@ pub enum TrustedRootError {
     /// Another media type.
     #[error("trusted root media type `{0}` is not known")]
     MediaType(String),
+    /// A timestamp authority's entry that cannot be used.
+    #[error("timestamp authority `{name}` in the trusted root: {reason}")]
+    Authority {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A log's entry that cannot be used.
     #[error("log `{base_url}` in the trusted root: {reason}")]
     Log {
@@ -71,7 +95,47 @@ struct RootWire {
     #[serde(default)]
     ctlogs: Vec<serde_json::Value>,
     #[serde(default)]
-    timestamp_authorities: Vec<serde_json::Value>,
+    timestamp_authorities: Vec<AuthorityWire>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthorityWire {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<SubjectWire>,
+    #[serde(default)]
+    uri: String,
+    cert_chain: ChainWire,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    valid_for: Option<AuthorityWindowWire>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SubjectWire {
+    #[serde(default)]
+    organization: String,
+    #[serde(default)]
+    common_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct ChainWire {
+    certificates: Vec<CertificateWire>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateWire {
+    raw_bytes: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct AuthorityWindowWire {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -115,7 +179,44 @@ impl TrustedRoot {
             return Err(TrustedRootError::MediaType(wire.media_type));
         }
         let logs = wire.tlogs.iter().map(TrustedLog::from_wire).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { logs: logs.into_iter().flatten().collect() })
+        let authorities = wire.timestamp_authorities.into_iter().map(TimestampAuthority::from_wire);
+        Ok(Self {
+            logs: logs.into_iter().flatten().collect(),
+            timestamp_authorities: authorities.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// A trusted root of these logs alone.
+    pub fn new(logs: Vec<TrustedLog>) -> Self {
+        Self { logs, ..Self::default() }
+    }
+
+    /// Trusts what the other one trusts, too.
+    pub fn add(&mut self, other: Self) {
+        for log in other.logs {
+            if self.log(&log.id).is_none() {
+                self.logs.push(log);
+            }
+        }
+        for authority in other.timestamp_authorities {
+            if !self.timestamp_authorities.contains(&authority) {
+                self.timestamp_authorities.push(authority);
+            }
+        }
+    }
+
+    /// The log to expect behind a URL of a signing config: the one of this very URL, else of its host, the newest
+    /// whose key is valid now.
+    pub fn log_at(&self, url: &str, now: Timestamp) -> Option<&TrustedLog> {
+        let valid = |log: &&TrustedLog| log.is_valid_at(now);
+        let newest = |logs: &mut dyn Iterator<Item = &'_ TrustedLog>| {
+            logs.max_by_key(|log| log.valid_from).map(|log| log.id)
+        };
+        let same_url = |log: &&TrustedLog| log.base_url.trim_end_matches('/') == url.trim_end_matches('/');
+        let same_host = |log: &&TrustedLog| host(url) == Some(log.origin());
+        let id = newest(&mut self.logs.iter().filter(valid).filter(same_url))
+            .or_else(|| newest(&mut self.logs.iter().filter(valid).filter(same_host)))?;
+        self.log(&id)
     }
 
     /// The file's text: two-space indented JSON with a final newline.
@@ -125,7 +226,7 @@ impl TrustedRoot {
             tlogs: self.logs.iter().map(TrustedLog::to_wire).collect(),
             certificate_authorities: Vec::new(),
             ctlogs: Vec::new(),
-            timestamp_authorities: Vec::new(),
+            timestamp_authorities: self.timestamp_authorities.iter().map(|a| a.wire.clone()).collect(),
         };
         pretty(&wire)
     }
@@ -147,6 +248,11 @@ impl TrustedLog {
     /// The checkpoint origin: the bare host of the URL.
     pub fn origin(&self) -> &str {
         &self.key.name
+    }
+
+    /// Whether its key is valid at this time.
+    pub fn is_valid_at(&self, time: Timestamp) -> bool {
+        self.valid_from <= time && self.valid_until.is_none_or(|end| time <= end)
     }
 
     fn from_wire(wire: &LogWire) -> Result<Option<Self>, TrustedRootError> {
@@ -195,6 +301,28 @@ impl TrustedLog {
             },
             log_id: KeyIdWire { key_id: self.id.digest().to_base64() },
         }
+    }
+}
+
+impl TimestampAuthority {
+    fn from_wire(wire: AuthorityWire) -> Result<Self, TrustedRootError> {
+        let subject = wire.subject.as_ref().map(|subject| subject.common_name.clone());
+        let name = subject.filter(|name| !name.is_empty()).unwrap_or_else(|| wire.uri.clone());
+        let bad = |reason: String| TrustedRootError::Authority { name: name.clone(), reason };
+        let certificates = wire.cert_chain.certificates.iter();
+        let chain = certificates
+            .map(|certificate| digest::from_base64(&certificate.raw_bytes).map_err(|e| bad(e.to_string())))
+            .collect::<Result<Vec<_>, _>>()?;
+        if chain.is_empty() {
+            return Err(bad("it has no certificate".to_owned()));
+        }
+        let window = wire.valid_for.as_ref();
+        let time = |text: Option<&String>| {
+            text.map(|text| Timestamp::parse(text).map_err(|e: TimeError| bad(e.to_string()))).transpose()
+        };
+        let valid_from = time(window.and_then(|window| window.start.as_ref()))?;
+        let valid_until = time(window.and_then(|window| window.end.as_ref()))?;
+        Ok(Self { name, chain, valid_from, valid_until, wire })
     }
 }
 
@@ -292,6 +420,114 @@ impl SigningConfig {
     pub fn to_json(&self) -> String {
         pretty(self)
     }
+
+    /// The logs to write to now, the preferred one first: of the newest API version among `versions` that has any, one
+    /// for each operator.
+    ///
+    /// # Errors
+    /// [`SelectionError`] where there is none now, or fewer than the config asks for.
+    pub fn logs(&self, versions: &[u32], now: Timestamp) -> Result<Vec<&Service>, SelectionError> {
+        select("log", &self.rekor_tlog_urls, self.rekor_tlog_config.as_ref(), versions, now)
+    }
+
+    /// The timestamp authorities to ask now, the preferred one first; none where the config names none.
+    ///
+    /// # Errors
+    /// [`SelectionError`] where some are named, and none can be used now.
+    pub fn timestamp_authorities(&self, now: Timestamp) -> Result<Vec<&Service>, SelectionError> {
+        if self.tsa_urls.is_empty() {
+            return Ok(Vec::new());
+        }
+        select("timestamp authority", &self.tsa_urls, self.tsa_config.as_ref(), &[1], now)
+    }
+}
+
+/// Why a signing config names nothing to use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectionError {
+    /// Nothing of that kind is valid now.
+    #[error("the signing config names no {what} of API version {versions:?} that may be used now{}", ended(.known))]
+    None {
+        /// What was looked for.
+        what: &'static str,
+        /// The versions that can be used.
+        versions: Vec<u32>,
+        /// Those there are, with their windows.
+        known: Vec<String>,
+    },
+    /// Fewer operators than asked for.
+    #[error("the signing config asks for {wanted} of its {what}s, and {found} may be used now")]
+    TooFew {
+        /// What was looked for.
+        what: &'static str,
+        /// How many it wants.
+        wanted: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A window that is none, or a selector that is not known.
+    #[error("the signing config's {what}: {reason}")]
+    Unreadable {
+        /// What it is of.
+        what: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+fn ended(known: &[String]) -> String {
+    if known.is_empty() { String::new() } else { format!("; it has {}", known.join(", ")) }
+}
+
+/// Chooses services as Sigstore clients do (protobuf-specs `sigstore_trustroot.proto`, `ServiceSelector`).
+fn select<'a>(
+    what: &'static str,
+    services: &'a [Service],
+    selection: Option<&ServiceSelection>,
+    versions: &[u32],
+    now: Timestamp,
+) -> Result<Vec<&'a Service>, SelectionError> {
+    let unreadable = |reason: String| SelectionError::Unreadable { what, reason };
+    let wanted = match selection {
+        None => 1,
+        Some(ServiceSelection { selector, count }) => match (selector.as_str(), count) {
+            ("ANY" | "ALL", _) => 1,
+            ("EXACT", Some(count @ 1..)) => *count as usize,
+            _ => return Err(unreadable(format!("selector `{selector}` is not known"))),
+        },
+    };
+    let mut usable = Vec::new();
+    for service in services {
+        let time =
+            |text: &str| Timestamp::parse(text).map_err(|e| unreadable(format!("{}: {e}", service.url)));
+        let start = time(&service.valid_for.start)?;
+        let end = service.valid_for.end.as_deref().map(time).transpose()?;
+        let now_valid = start <= now && end.is_none_or(|end| now <= end);
+        if now_valid && versions.contains(&service.major_api_version) {
+            usable.push((std::cmp::Reverse((service.major_api_version, start)), service));
+        }
+    }
+    // Stable: what the file names first comes first among equals.
+    usable.sort_by_key(|(order, _)| *order);
+    let mut selected: Vec<&Service> = Vec::new();
+    for (_, service) in usable {
+        let same_version = selected.first().is_none_or(|s| s.major_api_version == service.major_api_version);
+        if same_version && selected.iter().all(|s| s.operator != service.operator) {
+            selected.push(service);
+        }
+    }
+    match selected.len() {
+        0 => {
+            let window = |s: &Service| {
+                let end = s.valid_for.end.as_deref().unwrap_or("now on");
+                format!("{} (version {}, {} to {end})", s.url, s.major_api_version, s.valid_for.start)
+            };
+            let known = services.iter().map(window).collect();
+            Err(SelectionError::None { what, versions: versions.to_vec(), known })
+        }
+        found if found < wanted => Err(SelectionError::TooFew { what, wanted, found }),
+        _ => Ok(selected),
+    }
 }
 
 /// The bare host of a URL with scheme: no user, port or path.
@@ -329,7 +565,7 @@ mod tests {
 
     #[test]
     fn a_written_root_is_read_back() {
-        let root = TrustedRoot { logs: vec![log()] };
+        let root = TrustedRoot::new(vec![log()]);
         let again = TrustedRoot::parse(root.to_json().as_bytes()).unwrap();
         assert_eq!(again.to_json(), root.to_json());
         assert_eq!(again.log(&log().id).unwrap().origin(), "log-00000000.provex.internal");
@@ -337,7 +573,7 @@ mod tests {
 
     #[test]
     fn a_log_id_of_another_host_is_refused() {
-        let text = TrustedRoot { logs: vec![log()] }.to_json().replace("log-00000000", "log-00000001");
+        let text = TrustedRoot::new(vec![log()]).to_json().replace("log-00000000", "log-00000001");
         assert!(matches!(TrustedRoot::parse(text.as_bytes()), Err(TrustedRootError::Log { .. })));
     }
 
@@ -353,5 +589,62 @@ mod tests {
     fn a_written_signing_config_is_read_back() {
         let config = SigningConfig::embedded(&log());
         assert_eq!(SigningConfig::parse(config.to_json().as_bytes()).unwrap(), config);
+    }
+
+    fn service(url: &str, version: u32, start: &str, end: Option<&str>, operator: &str) -> Service {
+        Service {
+            url: url.to_owned(),
+            major_api_version: version,
+            valid_for: ServiceWindow { start: start.to_owned(), end: end.map(str::to_owned) },
+            operator: operator.to_owned(),
+        }
+    }
+
+    fn selected(config: &SigningConfig, now: &str) -> Result<Vec<String>, SelectionError> {
+        let now = Timestamp::parse(now).unwrap();
+        Ok(config.logs(&[2], now)?.iter().map(|service| service.url.clone()).collect())
+    }
+
+    #[test]
+    fn logs_are_chosen_by_version_window_and_operator() {
+        let mut config = SigningConfig::embedded(&log());
+        config.rekor_tlog_urls = vec![
+            service("https://v1", 1, "2020-01-01T00:00:00Z", None, "a"),
+            service("https://2025", 2, "2025-01-01T00:00:00Z", Some("2026-01-01T00:00:00Z"), "a"),
+            service("https://2026", 2, "2026-01-01T00:00:00Z", Some("2026-12-31T23:59:59Z"), "a"),
+            service("https://other", 2, "2025-06-01T00:00:00Z", Some("2026-06-01T00:00:00Z"), "b"),
+        ];
+        let at = |now| selected(&config, now);
+        assert_eq!(at("2025-03-01T00:00:00Z").unwrap(), ["https://2025"]);
+        // Both ends belong to a window; the newer shard of one operator is preferred.
+        assert_eq!(at("2026-01-01T00:00:00Z").unwrap(), ["https://2026", "https://other"]);
+        assert_eq!(at("2026-12-31T23:59:59Z").unwrap(), ["https://2026"]);
+        let none = at("2027-01-01T00:00:00Z").unwrap_err();
+        assert!(
+            none.to_string().contains("https://2026 (version 2, 2026-01-01T00:00:00Z to 2026-12-31"),
+            "{none}"
+        );
+        config.rekor_tlog_config = Some(ServiceSelection { selector: "EXACT".to_owned(), count: Some(2) });
+        assert_eq!(selected(&config, "2026-02-01T00:00:00Z").unwrap().len(), 2);
+        let few = selected(&config, "2025-03-01T00:00:00Z").unwrap_err();
+        assert_eq!(few, SelectionError::TooFew { what: "log", wanted: 2, found: 1 });
+        config.rekor_tlog_config = Some(ServiceSelection { selector: "SOME".to_owned(), count: None });
+        assert!(matches!(selected(&config, "2026-02-01T00:00:00Z"), Err(SelectionError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn the_log_behind_a_url_is_found_by_url_then_host_then_time() {
+        let (old, new) = (log(), LocalSigner::ed25519_from_random(&[6; 32]));
+        let start = Timestamp::from_unix_seconds(1_000).unwrap();
+        let mut new = TrustedLog::embedded(old.origin(), new.public_key().clone(), start);
+        new.base_url = format!("https://{}:8443/log", old.origin());
+        let root = TrustedRoot::new(vec![old.clone(), new.clone()]);
+        let (now, before) = (Timestamp::from_unix_seconds(2_000).unwrap(), Timestamp::EPOCH);
+        let found = |url: &str, now| root.log_at(url, now).map(|log| log.id);
+        assert_eq!(found(&new.base_url, now), Some(new.id));
+        assert_eq!(found(&format!("{}/", old.base_url), now), Some(old.id));
+        assert_eq!(found(&format!("http://{}:1", old.origin()), now), Some(new.id));
+        assert_eq!(found(&format!("http://{}:1", old.origin()), before), Some(old.id));
+        assert_eq!(found("https://elsewhere", now), None);
     }
 }

@@ -17,7 +17,8 @@ use crate::keys::{PublicKey, SignatureVerifier};
 use crate::linkage::{Linkage, LinkageFields, LinkedEntry};
 use crate::merkle::{self, ProofError};
 use crate::proof::Proof;
-use crate::trusted_root::{TrustedLog, TrustedRoot};
+use crate::time::Timestamp;
+use crate::trusted_root::{TimestampAuthority, TrustedLog, TrustedRoot};
 use crate::vex::{BodyError, Observation};
 
 /// Why something is not proven.
@@ -92,6 +93,17 @@ pub enum VerifyError {
         /// What does not hold.
         source: ProofError,
     },
+    /// The first trusted time lies after the end of the log's window: whoever had the key since then may have logged it.
+    #[error("the log's key was valid until {ended}, and the first trusted time of the signature is {signed}")]
+    LogEnded {
+        /// The end of the log's window.
+        ended: Timestamp,
+        /// The earliest time that an authority vouches for.
+        signed: Timestamp,
+    },
+    /// No authority in the trusted root vouches for any of the timestamps.
+    #[error("none of the timestamps holds: {0}")]
+    Timestamp(#[from] TimestampError),
     /// Two checkpoints of different logs were compared.
     #[error("the checkpoints are of different logs, `{0}` and `{1}`")]
     OtherLog(String, String),
@@ -106,6 +118,47 @@ pub struct Verifier<'a> {
     pub keys: &'a [PublicKey],
     /// The implementation of the signature checks.
     pub signatures: &'a dyn SignatureVerifier,
+    /// The implementation of the timestamp checks.
+    pub timestamps: &'a dyn TimestampVerifier,
+}
+
+/// Checks RFC 3161 timestamp tokens: ASN.1 and certificate chains are no matter of this crate.
+pub trait TimestampVerifier: Send + Sync {
+    /// Checks a token (a whole reply, or the token alone) over `message` and gives its time, which lies within the
+    /// authority's window and its certificates' validity.
+    ///
+    /// # Errors
+    /// [`TimestampError`] for a token of another authority, over another message, or of another time.
+    fn verify(
+        &self,
+        token: &[u8],
+        message: &[u8],
+        authority: &TimestampAuthority,
+    ) -> Result<Timestamp, TimestampError>;
+}
+
+/// Why a timestamp does not hold, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TimestampError(pub String);
+
+/// Checks no timestamps: for callers that hand in none.
+#[derive(Debug, Clone, Copy)]
+pub struct NoTimestamps;
+
+impl TimestampVerifier for NoTimestamps {
+    fn verify(&self, _: &[u8], _: &[u8], _: &TimestampAuthority) -> Result<Timestamp, TimestampError> {
+        Err(TimestampError("timestamps are not checked here".to_owned()))
+    }
+}
+
+/// A time that an authority vouches for: the signature existed then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedTime {
+    /// The time.
+    pub time: Timestamp,
+    /// The authority's name in the trusted root.
+    pub authority: String,
 }
 
 /// An envelope signed by a trusted key and included in a trusted log.
@@ -115,9 +168,15 @@ pub struct VerifiedEntry {
     key: PublicKey,
     checkpoint: SignedCheckpoint,
     linked: Arc<LinkedEntry>,
+    times: Vec<TrustedTime>,
 }
 
 impl VerifiedEntry {
+    /// The times that authorities vouch for, earliest first.
+    pub fn times(&self) -> &[TrustedTime] {
+        &self.times
+    }
+
     /// The envelope.
     pub const fn envelope(&self) -> &Envelope {
         &self.envelope
@@ -176,7 +235,7 @@ impl Verifier<'_> {
     pub fn bundle(&self, bundle: &Bundle) -> Result<VerifiedEntry, VerifyError> {
         let key = self.signer(&bundle.envelope, &bundle.hint)?;
         Statement::parse(bundle.envelope.payload())?;
-        self.entry(&bundle.envelope, key, &bundle.entry)
+        self.timestamped_entry(&bundle.envelope, key, &bundle.entry, &bundle.timestamps)
     }
 
     /// Verifies a log's answer about an envelope that `key` signed.
@@ -189,12 +248,28 @@ impl Verifier<'_> {
         key: &PublicKey,
         entry: &LogEntry,
     ) -> Result<VerifiedEntry, VerifyError> {
+        self.timestamped_entry(envelope, key, entry, &[])
+    }
+
+    /// Verifies a log's answer about an envelope that `key` signed, and timestamp tokens over its signature.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for the first condition that does not hold.
+    pub fn timestamped_entry(
+        &self,
+        envelope: &Envelope,
+        key: &PublicKey,
+        entry: &LogEntry,
+        tokens: &[Vec<u8>],
+    ) -> Result<VerifiedEntry, VerifyError> {
         self.check_signature(envelope, key)?;
         let log = self.trusted_root.log(&entry.log_id).ok_or(VerifyError::UnknownLog(entry.log_id))?;
         let body = expected_body(envelope, key, entry)?;
         let checkpoint = self.checkpoint(log, entry.inclusion.checkpoint.as_bytes())?;
         let leaf_hash = merkle::leaf_hash(&body);
         check_inclusion(entry, &checkpoint, &leaf_hash)?;
+        let times = self.times(envelope.signature(), tokens)?;
+        check_window(log, times.first())?;
         let linked = LinkedEntry {
             rekor_uuid: leaf_hash,
             log_id: entry.log_id,
@@ -203,7 +278,7 @@ impl Verifier<'_> {
             tree_size: checkpoint.checkpoint().size,
             tree_root: checkpoint.checkpoint().root,
             integrated_time: None,
-            timestamp_time: None,
+            timestamp_time: times.first().map(|trusted| trusted.time),
             entry_kind: entry.kind.clone(),
             entry_version: entry.version.clone(),
             entry_body_hash: Digest::of(&body),
@@ -216,7 +291,32 @@ impl Verifier<'_> {
             key: key.clone(),
             checkpoint,
             linked: Arc::new(linked),
+            times,
         })
+    }
+
+    /// The times that tokens over a signature prove, earliest first. A token of an authority that is not trusted here
+    /// says nothing; but where authorities are trusted and tokens are given, one has to hold.
+    ///
+    /// # Errors
+    /// [`VerifyError::Timestamp`].
+    pub fn times(&self, signature: &[u8], tokens: &[Vec<u8>]) -> Result<Vec<TrustedTime>, VerifyError> {
+        let mut times = Vec::new();
+        let mut failed = None;
+        for authority in &self.trusted_root.timestamp_authorities {
+            for token in tokens {
+                match self.timestamps.verify(token, signature, authority) {
+                    Ok(time) => times.push(TrustedTime { time, authority: authority.name.clone() }),
+                    Err(error) => failed = Some(error),
+                }
+            }
+        }
+        times.sort_by(|a, b| (a.time, &a.authority).cmp(&(b.time, &b.authority)));
+        times.dedup();
+        match failed {
+            Some(error) if times.is_empty() => Err(error.into()),
+            _ => Ok(times),
+        }
     }
 
     /// Verifies a checkpoint of `log`.
@@ -354,6 +454,16 @@ fn check_inclusion(
     agree("inclusionProof.treeSize", inclusion.tree_size == checkpoint.size)?;
     merkle::verify_inclusion(entry.log_index, checkpoint.size, leaf_hash, &inclusion.hashes, &checkpoint.root)
         .map_err(VerifyError::Inclusion)
+}
+
+/// A retired log's entries stay good where they are known to be old enough. Without a trusted time nothing is known.
+fn check_window(log: &TrustedLog, first: Option<&TrustedTime>) -> Result<(), VerifyError> {
+    match (log.valid_until, first) {
+        (Some(ended), Some(first)) if first.time > ended => {
+            Err(VerifyError::LogEnded { ended, signed: first.time })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn agree(member: &'static str, agrees: bool) -> Result<(), VerifyError> {

@@ -36,29 +36,42 @@ impl Pipeline {
     /// # Errors
     /// [`Error`]; what was recorded until then stays.
     pub async fn attest(&self, signer: &dyn Signer, salt_key: &SaltKey, unit: Unit) -> Result<u64, Error> {
-        let limit = if let Unit::Batch(size) = unit { size.get() } else { STAGE_BATCH };
         let mut made = 0;
-        loop {
-            let lease = self.lease()?;
-            let leased = self.store.acquire_submissions(&self.tenant, Stage::Attest, lease, limit).await?;
-            if leased.is_empty() {
-                return Ok(made);
-            }
-            let digests: Vec<_> = leased.iter().filter_map(document_of).collect();
-            let documents = self.store.attestable_documents(&self.tenant, &digests).await?;
-            let ids: BTreeMap<_, _> = leased.iter().filter_map(|s| Some((document_of(s)?, s.id))).collect();
-            let mut batch = Batch::default();
-            for group in groups(&documents, unit) {
-                for statement in statements(group, unit) {
-                    batch.envelopes.push(self.envelope(&statement, signer, salt_key)?);
-                }
-                batch.replaced.extend(group.iter().filter_map(|document| ids.get(&document.digest)));
-                if batch.envelopes.len() >= ENVELOPES {
-                    made += self.record_envelopes(std::mem::take(&mut batch), lease.token).await?;
-                }
-            }
-            made += self.record_envelopes(batch, lease.token).await?;
+        while let Some(some) = self.attest_some(signer, salt_key, unit).await? {
+            made += some;
         }
+        Ok(made)
+    }
+
+    /// Does as much of [`Pipeline::attest`] as one lease takes; `None` if nothing is due.
+    pub(crate) async fn attest_some(
+        &self,
+        signer: &dyn Signer,
+        salt_key: &SaltKey,
+        unit: Unit,
+    ) -> Result<Option<u64>, Error> {
+        let limit = if let Unit::Batch(size) = unit { size.get() } else { STAGE_BATCH };
+        let lease = self.lease()?;
+        let leased = self.store.acquire_submissions(&self.tenant, Stage::Attest, lease, limit).await?;
+        if leased.is_empty() {
+            return Ok(None);
+        }
+        let digests: Vec<_> = leased.iter().filter_map(document_of).collect();
+        let documents = self.store.attestable_documents(&self.tenant, &digests).await?;
+        let ids: BTreeMap<_, _> = leased.iter().filter_map(|s| Some((document_of(s)?, s.id))).collect();
+        let mut batch = Batch::default();
+        let mut made = 0;
+        for group in groups(&documents, unit) {
+            for statement in statements(group, unit) {
+                batch.envelopes.push(self.envelope(&statement, signer, salt_key)?);
+            }
+            batch.replaced.extend(group.iter().filter_map(|document| ids.get(&document.digest)));
+            if batch.envelopes.len() >= ENVELOPES {
+                made += self.record_envelopes(std::mem::take(&mut batch), lease.token).await?;
+            }
+        }
+        made += self.record_envelopes(batch, lease.token).await?;
+        Ok(Some(made))
     }
 
     async fn record_envelopes(&self, batch: Batch, token: LeaseToken) -> Result<u64, Error> {

@@ -4,7 +4,9 @@
 //! of the store. Killed anywhere, the queue says what is left; running a stage again is harmless.
 
 mod attest;
+mod breaker;
 mod checkpoints;
+mod drain;
 pub mod environment;
 mod error;
 mod ingest;
@@ -15,11 +17,12 @@ pub mod view;
 
 pub use attest::Unit;
 pub use checkpoints::StoreCheckpoints;
+pub use drain::{Drain, Drained, Told};
 pub use error::Error;
 pub use ingest::{Content, IngestReport, Input, Item, ParseReport, check};
 pub use link::LinkReport;
 pub use proofs::Exported;
-pub use submit::SubmitReport;
+pub use submit::{LogLine, SubmitReport};
 
 use std::sync::Arc;
 
@@ -64,9 +67,19 @@ impl Pipeline {
         Ok(Lease { token: LeaseToken(self.environment.uuid()), now, until })
     }
 
-    /// When to try again after this many attempts: 2 s, 4 s, ... up to 5 minutes.
+    /// When to try again after this many attempts: 2 s, 4 s, ... up to 5 minutes, half of it by chance, so that many
+    /// workers do not come at once.
     fn retry_at(&self, attempts: u32) -> Result<Timestamp, Error> {
         let seconds = 1_i64.checked_shl(attempts.min(9)).unwrap_or(512).min(300);
-        self.environment.now().plus_micros(seconds * 1_000_000).map_err(|_| Error::Clock)
+        let half = seconds * 1_000_000 / 2;
+        let wait = half + half * i64::from(self.chance()) / i64::from(u32::MAX);
+        self.environment.now().plus_micros(wait).map_err(|_| Error::Clock)
+    }
+
+    /// A random number.
+    fn chance(&self) -> u32 {
+        let mut bytes = [0; 4];
+        self.environment.random(&mut bytes);
+        u32::from_be_bytes(bytes)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use provex_core::bundle::Bundle;
 use provex_core::checkpoint::SignedCheckpoint;
@@ -17,6 +18,9 @@ use provex_store::{
     Lease, MAX_LINKAGES, NewLink, NewLogEntry, Release, Stage, StoredEnvelope, Submission, SubmissionSubject,
 };
 use provex_tlog::TransparencyLog;
+use provex_tlog::tsa::{TsaClient, TsaError};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::checkpoints::log_checkpoint;
 use crate::{Error, Pipeline, STAGE_BATCH};
@@ -40,47 +44,74 @@ struct Ready {
 }
 
 impl Pipeline {
-    /// Verifies every answer that waits and links what it proves.
+    /// Verifies every answer that waits, of any of `logs`, and links what it proves. With an authority each signature
+    /// gets a timestamp first.
     ///
     /// # Errors
     /// [`Error`]; what was recorded until then stays.
     pub async fn link(
         &self,
-        log: &Arc<dyn TransparencyLog>,
+        logs: &[Arc<dyn TransparencyLog>],
+        authority: Option<&Arc<TsaClient>>,
         verifier: Verifier<'_>,
     ) -> Result<LinkReport, Error> {
         let mut report = LinkReport::default();
+        while self.link_some(logs, authority, verifier, &mut report).await? {}
+        Ok(report)
+    }
+
+    /// Does as much of [`Pipeline::link`] as one lease takes. Whether there was anything.
+    pub(crate) async fn link_some(
+        &self,
+        logs: &[Arc<dyn TransparencyLog>],
+        authority: Option<&Arc<TsaClient>>,
+        verifier: Verifier<'_>,
+        report: &mut LinkReport,
+    ) -> Result<bool, Error> {
+        let lease = self.lease()?;
+        let leased = self.store.acquire_submissions(&self.tenant, Stage::Link, lease, STAGE_BATCH).await?;
+        let any = !leased.is_empty();
+        let mut ready = Vec::with_capacity(leased.len());
         let mut seen = Seen::default();
-        loop {
-            let lease = self.lease()?;
-            let leased =
-                self.store.acquire_submissions(&self.tenant, Stage::Link, lease, STAGE_BATCH).await?;
-            if leased.is_empty() {
-                return Ok(report);
+        let mut tokens = Timestamps::asked(self, authority, &leased).await?;
+        for submission in leased {
+            let held = match tokens.of(submission.id).await {
+                Ok(tokens) => self.verify_answer(&submission, logs, verifier, &tokens, &mut seen).await?,
+                Err(held) => Err(held),
+            };
+            match held {
+                Ok((entry, linkages)) => ready.push(Ready { submission, entry, linkages }),
+                Err(held) => self.hold(&submission, held, lease, report).await?,
             }
-            let mut ready = Vec::with_capacity(leased.len());
-            for submission in leased {
-                match self.verify_answer(&submission, log, verifier, &mut seen).await? {
-                    Ok((entry, linkages)) => ready.push(Ready { submission, entry, linkages }),
-                    Err(reason) => {
-                        report.unverified += 1;
-                        report.reason = Some(reason.clone());
-                        let at = self.retry_at(submission.attempts)?;
-                        let release = Release::Resubmit { at, reason };
-                        self.store
-                            .release_submission(
-                                &self.tenant,
-                                &self.recording(),
-                                lease.token,
-                                submission.id,
-                                &release,
-                            )
-                            .await?;
-                    }
-                }
-            }
-            report.linked += self.record_links(&ready, lease).await?;
         }
+        report.linked += self.record_links(&ready, lease).await?;
+        Ok(any)
+    }
+
+    /// Gives back what cannot be linked yet.
+    async fn hold(
+        &self,
+        submission: &Submission,
+        held: Held,
+        lease: Lease,
+        report: &mut LinkReport,
+    ) -> Result<(), Error> {
+        let at = self.retry_at(submission.attempts)?;
+        let release = match held {
+            Held::Again(reason) => Release::Resubmit { at, reason },
+            Held::Wait { reason, asked } => {
+                let asked = asked.map_or(0, |asked| i64::try_from(asked.as_micros()).unwrap_or(i64::MAX));
+                let later = self.environment.now().plus_micros(asked).map_err(|_| Error::Clock)?;
+                Release::Retry { at: at.max(later), reason }
+            }
+        };
+        let (Release::Resubmit { reason, .. } | Release::Retry { reason, .. } | Release::Dead { reason }) =
+            &release;
+        report.unverified += 1;
+        report.reason = Some(reason.clone());
+        let recording = self.recording();
+        self.store.release_submission(&self.tenant, &recording, lease.token, submission.id, &release).await?;
+        Ok(())
     }
 
     /// Stores what holds, as many envelopes a transaction as its limit allows.
@@ -118,32 +149,37 @@ impl Pipeline {
         Ok(counts.linked)
     }
 
-    /// Verifies one answer whole. In words, what does not hold.
+    /// Verifies one answer whole.
     async fn verify_answer(
         &self,
         submission: &Submission,
-        log: &Arc<dyn TransparencyLog>,
+        logs: &[Arc<dyn TransparencyLog>],
         verifier: Verifier<'_>,
+        tokens: &[Vec<u8>],
         seen: &mut Seen,
-    ) -> Result<Result<(NewLogEntry, Vec<Linkage>), String>, Error> {
+    ) -> Result<Result<(NewLogEntry, Vec<Linkage>), Held>, Error> {
         let SubmissionSubject::Answer { envelope: digest, log: log_id, entry } = &submission.subject else {
-            return Ok(Err("there is no answer".to_owned()));
+            return Ok(Err(Held::Again("there is no answer".to_owned())));
         };
         let (stored, envelope) = self.stored_envelope(digest).await?;
-        let verified = match verify_entry(&stored, envelope, entry, verifier) {
+        let verified = match verify_entry(&stored, envelope, entry, tokens, verifier) {
             Ok(verified) => verified,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return Ok(Err(Held::Again(reason))),
+        };
+        let Some(log) = logs.iter().find(|log| log.identity().id == *log_id) else {
+            let reason = format!("the log {} that answered is not configured here now", log_id.to_text());
+            return Ok(Err(Held::wait(reason)));
         };
         let grew = match self.append_only(log_id, verified.checkpoint(), log, verifier, seen).await? {
             Ok(grew) => grew,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return Ok(Err(Held::wait(reason))),
         };
         let members = stored.observations.iter().map(|id| *id.digest()).collect();
         let linkages = match link_set(&verified, &grew, &ObservationSet::new(members)) {
             Ok(linkages) => linkages,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(Held::Again(error.to_string()))),
         };
-        Ok(Ok((new_log_entry(&verified, entry)?, linkages)))
+        Ok(Ok((new_log_entry(&verified, entry, tokens)?, linkages)))
     }
 
     async fn stored_envelope(&self, digest: &EnvelopeDigest) -> Result<(StoredEnvelope, Envelope), Error> {
@@ -206,6 +242,72 @@ impl Pipeline {
     }
 }
 
+/// Why an answer is not linked yet, in words.
+enum Held {
+    /// It does not hold: the log is asked again.
+    Again(String),
+    /// What else it needs is not there: the answer is kept, and the entry not sent again.
+    Wait {
+        /// What is missing.
+        reason: String,
+        /// How long whoever has it asks to be left alone.
+        asked: Option<Duration>,
+    },
+}
+
+impl Held {
+    fn wait(reason: impl Into<String>) -> Self {
+        Self::Wait { reason: reason.into(), asked: None }
+    }
+}
+
+/// Timestamps of a batch, asked for at once.
+#[derive(Default)]
+struct Timestamps {
+    asked: HashMap<Uuid, JoinHandle<Result<Vec<u8>, TsaError>>>,
+    /// The authority did not answer one: the others are not waited for.
+    away: Option<TsaError>,
+}
+
+impl Timestamps {
+    async fn asked(
+        pipeline: &Pipeline,
+        authority: Option<&Arc<TsaClient>>,
+        leased: &[Submission],
+    ) -> Result<Self, Error> {
+        let mut timestamps = Self::default();
+        let Some(authority) = authority else { return Ok(timestamps) };
+        for submission in leased {
+            let SubmissionSubject::Answer { envelope, .. } = &submission.subject else { continue };
+            let signature = pipeline.stored_envelope(envelope).await?.1.signature().to_vec();
+            let authority = Arc::clone(authority);
+            let token = tokio::spawn(async move { authority.timestamp(&signature).await });
+            timestamps.asked.insert(submission.id, token);
+        }
+        Ok(timestamps)
+    }
+
+    /// The tokens for a submission, none without an authority.
+    async fn of(&mut self, submission: Uuid) -> Result<Vec<Vec<u8>>, Held> {
+        let Some(token) = self.asked.remove(&submission) else { return Ok(Vec::new()) };
+        if let Some(away) = &self.away {
+            token.abort();
+            return Err(Held::Wait { reason: away.to_string(), asked: away.retry_after() });
+        }
+        match token.await {
+            Ok(Ok(token)) => Ok(vec![token]),
+            Ok(Err(error)) => {
+                let held = Held::Wait { reason: error.to_string(), asked: error.retry_after() };
+                if let TsaError::Unavailable { .. } = error {
+                    self.away = Some(error);
+                }
+                Err(held)
+            }
+            Err(error) => Err(Held::wait(error.to_string())),
+        }
+    }
+}
+
 /// Checkpoints that were found consistent in this run: a batch of a log shares one.
 #[derive(Default)]
 struct Seen(HashMap<(LogId, u64, Digest), AppendOnly>);
@@ -214,6 +316,7 @@ fn verify_entry(
     stored: &StoredEnvelope,
     envelope: Envelope,
     entry: &[u8],
+    tokens: &[Vec<u8>],
     verifier: Verifier<'_>,
 ) -> Result<VerifiedEntry, String> {
     let entry = LogEntry::parse(entry).map_err(|e| e.to_string())?;
@@ -222,16 +325,18 @@ fn verify_entry(
         .iter()
         .find(|key| key.fingerprint() == stored.key_fingerprint)
         .ok_or_else(|| format!("the key {} is not trusted here", stored.key_fingerprint.to_hex()))?;
-    verifier.entry(&envelope, key, &entry).map_err(|e| e.to_string())
+    verifier.timestamped_entry(&envelope, key, &entry, tokens).map_err(|e| e.to_string())
 }
 
-fn new_log_entry(verified: &VerifiedEntry, entry: &[u8]) -> Result<NewLogEntry, Error> {
+fn new_log_entry(verified: &VerifiedEntry, entry: &[u8], tokens: &[Vec<u8>]) -> Result<NewLogEntry, Error> {
     let parsed = LogEntry::parse(entry).map_err(|e| Error::Stored {
         what: "log entry",
         id: verified.linked().rekor_uuid.to_hex(),
         reason: e.to_string(),
     })?;
-    let bundle = Bundle::new(verified.envelope().clone(), verified.key(), parsed).to_jcs();
+    let mut bundle = Bundle::new(verified.envelope().clone(), verified.key(), parsed);
+    bundle.timestamps = tokens.to_vec();
+    let bundle = bundle.to_jcs();
     Ok(NewLogEntry {
         linked: Arc::clone(verified.linked()),
         entry: entry.to_vec(),

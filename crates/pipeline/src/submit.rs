@@ -1,73 +1,234 @@
 //! Submit: stored envelopes to a log, many at once. The log's answers are kept unverified; link verifies them.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use provex_core::dsse::Envelope;
 use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::ids::EnvelopeDigest;
 use provex_core::keys::PublicKey;
-use provex_store::{Answer, LeaseToken, Release, Stage, SubmissionSubject};
+use provex_store::{Answer, Lease, LeaseToken, Release, Stage, Submission, SubmissionSubject};
 use provex_tlog::{LogError, TransparencyLog};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::breaker::Breaker;
 use crate::{Error, Pipeline, STAGE_BATCH};
+
+/// A log to submit to, and what is known of its health.
+pub struct LogLine {
+    log: Arc<dyn TransparencyLog>,
+    breaker: Mutex<Breaker>,
+}
 
 /// What submitting did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SubmitReport {
     /// Envelopes that the log answered.
     pub answered: u64,
-    /// Envelopes that stay queued, with the reason of the last one.
+    /// Envelopes that stay queued.
     pub waiting: u64,
     /// Envelopes that the log finally refused.
     pub refused: u64,
     /// Why the last one waits or was refused.
     pub reason: Option<String>,
+    /// The log takes no entries any more.
+    pub frozen: bool,
 }
 
-impl Pipeline {
-    /// Sends every envelope that is due to the log and keeps the answers.
+/// What came of one submission.
+struct Sent {
+    tenant: usize,
+    submission: Uuid,
+    attempts: u32,
+    answer: Result<LogEntry, LogError>,
+}
+
+impl LogLine {
+    /// A log of which nothing is known yet.
+    pub fn new(log: Arc<dyn TransparencyLog>) -> Self {
+        Self { log, breaker: Mutex::default() }
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Arc<dyn TransparencyLog> {
+        &self.log
+    }
+
+    /// Sends every envelope that is due to the log and keeps the answers: as many under way as the log takes at once,
+    /// and no more in memory, each tenant its share of them. Ends where nothing is due or the log has to be left alone,
+    /// and soon after `stop` says so.
     ///
     /// # Errors
     /// [`Error`]; what was recorded until then stays, and what was sent is found again in the log.
     pub async fn submit(
         &self,
-        log: &std::sync::Arc<dyn TransparencyLog>,
+        tenants: &[Pipeline],
         keys: &[PublicKey],
+        stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<SubmitReport, Error> {
-        let mut report = SubmitReport::default();
+        let Some(first) = tenants.first() else { return Ok(SubmitReport::default()) };
+        let token = LeaseToken(first.environment.uuid());
+        let mut run = Run {
+            line: self,
+            tenants,
+            keys,
+            token,
+            sending: JoinSet::new(),
+            report: SubmitReport::default(),
+        };
+        let all = self.log.concurrency().max(1);
+        // Tenants that may have something due, the one whose turn it is first.
+        let mut turns: VecDeque<usize> = (0..tenants.len()).collect();
+        let mut answers_left = all;
         loop {
-            let lease = self.lease()?;
-            let leased =
-                self.store.acquire_submissions(&self.tenant, Stage::Submit, lease, STAGE_BATCH).await?;
-            if leased.is_empty() {
-                return Ok(report);
+            let room = self.breaker(|breaker| breaker.room(all, first.environment.now()));
+            let free = room.saturating_sub(run.sending.len());
+            // Refilled by an eighth at least: one transaction an envelope would be slower than the log.
+            if free > 0 && (free >= all / 8 || run.sending.is_empty()) && !run.report.frozen && !stop() {
+                run.fill(&mut turns, free).await?;
             }
-            let mut sending = JoinSet::new();
-            for submission in leased {
-                let SubmissionSubject::Envelope(digest) = submission.subject else { continue };
-                let request = self.request(&digest, keys).await?;
-                let log = std::sync::Arc::clone(log);
-                sending.spawn(async move {
-                    let answer = match request {
-                        Ok(request) => log.submit(&request).await,
-                        Err(reason) => Err(LogError::Refused(reason)),
-                    };
-                    (submission.id, submission.attempts, answer)
-                });
+            let Some(done) = run.finished().await? else { return Ok(run.report) };
+            // One tenant's long backlog must not keep those waiting that had nothing before.
+            answers_left = answers_left.saturating_sub(done.len());
+            if answers_left == 0 {
+                (turns, answers_left) = (in_turn(&turns, tenants.len()), all);
             }
-            let mut answers = Vec::new();
-            while let Some(sent) = sending.join_next().await {
-                let (id, attempts, answer) = sent.map_err(|e| Error::Worker(e.to_string()))?;
-                match answer {
-                    Ok(entry) => answers.push(answer_row(id, &entry)),
-                    Err(error) => self.release(lease.token, id, attempts, error, &mut report).await?,
-                }
-            }
-            self.store.record_answers(&self.tenant, lease.token, &answers).await?;
-            report.answered += answers.len() as u64;
+            run.keep(done).await?;
         }
     }
 
+    fn breaker<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
+        act(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// All tenants, those whose turn it is first.
+fn in_turn(turns: &VecDeque<usize>, tenants: usize) -> VecDeque<usize> {
+    let others = (0..tenants).filter(|tenant| !turns.contains(tenant));
+    others.chain(turns.iter().copied()).collect()
+}
+
+/// One call of [`LogLine::submit`].
+struct Run<'a> {
+    line: &'a LogLine,
+    tenants: &'a [Pipeline],
+    keys: &'a [PublicKey],
+    /// One token for the whole run: each lease says until when.
+    token: LeaseToken,
+    sending: JoinSet<Sent>,
+    report: SubmitReport,
+}
+
+impl Run<'_> {
+    /// Leases and sends up to `free` envelopes, the same share of each tenant that has them.
+    async fn fill(&mut self, turns: &mut VecDeque<usize>, mut free: usize) -> Result<(), Error> {
+        while free > 0 {
+            let Some(tenant) = turns.pop_front() else { return Ok(()) };
+            let pipeline = &self.tenants[tenant];
+            let share = free.div_ceil(turns.len() + 1).min(STAGE_BATCH);
+            let lease = Lease { token: self.token, ..pipeline.lease()? };
+            let leased =
+                pipeline.store.acquire_submissions(&pipeline.tenant, Stage::Submit, lease, share).await?;
+            free -= leased.len();
+            // Whoever had fewer has no more for now.
+            if leased.len() == share {
+                turns.push_back(tenant);
+            }
+            for submission in leased {
+                self.send(tenant, submission).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, tenant: usize, submission: Submission) -> Result<(), Error> {
+        let SubmissionSubject::Envelope(digest) = submission.subject else { return Ok(()) };
+        let request = self.tenants[tenant].request(&digest, self.keys).await?;
+        let log = Arc::clone(&self.line.log);
+        let (submission, attempts) = (submission.id, submission.attempts);
+        self.sending.spawn(async move {
+            let answer = match request {
+                Ok(request) => log.submit(&request).await,
+                Err(reason) => Err(LogError::Refused(reason)),
+            };
+            Sent { tenant, submission, attempts, answer }
+        });
+        Ok(())
+    }
+
+    /// Waits for something to come back, and takes all that has; `None` if nothing is under way.
+    async fn finished(&mut self) -> Result<Option<Vec<Sent>>, Error> {
+        let Some(first) = self.sending.join_next().await else { return Ok(None) };
+        let mut done = vec![first];
+        while let Some(next) = self.sending.try_join_next() {
+            done.push(next);
+        }
+        let done: Result<_, _> = done.into_iter().collect();
+        done.map(Some).map_err(|error| Error::Worker(error.to_string()))
+    }
+
+    /// Records what came back.
+    async fn keep(&mut self, done: Vec<Sent>) -> Result<(), Error> {
+        let mut answers = vec![Vec::new(); self.tenants.len()];
+        for Sent { tenant, submission, attempts, answer } in done {
+            match answer {
+                Ok(entry) => {
+                    self.line.breaker(Breaker::succeeded);
+                    answers[tenant].push(answer_row(submission, &entry));
+                }
+                Err(error) => {
+                    let pipeline = &self.tenants[tenant];
+                    let release = self.line.release(&error, attempts, pipeline, &mut self.report)?;
+                    let recording = pipeline.recording();
+                    let (store, tenant) = (&pipeline.store, &pipeline.tenant);
+                    let released =
+                        store.release_submission(tenant, &recording, self.token, submission, &release);
+                    unless_lost(released.await)?;
+                }
+            }
+        }
+        for (pipeline, answers) in self.tenants.iter().zip(answers) {
+            self.report.answered += pipeline.record_answers(self.token, &answers).await?;
+        }
+        Ok(())
+    }
+}
+
+impl LogLine {
+    /// How a submission is given back: when to try again depends on the log's health where the log is at fault, and
+    /// on how often it was tried where the answer about this very entry is.
+    fn release(
+        &self,
+        error: &LogError,
+        attempts: u32,
+        pipeline: &Pipeline,
+        report: &mut SubmitReport,
+    ) -> Result<Release, Error> {
+        let reason = error.to_string();
+        report.reason = Some(reason.clone());
+        let now = pipeline.environment.now();
+        let failed = |asked| self.breaker(|breaker| breaker.failed(now, asked, pipeline.chance()));
+        let at = match error {
+            LogError::Refused(_) => {
+                report.refused += 1;
+                return Ok(Release::Dead { reason });
+            }
+            LogError::Frozen(_) => {
+                report.frozen = true;
+                now
+            }
+            LogError::Unavailable { .. } | LogError::InDoubt { .. } => failed(error.retry_after()),
+            LogError::Misbehaving(_) | LogError::Unusable(_) => {
+                failed(None).max(pipeline.retry_at(attempts)?)
+            }
+        };
+        report.waiting += 1;
+        Ok(Release::Retry { at, reason })
+    }
+}
+
+impl Pipeline {
     /// What is sent for a stored envelope; in words, why nothing can be.
     async fn request(
         &self,
@@ -87,25 +248,30 @@ impl Pipeline {
         Ok(HashedRekord::of_envelope(&envelope, key).map_err(|e| e.to_string()))
     }
 
-    async fn release(
-        &self,
-        token: LeaseToken,
-        submission: Uuid,
-        attempts: u32,
-        error: LogError,
-        report: &mut SubmitReport,
-    ) -> Result<(), Error> {
-        let reason = error.to_string();
-        report.reason = Some(reason.clone());
-        let release = if let LogError::Refused(_) = error {
-            report.refused += 1;
-            Release::Dead { reason }
-        } else {
-            report.waiting += 1;
-            Release::Retry { at: self.retry_at(attempts)?, reason }
-        };
-        self.store.release_submission(&self.tenant, &self.recording(), token, submission, &release).await?;
-        Ok(())
+    /// Records answers; how many. One whose lease was lost meanwhile is left to who has it now: the log knows the entry.
+    async fn record_answers(&self, token: LeaseToken, answers: &[Answer]) -> Result<u64, Error> {
+        if answers.is_empty() {
+            return Ok(0);
+        }
+        match self.store.record_answers(&self.tenant, token, answers).await {
+            Err(provex_store::Error::LostLease) => {}
+            recorded => return Ok(recorded.map(|()| answers.len() as u64)?),
+        }
+        let mut recorded = 0;
+        for answer in answers {
+            let one = self.store.record_answers(&self.tenant, token, std::slice::from_ref(answer)).await;
+            recorded += u64::from(unless_lost(one)?.is_some());
+        }
+        Ok(recorded)
+    }
+}
+
+/// What was done; `None` if the lease was lost, and somebody else does it.
+fn unless_lost<T>(result: Result<T, provex_store::Error>) -> Result<Option<T>, provex_store::Error> {
+    match result {
+        Ok(done) => Ok(Some(done)),
+        Err(provex_store::Error::LostLease) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -28,7 +28,7 @@ use provex_core::merkle::Tree;
 use provex_core::note::sign_note;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{TrustedLog, TrustedRoot};
-use provex_core::verify::{self, Verifier};
+use provex_core::verify::{self, NoTimestamps, Verifier};
 use provex_core::vex::{
     AssertedAtSource, Canonical, Component, ComponentKind, DocumentRef, Format, Identifier, Locator,
     Observation, Schema, Status, Vulnerability,
@@ -259,7 +259,7 @@ impl SignedFixture {
         Self {
             signer: LocalSigner::p256_from_random(&[seed; 32]).unwrap(),
             log_signer,
-            trusted_root: TrustedRoot { logs: vec![log] },
+            trusted_root: TrustedRoot::new(vec![log]),
             leaves: Vec::new(),
         }
     }
@@ -321,7 +321,12 @@ impl SignedFixture {
             canonicalized_body: record.body(),
         };
         let keys = [key.clone()];
-        let verifier = Verifier { trusted_root: &self.trusted_root, keys: &keys, signatures: &RustCrypto };
+        let verifier = Verifier {
+            trusted_root: &self.trusted_root,
+            keys: &keys,
+            signatures: &RustCrypto,
+            timestamps: &NoTimestamps,
+        };
         let verified = verifier.entry(&signed.envelope, key, &answer).unwrap();
         let append_only = verify::append_only(None, verified.checkpoint(), &[]).unwrap();
         let linkages = verify::link_set(&verified, &append_only, &signed.set).unwrap();

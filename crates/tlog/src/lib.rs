@@ -1,10 +1,13 @@
-//! Transparency logs: what provex wants of one, a log of its own in a folder, and a client of Rekor v2 servers.
+//! Transparency logs: what provex wants of one, a log of its own in a folder, a client of Rekor v2 servers,
+//! and one of timestamp authorities.
 //!
 //! Whatever a log answers is unverified here; `provex_core::verify` decides what it proves.
 
 pub mod embedded;
 mod error;
+mod http;
 pub mod rekor_v2;
+pub mod tsa;
 
 use async_trait::async_trait;
 use provex_core::digest::Digest;
@@ -12,6 +15,7 @@ use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::trusted_root::TrustedLog;
 
 pub use error::{LogError, Misbehavior};
+pub use http::ClientError;
 
 /// A log that takes `hashedrekord` 0.0.2 entries.
 #[async_trait]

@@ -14,7 +14,7 @@ use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::keys::{LocalSigner, RustCrypto, Signer as _};
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{TrustedLog, TrustedRoot};
-use provex_core::verify::{Verifier, append_only};
+use provex_core::verify::{NoTimestamps, Verifier, append_only};
 use provex_tlog::rekor_v2::RekorV2;
 use provex_tlog::{LogError, Misbehavior, TransparencyLog as _};
 use servers::Rekor;
@@ -37,9 +37,14 @@ async fn submit(log: &Arc<RekorV2>, batch: &[Submission]) -> Vec<Result<LogEntry
 
 /// What a stranger checks of an answer.
 fn verify(identity: &TrustedLog, submission: &Submission, entry: &LogEntry) -> SignedCheckpoint {
-    let trusted_root = TrustedRoot { logs: vec![identity.clone()] };
+    let trusted_root = TrustedRoot::new(vec![identity.clone()]);
     let keys = [submission.key.clone()];
-    let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &RustCrypto };
+    let verifier = Verifier {
+        trusted_root: &trusted_root,
+        keys: &keys,
+        signatures: &RustCrypto,
+        timestamps: &NoTimestamps,
+    };
     verifier.entry(&submission.envelope, &submission.key, entry).unwrap().checkpoint().clone()
 }
 

@@ -14,7 +14,7 @@ use super::scratch::Scratch;
 use super::timing::{in_turns, time_ok};
 use super::verify::Proven;
 use crate::data;
-use crate::signatures::AwsLc;
+use crate::signatures::{AwsLc, Tokens};
 
 pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     let scratch = Scratch::new()?;
@@ -23,7 +23,8 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     let trusted_root = TrustedRoot::parse(&data::read(&proven.trusted_root)?)?;
     let key = data::public_key(&proven.key).map_err(|_| anyhow::anyhow!("the public key cannot be read"))?;
     let keys = [key];
-    let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &AwsLc };
+    let verifier =
+        Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &AwsLc, timestamps: &Tokens };
     let proof = Proof::parse(&bytes)?;
     let raw = Signatures::of(&proof, &keys[0], &trusted_root)?;
     let (times, rounds) = (bench.amount(2_000, 200), bench.amount(15, 7));

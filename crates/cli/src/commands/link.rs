@@ -1,19 +1,23 @@
 //! `provex link`, and the stages after ingest that `prove` shares with it.
 
+use provex_core::intoto::SaltKey;
+use provex_core::keys::{LocalSigner, PublicKey};
 use provex_core::verify::Verifier;
-use provex_pipeline::{Pipeline, Unit};
+use provex_pipeline::{Drain, Pipeline, Unit};
 
 use crate::args::{Global, Link};
 use crate::data::{DataFolder, WorkLock};
 use crate::failure::{Done, Failure};
+use crate::logs::Logs;
 use crate::output;
 use crate::run::RunReport;
-use crate::signatures::AwsLc;
+use crate::signatures::{AwsLc, Tokens};
 
 /// What the stages after ingest did.
+#[derive(Default)]
 pub(super) struct Linked {
-    /// The log's origin.
-    pub(super) origin: String,
+    /// The log that was written to, in words.
+    pub(super) log: String,
     /// Statements signed.
     pub(super) envelopes: u64,
     /// Why something is not linked.
@@ -23,9 +27,10 @@ pub(super) struct Linked {
 pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
-    let working = folder.work(&pipeline).await?;
+    let logs = Logs::open(&folder, &pipeline, &args.log)?;
+    let working = folder.work(std::slice::from_ref(&pipeline)).await?;
     let mut report = RunReport::default();
-    let linked = link(&folder, &pipeline, &working, folder.unit(args.unit)?, &mut report).await?;
+    let linked = link(&folder, &pipeline, &logs, &working, folder.unit(args.unit)?, &mut report).await?;
     if args.json.json {
         print_json(&report, &linked)?;
     } else {
@@ -39,24 +44,24 @@ pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
 pub(super) async fn link(
     folder: &DataFolder,
     pipeline: &Pipeline,
+    logs: &Logs,
     working: &WorkLock,
     unit: Unit,
     report: &mut RunReport,
 ) -> Result<Linked, Failure> {
-    let (signer, salt_key, keys) = (folder.signer()?, folder.salt_key()?, folder.public_keys()?);
-    let log = folder.log(pipeline)?;
-    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &keys, signatures: &AwsLc };
+    let keys = Keys::of(folder)?;
+    let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
     let bar = output::progress("attesting, logging, linking");
-    let mut done = Linked { origin: log.identity().origin().to_owned(), envelopes: 0, reason: None };
+    let mut done = Linked { log: logs.name(), ..Linked::default() };
     loop {
-        done.envelopes += pipeline.attest(&signer, &salt_key, unit).await?;
-        let submitted = pipeline.submit(&log, &keys).await?;
-        let linked = pipeline.link(&log, verifier).await?;
-        report.linkages.linked += linked.linked;
+        let drained = drain.once(&|| false).await?;
+        done.envelopes += drained.envelopes;
+        report.linkages.linked += drained.linked.linked;
         let counts = pipeline.store.counts(&pipeline.tenant).await?;
         report.linkages.failed = counts.failed;
         report.linkages.pending = counts.observations - counts.linked - counts.failed;
-        done.reason = linked.reason.or(submitted.reason);
+        let no_log = logs.chosen.as_ref().err().cloned();
+        done.reason = drained.linked.reason.or(drained.submitted.reason).or(no_log);
         if report.linkages.pending == 0 || done.reason.is_some() {
             break;
         }
@@ -68,6 +73,37 @@ pub(super) async fn link(
     }
     bar.finish_and_clear();
     Ok(done)
+}
+
+/// The folder's keys, as the stages use them.
+pub(super) struct Keys {
+    signer: LocalSigner,
+    salt_key: SaltKey,
+    public: Vec<PublicKey>,
+}
+
+impl Keys {
+    pub(super) fn of(folder: &DataFolder) -> Result<Self, Failure> {
+        Ok(Self { signer: folder.signer()?, salt_key: folder.salt_key()?, public: folder.public_keys()? })
+    }
+
+    pub(super) fn drain<'a>(&'a self, tenants: &'a [Pipeline], logs: &'a Logs, unit: Unit) -> Drain<'a> {
+        Drain {
+            tenants,
+            signer: &self.signer,
+            salt_key: &self.salt_key,
+            unit,
+            lines: logs.chosen.as_deref().unwrap_or_default(),
+            known: &logs.known,
+            authority: logs.authority.as_ref(),
+            verifier: Verifier {
+                trusted_root: &logs.trusted_root,
+                keys: &self.public,
+                signatures: &AwsLc,
+                timestamps: &Tokens,
+            },
+        }
+    }
 }
 
 /// Why something that an earlier run gave back is not due yet; what another process holds has no reason.
@@ -82,7 +118,7 @@ pub(super) fn print(report: &RunReport, linked: &Linked) -> Result<(), Failure> 
     output::line(&format!("statements    {} signed", linked.envelopes))?;
     output::line(&format!(
         "linkages      {} linked in {}, {} pending, {} failed",
-        linkages.linked, linked.origin, linkages.pending, linkages.failed
+        linkages.linked, linked.log, linkages.pending, linkages.failed
     ))?;
     if let Some(reason) = &linked.reason {
         output::line(&format!("              not all are linked: {reason}"))?;

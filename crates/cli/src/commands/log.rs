@@ -7,7 +7,7 @@ use crate::args::{Global, LogCommand};
 use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
 use crate::output;
-use crate::signatures::AwsLc;
+use crate::signatures::{AwsLc, Tokens};
 
 pub(super) async fn run(global: &Global, command: &LogCommand) -> Result<Done, Failure> {
     let LogCommand::Checkpoint { json } = command;
@@ -15,7 +15,8 @@ pub(super) async fn run(global: &Global, command: &LogCommand) -> Result<Done, F
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let log = folder.log(&pipeline)?;
     let note = log.checkpoint().await.map_err(|error| anyhow::anyhow!("{error}"))?;
-    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &[], signatures: &AwsLc };
+    let verifier =
+        Verifier { trusted_root: &folder.trusted_root, keys: &[], signatures: &AwsLc, timestamps: &Tokens };
     let signed = verifier.checkpoint(log.identity(), &note).map_err(Failure::not_true)?;
     let checkpoint = signed.checkpoint();
     if json.json {

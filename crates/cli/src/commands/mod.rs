@@ -14,6 +14,7 @@ mod show;
 mod status;
 mod tenant;
 mod verify;
+mod worker;
 
 use crate::args::{Args, Command};
 use crate::failure::{Done, Failure};
@@ -42,7 +43,8 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Observations(observations) => list::observations(global, &observations).await,
             Command::Show(show) => show::run(global, &show).await,
             Command::Export(export) => export::run(global, &export).await,
-            Command::Status(json) => status::run(global, json).await,
+            Command::Status(args) => status::run(global, args).await,
+            Command::Worker(args) => worker::run(global, args).await,
             Command::Tenant(command) => tenant::run(global, &command).await,
             Command::Migrate(migrate) => migrate::run(global, &migrate).await,
             Command::Key(command) => key::run(global, &command).await,

@@ -12,6 +12,7 @@ use crate::data::{self, DataFolder};
 use crate::database;
 use crate::failure::{Done, Failure};
 use crate::inputs::Inputs;
+use crate::logs::Logs;
 use crate::output;
 use crate::run::RunReport;
 
@@ -19,16 +20,17 @@ pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
     let folder = DataFolder::open_or_init(global).await?;
     let (sources, unit) = (args.sources, folder.unit(args.unit)?);
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
-    let working = folder.work(&pipeline).await?;
+    let logs = Logs::open(&folder, &pipeline, &args.log)?;
+    let working = folder.work(std::slice::from_ref(&pipeline)).await?;
     let mut report = record(&folder, &pipeline, &sources).await?;
-    let linked = link::link(&folder, &pipeline, &working, unit, &mut report).await?;
+    let linked = link::link(&folder, &pipeline, &logs, &working, unit, &mut report).await?;
     report.print_places();
     if sources.json.json {
         link::print_json(&report, &linked)?;
     } else {
         print_recorded(&report)?;
         link::print(&report, &linked)?;
-        print_next(global, &pipeline).await?;
+        print_next(global, &pipeline, &logs).await?;
     }
     Ok(link::done(&report, &linked))
 }
@@ -77,19 +79,20 @@ fn print_recorded(report: &RunReport) -> Result<(), Failure> {
 }
 
 /// What can be proven now, and the command that shows it.
-async fn print_next(global: &Global, pipeline: &Pipeline) -> Result<(), Failure> {
+async fn print_next(global: &Global, pipeline: &Pipeline, logs: &Logs) -> Result<(), Failure> {
     let counts = pipeline.store.counts(&pipeline.tenant).await?;
     let any = pipeline.store.observations(&pipeline.tenant, &ObservationFilter::default(), None, 1).await?;
     let Some(example) = any.iter().find(|row| row.linkage.is_some()) else { return Ok(()) };
     let Some(key) = signer_of(global, pipeline, example).await? else { return Ok(()) };
     let (id, data, key) = (example.id.to_text(), global.data.display(), key.display());
+    let root = logs.root_path.display();
     let program = std::env::args().next().unwrap_or_else(|| "provex".to_owned());
     let mut of = if *global.data == *".provex" { String::new() } else { format!(" --data {data}") };
     of.push_str(&database::flag(global));
     output::line(&format!(
         "\n{} of {} observations of {} documents can now be proven to anyone, offline. For one of them:\n\n  \
          {program} export{of} --proof {id} -o proof.json\n  \
-         {program} verify proof.json --trusted-root {data}/trusted_root.json --key {key}",
+         {program} verify proof.json --trusted-root {root} --key {key}",
         counts.linked, counts.observations, counts.documents
     ))
 }

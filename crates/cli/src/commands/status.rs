@@ -3,17 +3,20 @@
 use provex_core::keys::Signer as _;
 use provex_core::time::Timestamp;
 use provex_core::verify::Verifier;
+use provex_pipeline::Pipeline;
 use provex_pipeline::environment::Environment as _;
 use provex_store::{Backlog, Counts};
+use provex_tlog::TransparencyLog;
 use serde_json::{Value, json};
 
-use crate::args::{Global, Json};
+use crate::args::{Global, LogArgs, Status as StatusArgs};
 use crate::data::DataFolder;
 use crate::database;
 use crate::environment::System;
 use crate::failure::{Done, Failure};
+use crate::logs::Logs;
 use crate::output;
-use crate::signatures::AwsLc;
+use crate::signatures::{AwsLc, Tokens};
 
 struct Status {
     tenant: String,
@@ -26,9 +29,9 @@ struct Status {
     now: Timestamp,
 }
 
-pub(super) async fn run(global: &Global, json: Json) -> Result<Done, Failure> {
-    let status = read(global).await?;
-    if json.json {
+pub(super) async fn run(global: &Global, args: StatusArgs) -> Result<Done, Failure> {
+    let status = read(global, &args.log).await?;
+    if args.json.json {
         output::json(&view(&status))?
     } else {
         print(global, &status)?
@@ -36,11 +39,35 @@ pub(super) async fn run(global: &Global, json: Json) -> Result<Done, Failure> {
     Ok(if status.checkpoint.is_ok() { Done::Yes } else { Done::NotAll })
 }
 
-async fn read(global: &Global) -> Result<Status, Failure> {
+async fn read(global: &Global, args: &LogArgs) -> Result<Status, Failure> {
     let folder = DataFolder::open(global)?;
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
-    let log = folder.log(&pipeline)?;
-    let verifier = Verifier { trusted_root: &folder.trusted_root, keys: &[], signatures: &AwsLc };
+    let logs = Logs::open(&folder, &pipeline, args)?;
+    let checkpoint = match logs.chosen.as_ref().map(|lines| lines.first()) {
+        Ok(Some(line)) => newest(&pipeline, &logs, &**line.log()).await?,
+        Ok(None) => Err("there is no log".to_owned()),
+        Err(reason) => Err(reason.clone()),
+    };
+    Ok(Status {
+        tenant: pipeline.tenant.to_string(),
+        counts: pipeline.store.counts(&pipeline.tenant).await?,
+        backlog: pipeline.store.backlog(&pipeline.tenant).await?,
+        origin: logs.name(),
+        checkpoint,
+        key: folder.signer()?.public_key().fingerprint().to_hex(),
+        now: System.now(),
+    })
+}
+
+/// The log's newest checkpoint, held against the newest one that was ever seen. A log elsewhere is asked, too: whether it
+/// answers is what somebody wants to know whose statements wait.
+async fn newest(
+    pipeline: &Pipeline,
+    logs: &Logs,
+    log: &dyn TransparencyLog,
+) -> Result<Result<(u64, String), String>, Failure> {
+    let verifier =
+        Verifier { trusted_root: &logs.trusted_root, keys: &[], signatures: &AwsLc, timestamps: &Tokens };
     let checkpoint = match log.checkpoint().await {
         Ok(note) => verifier
             .checkpoint(log.identity(), &note)
@@ -49,22 +76,13 @@ async fn read(global: &Global) -> Result<Status, Failure> {
         Err(error) => Err(error.to_string()),
     };
     let kept = pipeline.store.log_checkpoint(&log.identity().id).await?;
-    let checkpoint = checkpoint.and_then(|(size, root)| match kept {
+    Ok(checkpoint.and_then(|(size, root)| match kept {
         Some(kept) if kept.size > size || (kept.size == size && kept.root.to_hex() != root) => Err(format!(
-            "the log folder has another checkpoint (size {size}) than was once signed (size {})",
+            "the log has another checkpoint (size {size}) than was once signed (size {})",
             kept.size
         )),
         _ => Ok((size, root)),
-    });
-    Ok(Status {
-        tenant: pipeline.tenant.to_string(),
-        counts: pipeline.store.counts(&pipeline.tenant).await?,
-        backlog: pipeline.store.backlog(&pipeline.tenant).await?,
-        origin: log.identity().origin().to_owned(),
-        checkpoint,
-        key: folder.signer()?.public_key().fingerprint().to_hex(),
-        now: System.now(),
-    })
+    }))
 }
 
 fn pending(counts: &Counts) -> u64 {

@@ -15,12 +15,13 @@ use crate::args::{Global, Verify};
 use crate::data;
 use crate::failure::{Done, Failure};
 use crate::output::{self, plain};
-use crate::signatures::AwsLc;
+use crate::signatures::{AwsLc, Tokens};
 
 pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
     let keys = keys(global, args)?;
     let trusted_root = trusted_root(global, args)?;
-    let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &AwsLc };
+    let verifier =
+        Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &AwsLc, timestamps: &Tokens };
     let kept = args.checkpoint.as_deref().map(data::read).transpose()?;
     let folder = args.log.clone().unwrap_or_else(|| global.data.join("log"));
     let mut done = Done::Yes;
@@ -188,10 +189,21 @@ fn print(
         Some(size) => output::line(&format!("  append-only  since the kept checkpoint of size {size}"))?,
         None => output::line("  append-only  not checked: no kept checkpoint was given")?,
     }
-    if timestamps > 0 {
-        output::line(&format!("  timestamps   {timestamps} present, not checked"))?;
+    let times = entry.times();
+    for trusted in times {
+        output::line(&format!(
+            "  time         signed before {}, as {} vouches",
+            trusted.time,
+            plain(&trusted.authority)
+        ))?;
     }
-    output::line("  time         no trusted time")
+    match (times.is_empty(), timestamps) {
+        (false, _) => Ok(()),
+        (true, 0) => output::line("  time         no trusted time"),
+        (true, tokens) => output::line(&format!(
+            "  time         no trusted time: the trusted root names no authority for the {tokens} timestamp(s) here"
+        )),
+    }
 }
 
 fn print_observation(proof: &VerifiedProof) -> Result<(), Failure> {
@@ -234,7 +246,8 @@ fn view(path: &Path, verified: &Verified, grew: Option<u64>) -> Value {
         "treeSize": checkpoint.size,
         "treeRoot": checkpoint.root.to_hex(),
         "appendOnlySince": grew,
-        "trustedTime": Value::Null,
+        "trustedTime": entry.times().first().map(|trusted| trusted.time),
+        "trustedTimeAuthority": entry.times().first().map(|trusted| &trusted.authority),
         "reason": Value::Null,
     })
 }
@@ -252,7 +265,7 @@ fn print_refused(path: &Path, what: &str, reason: &str, json: bool) -> Result<()
 }
 
 /// What a verified file's view says; a refused one has the same members.
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "observationId",
     "keyFingerprint",
     "dsseDigest",
@@ -264,4 +277,5 @@ const MEMBERS: [&str; 11] = [
     "treeRoot",
     "appendOnlySince",
     "trustedTime",
+    "trustedTimeAuthority",
 ];

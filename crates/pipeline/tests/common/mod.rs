@@ -25,10 +25,10 @@ use provex_core::proof::Proof;
 use provex_core::tile;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{TrustedLog, TrustedRoot};
-use provex_core::verify::Verifier;
+use provex_core::verify::{NoTimestamps, Verifier};
 use provex_formats::ParseLimits;
 use provex_pipeline::environment::Environment;
-use provex_pipeline::{Content, Error, Exported, Input, Pipeline, StoreCheckpoints, Unit};
+use provex_pipeline::{Content, Error, Exported, Input, LogLine, Pipeline, StoreCheckpoints, Unit};
 use provex_store::testing::by;
 use provex_store::{Backlog, LinkageRow, NewDocument, ObservationFilter, RecordedDocument, Recording, Store};
 use provex_store_sqlite::SqliteStore;
@@ -190,7 +190,7 @@ impl World {
             environment: TestEnvironment::new(),
             tenant: TenantId::default_tenant(),
             signer: LocalSigner::p256_from_random(&[5; 32]).unwrap(),
-            trusted_root: TrustedRoot { logs: vec![log] },
+            trusted_root: TrustedRoot::new(vec![log]),
             told: Mutex::default(),
         }
     }
@@ -252,7 +252,12 @@ impl World {
     }
 
     fn verifier<'a>(&'a self, keys: &'a [PublicKey]) -> Verifier<'a> {
-        Verifier { trusted_root: &self.trusted_root, keys, signatures: &RustCrypto }
+        Verifier {
+            trusted_root: &self.trusted_root,
+            keys,
+            signatures: &RustCrypto,
+            timestamps: &NoTimestamps,
+        }
     }
 
     /// The whole path once, for all of the corpus.
@@ -275,8 +280,8 @@ impl World {
         let recorded = pipeline.store.record_documents(&self.tenant, &recording, empty).await?;
         self.tell(corpus.empty.facts.digest, recorded[0]);
         pipeline.attest(&self.signer, &SaltKey::new([3; 32]), unit).await?;
-        pipeline.submit(log, &keys).await?;
-        pipeline.link(log, self.verifier(&keys)).await?;
+        LogLine::new(Arc::clone(log)).submit(std::slice::from_ref(pipeline), &keys, &|| false).await?;
+        pipeline.link(std::slice::from_ref(log), None, self.verifier(&keys)).await?;
         if let Ok(note) = log.checkpoint().await {
             told.lock().unwrap().notes.insert(note);
         }

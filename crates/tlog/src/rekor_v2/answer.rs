@@ -4,7 +4,7 @@ use provex_core::entry::LogEntry;
 use provex_core::json;
 use serde::Deserialize;
 
-use super::http::Reply;
+use crate::http::Reply;
 use crate::{LogError, Misbehavior};
 
 /// gRPC's code for an argument that will never be valid.

@@ -5,7 +5,6 @@
 //! server answers with an index and nothing else, is made into the whole entry from the log's tiles.
 
 mod answer;
-mod http;
 mod read;
 
 use std::sync::Arc;
@@ -21,8 +20,8 @@ use provex_core::trusted_root::TrustedLog;
 use tokio::sync::{OnceCell, Semaphore};
 
 use answer::Posted;
-use http::Http;
 
+use crate::http::{self, ClientError, Http, HttpConfig, HttpError};
 use crate::{LogError, Misbehavior, TransparencyLog};
 
 /// How a log is reached.
@@ -75,17 +74,6 @@ impl Default for RekorV2Limits {
     }
 }
 
-/// A configuration that no client can be made of.
-#[derive(Debug, thiserror::Error)]
-pub enum RekorV2Error {
-    /// Not an http or https URL.
-    #[error("`{0}` is no http or https URL")]
-    Url(String),
-    /// Certificates that cannot be read, or a TLS library that cannot start.
-    #[error("TLS: {0}")]
-    Tls(#[source] reqwest::Error),
-}
-
 /// A client of one log.
 pub struct RekorV2 {
     identity: TrustedLog,
@@ -104,18 +92,24 @@ impl RekorV2 {
     /// A client. Nothing is sent before it is asked for something.
     ///
     /// # Errors
-    /// [`RekorV2Error`] for a URL or certificates that cannot be used.
-    pub fn new(config: RekorV2Config) -> Result<Self, RekorV2Error> {
+    /// [`ClientError`] for a URL or certificates that cannot be used.
+    pub fn new(config: RekorV2Config) -> Result<Self, ClientError> {
         let RekorV2Config { url, read_url, identity, signatures, tls_roots, limits } = config;
         let base = http::base_url(&url)?;
         let read_urls = match &read_url {
             Some(url) => vec![http::base_url(url)?],
             None => vec![format!("{base}/api/v2"), base.clone()],
         };
+        let http = HttpConfig {
+            tls_roots: tls_roots.as_deref(),
+            timeout: limits.timeout,
+            connect_timeout: limits.connect_timeout,
+            connections: limits.concurrency,
+        };
         Ok(Self {
             identity,
             signatures,
-            http: Http::new(tls_roots.as_deref(), &limits)?,
+            http: Http::new(&http)?,
             entries_url: format!("{base}/api/v2/log/entries"),
             read_urls,
             read_url: OnceCell::new(),
@@ -128,8 +122,15 @@ impl RekorV2 {
     /// Sends an entry once and says what became of it.
     async fn post(&self, request: Vec<u8>) -> Result<Posted, LogError> {
         let _permit = self.sending.acquire().await.expect("the semaphore is never closed");
-        let reply = self.http.post(&self.entries_url, request, self.limits.max_answer).await?;
-        answer::posted(&self.entries_url, &reply)
+        let (url, most) = (&self.entries_url, self.limits.max_answer);
+        let reply = self.http.post(url, "application/json", request, most).await;
+        // Whatever goes wrong once it was sent leaves it in doubt.
+        let reply = reply.map_err(|error| match error {
+            HttpError::NotSent(reason) => LogError::unavailable(reason),
+            HttpError::Lost(reason) => LogError::in_doubt(reason),
+            HttpError::TooLong => Misbehavior::TooLong { url: url.clone(), most }.into(),
+        })?;
+        answer::posted(url, &reply)
     }
 
     /// Holds a log's answer against what was sent, its key and its tree.

@@ -10,7 +10,7 @@ use provex_core::merkle::ProofError;
 use provex_core::tile::{self, FULL_WIDTH, TilePath};
 
 use super::RekorV2;
-use super::http::Reply;
+use crate::http::{HttpError, Reply};
 use crate::{LogError, Misbehavior};
 
 /// The longest entry bundle that there can be.
@@ -162,7 +162,10 @@ impl RekorV2 {
 
     async fn read(&self, url: &str, most: usize) -> Result<Reply, LogError> {
         let _permit = self.reading.acquire().await.expect("the semaphore is never closed");
-        self.http.get(url, most).await
+        self.http.get(url, most).await.map_err(|error| match error {
+            HttpError::NotSent(reason) | HttpError::Lost(reason) => LogError::unavailable(reason),
+            HttpError::TooLong => Misbehavior::TooLong { url: url.to_owned(), most }.into(),
+        })
     }
 }
 

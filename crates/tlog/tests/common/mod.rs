@@ -18,7 +18,7 @@ use provex_core::merkle::{self, Tree};
 use provex_core::tile::{self, TilePath};
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{TrustedLog, TrustedRoot};
-use provex_core::verify::Verifier;
+use provex_core::verify::{NoTimestamps, Verifier};
 use provex_tlog::embedded::{CheckpointStore, EmbeddedLog, EmbeddedLogConfig};
 use provex_tlog::{LogError, TransparencyLog as _};
 use tempfile::TempDir;
@@ -190,8 +190,13 @@ pub async fn submit_all(test: &TestLog, log: &Arc<EmbeddedLog>, batch: &[Submiss
 /// What a stranger checks of an answer, with the trusted root alone.
 pub fn verify(test: &TestLog, submission: &Submission, answer: &LogEntry) -> u64 {
     let keys = [submission.key.clone()];
-    let trusted_root = TrustedRoot { logs: vec![test.identity.clone()] };
-    let verifier = Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &RustCrypto };
+    let trusted_root = TrustedRoot::new(vec![test.identity.clone()]);
+    let verifier = Verifier {
+        trusted_root: &trusted_root,
+        keys: &keys,
+        signatures: &RustCrypto,
+        timestamps: &NoTimestamps,
+    };
     // A payload of another type cannot be signed, so the statement inside does not matter here.
     let verified = verifier.entry(&submission.envelope, &submission.key, answer).unwrap();
     assert_eq!(LogEntry::parse(&answer.to_jcs()).unwrap(), *answer, "the answer survives its JSON");

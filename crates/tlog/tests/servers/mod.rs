@@ -4,6 +4,8 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "the allowance for tests does not reach helpers")]
 #![allow(dead_code, unreachable_pub, reason = "each file of tests uses some of it")]
 
+pub mod wire;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

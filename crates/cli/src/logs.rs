@@ -1,0 +1,230 @@
+//! Which logs and which timestamp authority a tenant's statements go to: as the call says, else as `provex.toml` does,
+//! else the data folder's own log.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use provex_core::trusted_root::{Service, SigningConfig, TrustedRoot};
+use provex_pipeline::environment::Environment as _;
+use provex_pipeline::{LogLine, Pipeline};
+use provex_tlog::TransparencyLog;
+use provex_tlog::rekor_v2::{RekorV2, RekorV2Config, RekorV2Limits};
+use provex_tlog::tsa::TsaClient;
+
+use crate::args::LogArgs;
+use crate::data::{self, DataFolder};
+use crate::environment::System;
+use crate::failure::Failure;
+use crate::signatures::AwsLc;
+
+/// The API version of the logs that are written to.
+const VERSIONS: [u32; 1] = [2];
+
+/// Where statements go, and what is trusted of what comes back.
+pub(crate) struct Logs {
+    /// The logs to write to, the preferred one first; in words, why there is none now.
+    pub(crate) chosen: Result<Vec<LogLine>, String>,
+    /// Every log that can be read: answers may be of one that is not written to any more.
+    pub(crate) known: Vec<Arc<dyn TransparencyLog>>,
+    /// Who says when.
+    pub(crate) authority: Option<Arc<TsaClient>>,
+    /// The folder's trusted root and the configured one.
+    pub(crate) trusted_root: TrustedRoot,
+    /// The file that whoever verifies new proofs needs.
+    pub(crate) root_path: PathBuf,
+}
+
+/// What `provex.toml` says of logs, for the folder or for one tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogConfig {
+    /// `none`: statements are signed and kept, and go to no log.
+    pub(crate) log: Option<NoLog>,
+    /// A Sigstore signing config, relative to the data folder.
+    pub(crate) signing_config: Option<PathBuf>,
+    /// The trusted root that knows its logs and authorities.
+    pub(crate) trusted_root: Option<PathBuf>,
+    /// Where the log's tiles are served, if elsewhere.
+    pub(crate) log_read_url: Option<String>,
+}
+
+/// The one value of `log`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NoLog {
+    /// No log.
+    None,
+}
+
+/// How logs are reached, for all tenants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Certificates (PEM) in the place of the operating system's.
+    pub(crate) tls_roots: Option<PathBuf>,
+    /// Submissions under way at once.
+    pub(crate) concurrency: Option<u16>,
+    /// Seconds that an answer may take.
+    pub(crate) timeout: Option<u16>,
+}
+
+impl Logs {
+    /// The logs of this tenant.
+    pub(crate) fn open(folder: &DataFolder, pipeline: &Pipeline, args: &LogArgs) -> Result<Self, Failure> {
+        let configured = folder.log_config(&pipeline.tenant);
+        let named = args.signing_config.is_some() || args.trusted_root.is_some();
+        if configured.log == Some(NoLog::None) && !named {
+            return Ok(Self::none(folder, pipeline));
+        }
+        let within = |path: &Option<PathBuf>| path.as_ref().map(|path| folder.path().join(path));
+        let signing_config = args.signing_config.clone().or_else(|| within(&configured.signing_config));
+        let Some(signing_config) = signing_config else {
+            if named || configured.trusted_root.is_some() || args.log_read_url.is_some() {
+                return Err(Failure::call("--signing-config FILE has to say which log to write to"));
+            }
+            return Self::own(folder, pipeline);
+        };
+        let root_path = args.trusted_root.clone().or_else(|| within(&configured.trusted_root));
+        let root_path = root_path.unwrap_or_else(|| folder.path().join("trusted_root.json"));
+        let read_url = args.log_read_url.clone().or_else(|| configured.log_read_url.clone());
+        let config = SigningConfig::parse(&data::read(&signing_config)?).map_err(|error| {
+            Failure::Call(anyhow::Error::new(error).context(signing_config.display().to_string()))
+        })?;
+        let root = TrustedRoot::parse(&data::read(&root_path)?).map_err(|error| {
+            Failure::Call(anyhow::Error::new(error).context(root_path.display().to_string()))
+        })?;
+        let clients = Clients { root: &root, read_url, reach: folder.reach(), tls_roots: tls_roots(folder)? };
+        let mut logs = Self::none(folder, pipeline);
+        logs.known.extend(clients.readable(&config)?);
+        logs.chosen = clients.chosen(&config)?;
+        match clients.authority(&config) {
+            Ok(authority) => logs.authority = authority,
+            // Without the time that is configured, nothing is linked.
+            Err(reason) => logs.chosen = Err(format!("{reason:#}")),
+        }
+        logs.trusted_root.add(root);
+        logs.root_path = root_path;
+        Ok(logs)
+    }
+
+    /// The origin of the log that is written to.
+    pub(crate) fn name(&self) -> String {
+        let first = self.chosen.as_ref().ok().and_then(|lines| lines.first());
+        first.map_or_else(|| "no log".to_owned(), |line| line.log().identity().origin().to_owned())
+    }
+
+    /// Nothing is written; what the folder's own log has answered can still be linked.
+    fn none(folder: &DataFolder, pipeline: &Pipeline) -> Self {
+        Self {
+            chosen: Err("this tenant's statements go to no log (`log = \"none\"` in provex.toml)".to_owned()),
+            // A folder that writes elsewhere does without its own.
+            known: folder.log(pipeline).into_iter().collect(),
+            authority: None,
+            trusted_root: folder.trusted_root.clone(),
+            root_path: folder.path().join("trusted_root.json"),
+        }
+    }
+
+    /// The data folder's own log.
+    fn own(folder: &DataFolder, pipeline: &Pipeline) -> Result<Self, Failure> {
+        let log = folder.log(pipeline)?;
+        let chosen = Ok(vec![LogLine::new(Arc::clone(&log))]);
+        Ok(Self { chosen, known: vec![log], ..Self::none(folder, pipeline) })
+    }
+}
+
+/// What clients are made of.
+struct Clients<'a> {
+    root: &'a TrustedRoot,
+    read_url: Option<String>,
+    reach: Reach,
+    tls_roots: Option<Vec<u8>>,
+}
+
+impl Clients<'_> {
+    /// The logs to write to now; in words, why there is none.
+    fn chosen(&self, config: &SigningConfig) -> Result<Result<Vec<LogLine>, String>, Failure> {
+        let services = match config.logs(&VERSIONS, System.now()) {
+            Ok(services) => services,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let wanted = config.rekor_tlog_config.as_ref();
+        let wanted = wanted.map_or(1, |selection| match selection.selector.as_str() {
+            "ALL" => services.len(),
+            _ => selection.count.unwrap_or(1) as usize,
+        });
+        if wanted > 1 {
+            let reason = format!("the signing config asks for {wanted} logs; provex writes to one");
+            return Err(Failure::call(reason));
+        }
+        let mut lines = Vec::new();
+        for service in services {
+            match self.log(service)? {
+                Some(log) => lines.push(LogLine::new(log)),
+                None if lines.is_empty() => {
+                    return Ok(Err(format!(
+                        "the trusted root knows no log of {} whose key is valid now",
+                        service.url
+                    )));
+                }
+                None => {}
+            }
+        }
+        Ok(Ok(lines))
+    }
+
+    /// Every log that the config names and the root knows, whatever their windows.
+    fn readable(&self, config: &SigningConfig) -> Result<Vec<Arc<dyn TransparencyLog>>, Failure> {
+        let services =
+            config.rekor_tlog_urls.iter().filter(|service| VERSIONS.contains(&service.major_api_version));
+        let mut logs: Vec<Arc<dyn TransparencyLog>> = Vec::new();
+        for service in services {
+            if let Some(log) = self.log(service)?
+                && logs.iter().all(|known| known.identity().id != log.identity().id)
+            {
+                logs.push(log);
+            }
+        }
+        Ok(logs)
+    }
+
+    fn log(&self, service: &Service) -> Result<Option<Arc<dyn TransparencyLog>>, Failure> {
+        let Some(identity) = self.root.log_at(&service.url, System.now()) else { return Ok(None) };
+        let mut limits = RekorV2Limits::default();
+        limits.concurrency = self.reach.concurrency.map_or(limits.concurrency, usize::from);
+        limits.timeout =
+            self.reach.timeout.map_or(limits.timeout, |seconds| Duration::from_secs(seconds.into()));
+        let config = RekorV2Config {
+            url: service.url.clone(),
+            read_url: self.read_url.clone(),
+            identity: identity.clone(),
+            signatures: Arc::new(AwsLc),
+            tls_roots: self.tls_roots.clone(),
+            limits,
+        };
+        let client = RekorV2::new(config).map_err(Failure::call)?;
+        Ok(Some(Arc::new(client)))
+    }
+
+    fn authority(&self, config: &SigningConfig) -> Result<Option<Arc<TsaClient>>, anyhow::Error> {
+        let services = config.timestamp_authorities(System.now())?;
+        let Some(service) = services.first() else { return Ok(None) };
+        let authorities = self.root.timestamp_authorities.clone();
+        if authorities.is_empty() {
+            return Err(anyhow!(
+                "the signing config names the timestamp authority {}, and the trusted root names none",
+                service.url
+            ));
+        }
+        let timeout =
+            self.reach.timeout.map_or(RekorV2Limits::default().timeout, |s| Duration::from_secs(s.into()));
+        let client = TsaClient::new(&service.url, authorities, self.tls_roots.as_deref(), timeout);
+        Ok(Some(Arc::new(client.with_context(|| service.url.clone())?)))
+    }
+}
+
+fn tls_roots(folder: &DataFolder) -> Result<Option<Vec<u8>>, Failure> {
+    let path = folder.reach().tls_roots.map(|path| folder.path().join(path));
+    Ok(path.as_deref().map(|path: &Path| data::read(path)).transpose()?)
+}

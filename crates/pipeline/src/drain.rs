@@ -1,0 +1,200 @@
+//! Drain: the stages after ingest side by side, so that envelopes are made and answers linked while the log takes its time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use provex_core::intoto::SaltKey;
+use provex_core::keys::Signer;
+use provex_core::verify::Verifier;
+use provex_tlog::TransparencyLog;
+use provex_tlog::tsa::TsaClient;
+use tokio::sync::Notify;
+
+use crate::{Error, LinkReport, LogLine, Pipeline, SubmitReport, Unit};
+
+/// How often a stage looks whether the one before it has made something.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What the stages after ingest need. The tenants share it.
+#[derive(Clone, Copy)]
+pub struct Drain<'a> {
+    /// Whose work it is. All of one store.
+    pub tenants: &'a [Pipeline],
+    /// Signs statements.
+    pub signer: &'a dyn Signer,
+    /// Makes them unguessable.
+    pub salt_key: &'a SaltKey,
+    /// What one statement is about.
+    pub unit: Unit,
+    /// Where envelopes go, the preferred log first; the next one where a log is frozen.
+    pub lines: &'a [LogLine],
+    /// The logs whose answers can be checked.
+    pub known: &'a [Arc<dyn TransparencyLog>],
+    /// Who says when, if anybody has to.
+    pub authority: Option<&'a Arc<TsaClient>>,
+    /// What is trusted.
+    pub verifier: Verifier<'a>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Statements signed.
+    pub envelopes: u64,
+    /// What came of submitting.
+    pub submitted: SubmitReport,
+    /// What came of linking.
+    pub linked: LinkReport,
+}
+
+/// What a worker tells while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// So many observations were linked.
+    Linked(u64),
+    /// Something waits.
+    Waiting(String),
+}
+
+impl Drain<'_> {
+    /// Goes on until nothing is due any more, or the log has to be left alone, or `stop` says so.
+    ///
+    /// # Errors
+    /// [`Error`]; what was recorded until then stays.
+    pub async fn once(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<Drained, Error> {
+        let mut envelopes = 0;
+        for tenant in self.tenants {
+            envelopes += tenant.attest(self.signer, self.salt_key, self.unit).await?;
+        }
+        let (submitted_all, woken) = (AtomicBool::new(false), Notify::new());
+        let submitting = async {
+            let submitted = self.submit(stop).await?;
+            submitted_all.store(true, Ordering::SeqCst);
+            woken.notify_one();
+            Ok::<_, Error>(submitted)
+        };
+        let linking = async {
+            let mut linked = LinkReport::default();
+            loop {
+                let last = submitted_all.load(Ordering::SeqCst);
+                while self.link_some(&mut linked).await? {}
+                if last {
+                    return Ok(linked);
+                }
+                let _ = tokio::time::timeout(LOOK, woken.notified()).await;
+            }
+        };
+        let (submitted, linked) = tokio::try_join!(submitting, linking)?;
+        Ok(Drained { envelopes, submitted, linked })
+    }
+
+    /// Goes on until `stop` says so or every log is frozen, and tells what it does. Where nothing is due it looks
+    /// again after `pause`; a store that is away for a while is waited for.
+    ///
+    /// # Errors
+    /// [`Error`] if waiting cannot help.
+    pub async fn until(
+        &self,
+        stop: &(dyn Fn() -> bool + Sync),
+        pause: Duration,
+        tell: &(dyn Fn(Told) + Sync),
+    ) -> Result<(), Error> {
+        let (frozen, submitted_all) = (AtomicBool::new(false), AtomicBool::new(false));
+        let stop = || stop() || frozen.load(Ordering::SeqCst);
+        let attesting = async {
+            while !stop() {
+                if !self.patiently(self.attest_some().await, tell)?.unwrap_or(false) {
+                    rest(pause, &stop).await;
+                }
+            }
+            Ok::<_, Error>(())
+        };
+        let submitting = async {
+            while !stop() {
+                let submitted = self.patiently(self.submit(&stop).await, tell)?.unwrap_or_default();
+                if let Some(reason) = submitted.reason {
+                    tell(Told::Waiting(reason));
+                }
+                frozen.store(submitted.frozen, Ordering::SeqCst);
+                rest(pause, &stop).await;
+            }
+            submitted_all.store(true, Ordering::SeqCst);
+            Ok(())
+        };
+        let linking = async {
+            loop {
+                let last = submitted_all.load(Ordering::SeqCst);
+                let mut linked = LinkReport::default();
+                let any = self.patiently(self.link_some(&mut linked).await, tell)?;
+                if linked.linked > 0 {
+                    tell(Told::Linked(linked.linked));
+                }
+                if let Some(reason) = linked.reason {
+                    tell(Told::Waiting(reason));
+                }
+                match any {
+                    Some(true) => {}
+                    _ if last => return Ok(()),
+                    Some(false) => tokio::time::sleep(LOOK).await,
+                    None => rest(pause, &stop).await,
+                }
+            }
+        };
+        tokio::try_join!(attesting, submitting, linking).map(|_| ())
+    }
+
+    /// One lease of each tenant. Whether there was anything.
+    async fn attest_some(&self) -> Result<bool, Error> {
+        let mut any = false;
+        for tenant in self.tenants {
+            any |= tenant.attest_some(self.signer, self.salt_key, self.unit).await?.is_some();
+        }
+        Ok(any)
+    }
+
+    async fn submit(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<SubmitReport, Error> {
+        let mut all = SubmitReport::default();
+        for line in self.lines {
+            let report = line.submit(self.tenants, self.verifier.keys, stop).await?;
+            all.answered += report.answered;
+            all.waiting = report.waiting;
+            all.refused += report.refused;
+            (all.reason, all.frozen) = (report.reason, report.frozen);
+            if !all.frozen {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn link_some(&self, report: &mut LinkReport) -> Result<bool, Error> {
+        let mut any = false;
+        for tenant in self.tenants {
+            any |= tenant.link_some(self.known, self.authority, self.verifier, report).await?;
+        }
+        Ok(any)
+    }
+
+    /// `None` for a store that may be back later.
+    fn patiently<T>(&self, done: Result<T, Error>, tell: &(dyn Fn(Told) + Sync)) -> Result<Option<T>, Error> {
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(Error::Store(error)) if error.is_transient() => {
+                tell(Told::Waiting(error.to_string()));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Waits, but not long after `stop` says so.
+async fn rest(pause: Duration, stop: &(dyn Fn() -> bool + Sync)) {
+    let mut left = pause;
+    while !left.is_zero() && !stop() {
+        let step = left.min(LOOK);
+        tokio::time::sleep(step).await;
+        left -= step;
+    }
+}
