@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{TestLog, check_log, size_of_note, submission, submissions, submit, submit_all};
+use common::{Fault, TestLog, check_log, size_of_note, submission, submissions, submit, submit_all};
 use provex_core::checkpoint::SignedCheckpoint;
 use provex_core::digest::Digest;
 use provex_core::keys::RustCrypto;
@@ -179,6 +179,21 @@ async fn proofs_are_given_between_sizes_that_were_never_published() {
     for (old, new) in [(1, 271), (2, 1), (u64::MAX, u64::MAX)] {
         assert!(matches!(log.consistency_proof(old, new).await, Err(LogError::Unavailable { .. })));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_reaches_a_checkpoint_that_is_kept_and_not_published_yet() {
+    let test = TestLog::new();
+    let log = Arc::new(test.open());
+    submit_all(&test, &log, &submissions(0..250)).await;
+    let published = checkpoint(&test, &log.checkpoint().await.unwrap());
+    test.store.state().faults.push_back(Fault::RecordAfter);
+    submit(&log, &submissions(250..270)).await;
+    let kept = checkpoint(&test, &test.store.newest_note().unwrap());
+    assert_eq!(kept.checkpoint().size, 270);
+    assert_eq!(log.checkpoint().await.unwrap(), published.note().as_str().as_bytes());
+    let proof = log.consistency_proof(250, 270).await.unwrap();
+    verify::append_only(Some(&published), &kept, &proof).unwrap();
 }
 
 /// Lays a log down as another writer of tiled logs would, without partial tiles of earlier sizes.

@@ -125,7 +125,17 @@ impl TransparencyLog for EmbeddedLog {
 
     async fn consistency_proof(&self, old_size: u64, new_size: u64) -> Result<Vec<Digest>, LogError> {
         let (folder, identity) = (self.folder.clone(), self.identity.clone());
-        blocking(move || consistency_proof(&folder, &identity, old_size, new_size)).await
+        blocking(move || {
+            let published = newest_checkpoint(&folder, &identity)?.checkpoint().size;
+            // A batch's tiles are durable before its checkpoint is signed, and that is kept before it is published: whoever
+            // knows it from there need not wait.
+            match proof_within(&folder, published.max(new_size), old_size, new_size) {
+                Ok(proof) if new_size <= published || !proof.is_empty() => Ok(proof),
+                Err(error) if new_size <= published => Err(error),
+                _ => Err(no_proof(published, old_size, new_size)),
+            }
+        })
+        .await
     }
 }
 
@@ -147,10 +157,13 @@ pub fn consistency_proof(
     old_size: u64,
     new_size: u64,
 ) -> Result<Vec<Digest>, LogError> {
-    let size = newest_checkpoint(folder, log)?.checkpoint().size;
+    proof_within(folder, newest_checkpoint(folder, log)?.checkpoint().size, old_size, new_size)
+}
+
+/// The same, read from the tiles of a tree of `size` entries.
+fn proof_within(folder: &Path, size: u64, old_size: u64, new_size: u64) -> Result<Vec<Digest>, LogError> {
     if old_size > new_size || new_size > size {
-        let reason = format!("no proof from {old_size} to {new_size} entries: there are {size}");
-        return Err(LogError::unavailable(reason));
+        return Err(no_proof(size, old_size, new_size));
     }
     // Every tree extends the empty one, and no hash is needed to show it.
     if old_size == 0 {
@@ -158,6 +171,10 @@ pub fn consistency_proof(
     }
     tile::consistency_proof(&mut Tiles::new(folder, size), old_size, new_size)
         .map_err(|error| FolderError::from(error).into())
+}
+
+fn no_proof(size: u64, old_size: u64, new_size: u64) -> LogError {
+    LogError::unavailable(format!("no proof from {old_size} to {new_size} entries: there are {size}"))
 }
 
 /// The single writer of this process.
