@@ -567,3 +567,27 @@ async fn wait_for(
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
+
+#[tokio::test]
+async fn the_data_model_names_every_table_and_column_of_a_server() {
+    let database = migrated().await;
+    let page = std::fs::read_to_string(repository("docs/DATA_MODEL.md")).unwrap();
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT relnamespace::regnamespace || '_' || relname, attname::text
+        FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+        WHERE relkind IN ('r', 'p') AND NOT relispartition
+            AND relnamespace::regnamespace::text IN ('control', 'findings', 'vex', 'vexhub', 'attestor')",
+    )
+    .fetch_all(&mut database.connect().await)
+    .await
+    .unwrap();
+    assert!(columns.len() > 150, "{}", columns.len());
+    let missing: Vec<_> = columns
+        .iter()
+        .filter(|(table, column)| {
+            let section = page.split(&format!("\n### `{table}`")).nth(1).unwrap_or_default();
+            !section.split("\n### ").next().unwrap().contains(&format!("`{column}`"))
+        })
+        .collect();
+    assert!(missing.is_empty(), "docs/DATA_MODEL.md does not name {missing:?}");
+}
