@@ -94,9 +94,13 @@ impl Logs {
         let root = TrustedRoot::parse(&data::read(&root_path)?).map_err(|error| {
             Failure::Call(anyhow::Error::new(error).context(root_path.display().to_string()))
         })?;
-        let clients = Clients { root: &root, read_url, reach: folder.reach(), tls_roots: tls_roots(folder)? };
         let mut logs = Self::none(folder, pipeline);
-        logs.known.extend(clients.readable(&config)?);
+        let own = logs.known.first().cloned();
+        let (reach, tls_roots) = (folder.reach(), tls_roots(folder)?);
+        let clients = Clients { root: &root, own, read_url, reach, tls_roots };
+        let readable = clients.readable(&config)?;
+        logs.known.retain(|own| readable.iter().all(|log| log.identity().id != own.identity().id));
+        logs.known.extend(readable);
         logs.chosen = clients.chosen(&config)?;
         match clients.authority(&config) {
             Ok(authority) => logs.authority = authority,
@@ -137,6 +141,8 @@ impl Logs {
 /// What clients are made of.
 struct Clients<'a> {
     root: &'a TrustedRoot,
+    /// The data folder's own log, which a signing config may name, too: to have its statements timestamped.
+    own: Option<Arc<dyn TransparencyLog>>,
     read_url: Option<String>,
     reach: Reach,
     tls_roots: Option<Vec<u8>>,
@@ -191,6 +197,9 @@ impl Clients<'_> {
 
     fn log(&self, service: &Service) -> Result<Option<Arc<dyn TransparencyLog>>, Failure> {
         let Some(identity) = self.root.log_at(&service.url, System.now()) else { return Ok(None) };
+        if let Some(own) = self.own.as_ref().filter(|own| own.identity().id == identity.id) {
+            return Ok(Some(Arc::clone(own)));
+        }
         let mut limits = RekorV2Limits::default();
         limits.concurrency = self.reach.concurrency.map_or(limits.concurrency, usize::from);
         limits.timeout =

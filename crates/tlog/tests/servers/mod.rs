@@ -100,6 +100,13 @@ impl Rekor {
         server.wait().unwrap();
     }
 
+    /// Stops the server as an operator does: it answers first what it has taken.
+    pub fn stop(&mut self) {
+        let mut server = self.server.take().unwrap();
+        assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+        server.wait().unwrap();
+    }
+
     pub fn url(&self) -> String {
         self.identity.base_url.clone()
     }

@@ -6,6 +6,16 @@ use std::sync::Arc;
 
 /// A server that answers each connection by a function of the path, then closes it.
 pub fn serve(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> String {
+    serve_requests(move |request, stream| answer(path_of(request), stream))
+}
+
+/// The path of a request.
+pub fn path_of(request: &str) -> &str {
+    request.split(' ').nth(1).unwrap_or_default()
+}
+
+/// The same by a function of the whole request.
+pub fn serve_requests(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = Arc::new(answer);
@@ -14,8 +24,7 @@ pub fn serve(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> S
             let (mut stream, answer) = (stream.unwrap(), Arc::clone(&answer));
             std::thread::spawn(move || {
                 let request = read_request(&mut stream);
-                let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-                answer(&path, &mut stream);
+                answer(&request, &mut stream);
             });
         }
     });

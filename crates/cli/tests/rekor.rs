@@ -1,0 +1,378 @@
+//! The real binary against a real Rekor v2 and a real timestamp authority: what is linked, what other Sigstore clients
+//! say of it, and what outages and kills leave behind.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+#![allow(clippy::disallowed_methods)] // servers and processes are waited for in real time
+
+mod common;
+#[path = "../../tlog/tests/servers/mod.rs"]
+mod servers;
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{Folder, all, examples, provex};
+use provex_core::keys::{LocalSigner, Signer as _};
+use provex_core::trusted_root::{Service, ServiceWindow, SigningConfig, TrustedLog, TrustedRoot};
+use serde_json::{Value, json};
+use servers::Rekor;
+use servers::wire::{path_of, serve_requests};
+
+/// A log that remembers over restarts what it has.
+const REMEMBERS: [&str; 1] = ["--persistent-antispam=true"];
+
+/// The real authority's URL, and the root that knows it.
+fn authority() -> (Service, TrustedRoot) {
+    let variable = |name| std::env::var(name).unwrap();
+    let service = Service {
+        url: variable("PROVEX_TEST_TSA_URL"),
+        major_api_version: 1,
+        valid_for: ServiceWindow { start: "2020-01-01T00:00:00Z".to_owned(), end: None },
+        operator: "local".to_owned(),
+    };
+    let mut root = TrustedRoot::parse(&std::fs::read(variable("PROVEX_TEST_TRUSTED_ROOT")).unwrap()).unwrap();
+    root.logs.clear();
+    (service, root)
+}
+
+/// A data folder, and a signing config and trusted root beside it.
+struct Site {
+    folder: Folder,
+    log: Vec<String>,
+}
+
+impl Site {
+    /// Writes to this log, which is reached at `url`.
+    fn new(identity: &TrustedLog, url: &str, timestamps: bool) -> Self {
+        Self::of(Folder::new(), identity, url, timestamps)
+    }
+
+    fn of(folder: Folder, identity: &TrustedLog, url: &str, timestamps: bool) -> Self {
+        let mut config = SigningConfig::embedded(identity);
+        config.rekor_tlog_urls[0].url = url.to_owned();
+        let mut root = TrustedRoot::new(vec![identity.clone()]);
+        if timestamps {
+            let (service, trusted) = authority();
+            config.tsa_urls.push(service);
+            root.add(trusted);
+        }
+        let config = folder.write("signing_config.json", config.to_json()).display().to_string();
+        let root = folder.write("trusted_root.json", root.to_json()).display().to_string();
+        let log = ["--signing-config".to_owned(), config, "--trusted-root".to_owned(), root].to_vec();
+        Self { folder, log }
+    }
+
+    fn to(rekor: &Rekor, timestamps: bool) -> Self {
+        let mut site = Self::new(&rekor.identity, &rekor.url(), timestamps);
+        site.log.extend(["--log-read-url".to_owned(), rekor.read_url.clone()]);
+        site
+    }
+
+    fn args<'a>(&'a self, command: &[&'a str]) -> Vec<&'a str> {
+        command.iter().copied().chain(self.log.iter().map(String::as_str)).collect()
+    }
+
+    fn start(&self, command: &[&str]) -> Child {
+        let mut child = provex();
+        child.arg("--data").arg(self.folder.data()).args(self.args(command));
+        child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        let status = self.folder.provex(&self.args(&["status", "--json"]));
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        let count = |name: &str| status["observations"][name].as_u64().unwrap();
+        assert_eq!(count("failed"), 0, "{status}");
+        (count("linked"), count("pending"))
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path("trusted_root.json")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.folder.path("data/keys/attest.pub")
+    }
+
+    /// The envelopes' leaves, as the linkages name them.
+    fn linked_leaves(&self) -> BTreeSet<String> {
+        let rows = self.folder.lines(&["observations", "--ndjson"]);
+        rows.iter().map(|row| row["linkage"]["rekorUuid"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// Documents with one observation each.
+fn documents(folder: &Folder, count: usize) -> String {
+    for number in 0..count {
+        let document = json!({
+            "@context": "https://openvex.dev/ns/v0.2.0",
+            "@id": format!("https://example.org/vex/{number}"),
+            "author": "Example",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "version": 1,
+            "statements": [{
+                "vulnerability": {"name": format!("CVE-2026-{:04}", 1_000 + number)},
+                "products": [{"@id": "pkg:generic/app@1.0"}],
+                "status": "fixed",
+            }],
+        });
+        folder.write(&format!("documents/{number}.json"), document.to_string());
+    }
+    folder.path("documents").display().to_string()
+}
+
+/// That the log has each linked leaf once, and no other.
+fn check_leaves(rekor: &Rekor, site: &Site) {
+    let leaves: Vec<String> = rekor.leaves().iter().map(|leaf| leaf.to_hex()).collect();
+    let once: BTreeSet<String> = leaves.iter().cloned().collect();
+    assert_eq!(leaves.len(), once.len(), "an entry was logged twice");
+    assert_eq!(once, site.linked_leaves());
+}
+
+#[test]
+fn a_real_log_and_authority_link_everything() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let site = Site::to(&rekor, true);
+    let report = site.folder.json(0, &site.args(&["prove", "--json", &examples()]));
+    assert_eq!(report["linkages"], json!({"linked": 7, "pending": 0, "failed": 0}));
+    check_leaves(&rekor, &site);
+    let (_, proof) = site.folder.proof();
+    let proof = site.folder.write("proof.json", proof).display().to_string();
+    let (root, key) = (site.root().display().to_string(), site.key().display().to_string());
+    let verified = site.folder.json(0, &["verify", "--json", &proof, "--trusted-root", &root, "--key", &key]);
+    assert_eq!(verified["trustedTimeAuthority"], "local TSA");
+    assert!(verified["trustedTime"].as_str().unwrap().ends_with('Z'));
+    let again = site.folder.json(0, &site.args(&["prove", "--json", &examples()]));
+    assert_eq!(again["linkages"], json!({"linked": 0, "pending": 0, "failed": 0}));
+    check_leaves(&rekor, &site);
+}
+
+// Other clients -------------------------------------------------------------------------------------------------------
+
+/// What each client says of a bundle about a file, with its network cut: cosign, cosign asking for time, sigstore-go,
+/// sigstore-verify, @sigstore/verify, the same without asking for time.
+fn judges(bundle: &Path, root: &Path, key: &Path, artifact: &Path) -> [bool; 6] {
+    let tools = servers::tools().unwrap();
+    let judge = |program: PathBuf, args: &[&str], paths: &[(&str, &Path)]| {
+        let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+        let mut command = Command::new("unshare");
+        command.args([if root { "-n" } else { "-rn" }, "--"]).arg(program).args(args);
+        for (flag, path) in paths {
+            command.args((!flag.is_empty()).then_some(flag)).arg(path);
+        }
+        command.output().unwrap().status.success()
+    };
+    let cosign = |options: &[&str]| {
+        let predicate = "https://provex.dev/predicates/vex-observations/v1";
+        let args = [&["verify-blob-attestation", "--type", predicate], options].concat();
+        let paths = [("--key", key), ("--bundle", bundle), ("--trusted-root", root), ("", artifact)];
+        judge(tools.join("cosign"), &args, &paths)
+    };
+    let sigstore_go = judge(
+        tools.join("sigstore-go-verify"),
+        &["-requireCTlog=false"],
+        &[("-artifact", artifact), ("-publicKey", key), ("-trustedrootJSONpath", root), ("", bundle)],
+    );
+    let script = common::repository("scripts/judges/verify.mjs").display().to_string();
+    let javascript = |option: &[&str]| {
+        let paths = [bundle, root, key].map(|path| path.display().to_string());
+        let args: Vec<&str> = [script.as_str()].into_iter().chain(paths.iter().map(String::as_str)).collect();
+        judge("node".into(), &[&args, option].concat(), &[])
+    };
+    [
+        cosign(&[]),
+        cosign(&["--use-signed-timestamps"]),
+        sigstore_go,
+        sigstore_verify(bundle, root, key, artifact),
+        javascript(&[]),
+        javascript(&["--no-timestamp"]),
+    ]
+}
+
+fn sigstore_verify(bundle: &Path, root: &Path, key: &Path, artifact: &Path) -> bool {
+    use sigstore_verify::trust_root::TrustedRoot;
+    use sigstore_verify::types::{Bundle, DerPublicKey};
+    use sigstore_verify::{PublicKeyVerificationPolicy, verify};
+
+    let root = TrustedRoot::from_file(root).unwrap();
+    let key = DerPublicKey::from_pem(&std::fs::read_to_string(key).unwrap()).unwrap();
+    let artifact = std::fs::read(artifact).unwrap();
+    let Ok(bundle) = Bundle::from_json(&std::fs::read_to_string(bundle).unwrap()) else { return false };
+    verify(artifact.as_slice(), &bundle, &PublicKeyVerificationPolicy::new(key), &root).is_ok()
+}
+
+/// Exports a bundle and has it judged: as it is, with one character of the payload changed, and under another key.
+fn check_judges(site: &Site, expected: [bool; 6]) {
+    let folder = &site.folder;
+    let row = folder.lines(&["observations", "--ndjson"]).remove(0);
+    let bundle = folder.text(0, &["export", "--bundle", row["observationId"].as_str().unwrap()]);
+    let document = folder.provex(&["show", row["documentDigest"].as_str().unwrap(), "--canonical"]).stdout;
+    let (root, key, artifact) = (site.root(), site.key(), folder.write("artifact", document));
+    let path = folder.write("bundle.json", &bundle);
+    assert_eq!(judges(&path, &root, &key, &artifact), expected);
+    let at = bundle.find("\"payload\":\"").unwrap() + 100;
+    let new = if bundle.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let changed = folder.write("changed.json", format!("{}{new}{}", &bundle[..at], &bundle[at + 1..]));
+    assert_eq!(judges(&changed, &root, &key, &artifact), [false; 6], "one character changed");
+    let other = LocalSigner::p256_from_random(&[3; 32]).unwrap().public_key().to_pem();
+    let other = folder.write("other.pub", other);
+    assert_eq!(judges(&path, &root, &other, &artifact), [false; 6], "another key");
+}
+
+const WITH_TIME: [bool; 6] = [true; 6];
+/// sigstore-go, and @sigstore/verify unless told otherwise, want a trusted time.
+const WITHOUT_TIME: [bool; 6] = [true, false, false, true, false, true];
+
+#[test]
+fn other_clients_take_bundles_of_a_real_log_and_refuse_changed_ones() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    for (timestamps, expected) in [(true, WITH_TIME), (false, WITHOUT_TIME)] {
+        let site = Site::to(&rekor, timestamps);
+        site.folder.text(0, &site.args(&["prove", &examples()]));
+        check_judges(&site, expected);
+    }
+}
+
+#[test]
+fn other_clients_take_bundles_of_the_embedded_log_and_refuse_changed_ones() {
+    if servers::tools().is_none() {
+        return;
+    }
+    for (timestamps, expected) in [(true, WITH_TIME), (false, WITHOUT_TIME)] {
+        let folder = Folder::new();
+        folder.text(0, &["init"]);
+        let root = std::fs::read(folder.data().join("trusted_root.json")).unwrap();
+        let own = TrustedRoot::parse(&root).unwrap().logs.remove(0);
+        let url = own.base_url.clone();
+        let site = Site::of(folder, &own, &url, timestamps);
+        site.folder.text(0, &site.args(&["prove", &examples()]));
+        check_judges(&site, expected);
+    }
+}
+
+// Bad days ------------------------------------------------------------------------------------------------------------
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    panic!("{what} does not come about");
+}
+
+fn terminate(child: Child) -> std::process::Output {
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn workers_wait_for_a_server_that_was_stopped_and_log_everything_once() {
+    let Some(mut rekor) = Rekor::start(&REMEMBERS) else { return };
+    let site = Site::to(&rekor, true);
+    site.folder.text(0, &["ingest", &documents(&site.folder, 400)]);
+    let workers: Vec<_> = (0..2).map(|_| site.start(&["worker", "--interval", "1"])).collect();
+    eventually("the first linkage", || site.counts().0 > 0);
+    rekor.stop();
+    documents(&site.folder, 420);
+    site.folder.text(0, &["ingest", &site.folder.path("documents").display().to_string()]);
+    let waiting = || all(&site.folder.provex(&site.args(&["status"])));
+    eventually("a reason", || waiting().contains("the log is not available"));
+    assert!(site.counts().1 >= 20);
+    rekor.again(&REMEMBERS);
+    eventually("all linkages", || site.counts() == (420, 0));
+    for worker in workers {
+        let output = terminate(worker);
+        assert_eq!(output.status.code(), Some(0), "{}", all(&output));
+        assert!(all(&output).contains("stopping; what is under way is finished first"));
+    }
+    check_leaves(&rekor, &site);
+}
+
+/// Where the client is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kill {
+    /// It has sent, and the server has not got it.
+    Sent,
+    /// The server has logged it, and the client knows nothing.
+    Logged,
+    /// The client has the answer, and has not linked it.
+    Answered,
+}
+
+/// Hands requests on to the log and kills the client at the twentieth.
+struct Killer {
+    upstream: String,
+    at: Kill,
+    seen: Mutex<u32>,
+    client: Mutex<Option<Child>>,
+}
+
+impl Killer {
+    fn hand_on(&self, request: &str, client: &mut TcpStream) {
+        let now = {
+            let mut seen = self.seen.lock().unwrap();
+            *seen += 1;
+            *seen == 20
+        };
+        assert_eq!(path_of(request), "/api/v2/log/entries");
+        self.kill(now && self.at == Kill::Sent);
+        if now && self.at == Kill::Sent {
+            return;
+        }
+        let mut server = TcpStream::connect(&self.upstream).unwrap();
+        // Without keep-alive the answer ends where the connection does.
+        server.write_all(request.replacen("HTTP/1.1", "HTTP/1.0", 1).as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = server.read_to_end(&mut answer);
+        self.kill(now && self.at == Kill::Logged);
+        let _ = client.write_all(&answer);
+        if now && self.at == Kill::Answered {
+            let _ = client.shutdown(std::net::Shutdown::Write);
+            self.kill(true);
+        }
+    }
+
+    fn kill(&self, now: bool) {
+        if let Some(client) = self.client.lock().unwrap().as_mut().filter(|_| now) {
+            client.kill().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_client_killed_at_any_point_logs_nothing_twice() {
+    for at in [Kill::Sent, Kill::Logged, Kill::Answered] {
+        let Some(rekor) = Rekor::start(&REMEMBERS) else { return };
+        let upstream = rekor.url().trim_start_matches("http://").to_owned();
+        let killer = Killer { upstream, at, seen: Mutex::new(0), client: Mutex::new(None) };
+        let killer = Arc::new(killer);
+        let url = {
+            let killer = Arc::clone(&killer);
+            serve_requests(move |request, client| killer.hand_on(request, client))
+        };
+        let mut site = Site::new(&rekor.identity, &url, false);
+        site.log.extend(["--log-read-url".to_owned(), rekor.read_url.clone()]);
+        site.folder.text(0, &["ingest", &documents(&site.folder, 60)]);
+        {
+            // Held until the child is there to be killed.
+            let mut client = killer.client.lock().unwrap();
+            *client = Some(site.start(&["link"]));
+        }
+        eventually("the kill", || {
+            let mut client = killer.client.lock().unwrap();
+            client.as_mut().unwrap().try_wait().unwrap().is_some()
+        });
+        assert_eq!(killer.client.lock().unwrap().as_mut().unwrap().wait().unwrap().code(), None, "{at:?}");
+        let report = site.folder.json(0, &site.args(&["link", "--json"]));
+        assert_eq!(report["linkages"]["pending"], 0, "{at:?}: {report}");
+        assert_eq!(site.counts(), (60, 0), "{at:?}");
+        check_leaves(&rekor, &site);
+    }
+}
