@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as Group, Parser, Subcommand, ValueEnum};
 use provex_core::ids::TenantId;
+use provex_store::Scope;
 
 use crate::database::DatabaseUrl;
 
@@ -70,6 +71,11 @@ pub(crate) enum Command {
     /// Show or rotate keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Make, list or revoke API tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Answer over HTTP, and link what waits.
+    Serve(Serve),
     /// Measure against named baselines of the same run; docs/BENCHMARKS.md says what each line means.
     #[command(hide = true)]
     Bench(crate::bench::Bench),
@@ -107,6 +113,53 @@ pub(crate) enum KeyCommand {
         #[arg(long, value_name = "FILE", requires = "signing_key")]
         password_file: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token of the tenant and show it, once.
+    Create {
+        /// What it allows: `admin`, `ledger.attest.read`, `ledger.read`, `vex.read`, `vex.write`; may be given several times.
+        #[arg(long, required = true, value_name = "SCOPE", value_parser = scope)]
+        scope: Vec<Scope>,
+        /// A name for people.
+        #[arg(long, value_name = "TEXT")]
+        label: Option<String>,
+        /// How many days it holds [default: until it is revoked].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: Option<u32>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// List the tenant's tokens, never their secrets.
+    List {
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Revoke a token of the tenant; it is refused from the next request on.
+    Revoke {
+        /// Its id, as `list` shows it.
+        token_id: uuid::Uuid,
+    },
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::from_label(text).ok_or_else(|| format!("there is {}", Scope::ALL.map(Scope::label).join(", ")))
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Serve {
+    /// Where to listen. Beyond this machine, put a proxy with TLS before it.
+    #[arg(long, env = "PROVEX_LISTEN", default_value = "127.0.0.1:7070", value_name = "HOST:PORT")]
+    pub(crate) listen: String,
+    /// Only answer; another process links.
+    #[arg(long)]
+    pub(crate) no_worker: bool,
+    #[command(flatten)]
+    pub(crate) worker: Worker,
+    /// Log lines as JSON objects.
+    #[arg(long, env = "PROVEX_LOG_JSON")]
+    pub(crate) log_json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,7 @@ use provex_core::keys::{LocalSigner, PublicKey, Signer};
 use provex_core::ledger::ActorType;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{SigningConfig, TrustedLog, TrustedRoot};
+use provex_formats::ParseLimits;
 use provex_pipeline::environment::Environment;
 use provex_pipeline::{Pipeline, StoreCheckpoints, Unit};
 use provex_store::{Actor, Store};
@@ -180,6 +181,12 @@ impl DataFolder {
             (None, Some(tenant)) => tenant.parse().map_err(Failure::call),
             (None, None) => Ok(TenantId::default_tenant()),
         }
+    }
+
+    /// How large a document may be.
+    pub(crate) fn parse_limits(&self) -> ParseLimits {
+        let limits = ParseLimits::default();
+        ParseLimits { max_bytes: self.config.max_document_bytes.unwrap_or(limits.max_bytes), ..limits }
     }
 
     /// What one statement is about: as the call says, else as configured, else a document.
@@ -614,7 +621,7 @@ fn random_p256() -> LocalSigner {
     }
 }
 
-fn random_bytes<const N: usize>() -> [u8; N] {
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     System.random(&mut bytes);
     bytes
@@ -676,7 +683,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
 }
 
 /// Writes a file, whole or not at all: under another name first, then renamed.
-fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), anyhow::Error> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = path.with_file_name(name);

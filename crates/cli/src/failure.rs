@@ -36,6 +36,13 @@ pub(crate) enum Failure {
     Unchecked(anyhow::Error),
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::NotTrue(error) | Self::Call(error) | Self::Unchecked(error)) = self;
+        write!(f, "{error:#}")
+    }
+}
+
 impl Failure {
     pub(crate) fn call(message: impl std::fmt::Display) -> Self {
         Self::Call(anyhow::anyhow!("{message}"))

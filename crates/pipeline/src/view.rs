@@ -2,16 +2,17 @@
 //! values are null, and members are only ever added.
 
 use provex_core::digest::Digest;
-use provex_core::ids::ObservationId;
+use provex_core::ids::{EnvelopeDigest, ObservationId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Observation;
-use provex_store::{LinkageRow, ObservationRow};
+use provex_store::{DocumentRow, LinkageRow, ObservationRow};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Error;
 
 /// An observation as it is listed: its identity, the members of its body, and its linkage.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObservationView {
     /// Its identity.
@@ -22,6 +23,7 @@ pub struct ObservationView {
     pub format: &'static str,
     /// The body.
     #[serde(flatten)]
+    #[schema(value_type = Object)]
     pub body: Observation,
     /// When it was recorded.
     pub created_at: String,
@@ -30,7 +32,7 @@ pub struct ObservationView {
 }
 
 /// A linkage: the columns `rekor_…`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)] // each is the column of its name in `docs/DATA_MODEL.md`
 pub struct LinkageView {
@@ -53,7 +55,7 @@ pub struct LinkageView {
 }
 
 /// The inclusion proof in the log, with the tree's own index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InclusionProofView {
     /// The path, leaf to root.
@@ -111,6 +113,90 @@ impl LinkageView {
             rekor_linked_at: row.linked_at.to_rfc3339(),
         }
     }
+}
+
+/// A recorded document without its bytes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)] // each is the column of its name in `docs/DATA_MODEL.md`
+pub struct DocumentView {
+    pub document_digest: String,
+    pub payload_digest: Option<String>,
+    pub format: &'static str,
+    pub spec_version: Option<String>,
+    pub document_id: Option<String>,
+    pub revision: Option<String>,
+    pub issuer: Option<IssuerView>,
+    pub stated_at: Option<String>,
+    pub retires: Option<String>,
+    pub source: String,
+    pub authentication: &'static str,
+    /// How many observations it gave.
+    pub observations: u64,
+    /// What parsing found.
+    pub findings: Vec<FindingView>,
+    pub created_at: String,
+    /// The envelopes that attest it, oldest first.
+    pub envelopes: Vec<String>,
+}
+
+/// Who a document says it is from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IssuerView {
+    /// What kind of name it is.
+    pub scheme: String,
+    /// The name.
+    pub id: String,
+}
+
+/// What parsing found at one place of a document.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FindingView {
+    /// Its stable code.
+    pub code: String,
+    /// JSON pointer into the VEX document.
+    pub pointer: String,
+    /// Line, from 1.
+    pub line: Option<u64>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl DocumentView {
+    /// The view of a stored document and of the envelopes that attest it.
+    pub fn new(row: &DocumentRow, envelopes: &[EnvelopeDigest]) -> Self {
+        let facts = &row.facts;
+        let issuer = facts.issuer.clone().map(|(scheme, id)| IssuerView { scheme, id });
+        let findings = row.findings.iter().cloned().map(|finding| FindingView {
+            code: finding.code,
+            pointer: finding.pointer,
+            line: finding.line,
+            message: finding.message,
+        });
+        Self {
+            document_digest: facts.digest.to_text(),
+            payload_digest: facts.payload_digest.map(|digest| digest.to_hex()),
+            format: facts.format.label(),
+            spec_version: facts.spec_version.clone(),
+            document_id: facts.document_id.clone(),
+            revision: facts.revision.clone(),
+            issuer,
+            stated_at: facts.stated_at.clone(),
+            retires: facts.retires.clone(),
+            source: facts.source.clone(),
+            authentication: facts.authentication.label(),
+            observations: row.observations,
+            findings: findings.collect(),
+            created_at: row.created_at.to_rfc3339(),
+            envelopes: envelopes.iter().map(EnvelopeDigest::to_text).collect(),
+        }
+    }
+}
+
+/// A vulnerability as it is looked up: CVE ids are kept in upper case, all other names as written.
+pub fn vulnerability_key(name: &str) -> String {
+    let upper = name.trim().to_ascii_uppercase();
+    if upper.starts_with("CVE-") { upper } else { name.trim().to_owned() }
 }
 
 /// A damaged disk, or a hand in the database, may have changed the body under its id.

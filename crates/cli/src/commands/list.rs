@@ -6,7 +6,7 @@ use provex_core::digest::Digest;
 use provex_core::ids::DocumentDigest;
 use provex_core::vex::Status;
 use provex_pipeline::Pipeline;
-use provex_pipeline::view::ObservationView;
+use provex_pipeline::view::{ObservationView, vulnerability_key};
 use provex_store::ObservationFilter;
 
 use crate::args::{Global, Listing, Observations};
@@ -46,12 +46,6 @@ pub(super) async fn observations(global: &Global, args: &Observations) -> Result
         pending: args.pending,
     };
     list(global, &filter, args.listing).await
-}
-
-/// CVE ids are kept in upper case; all other names as written.
-fn vulnerability_key(name: &str) -> String {
-    let upper = name.trim().to_ascii_uppercase();
-    if upper.starts_with("CVE-") { upper } else { name.trim().to_owned() }
 }
 
 async fn list(global: &Global, filter: &ObservationFilter, listing: Listing) -> Result<Done, Failure> {

@@ -10,9 +10,11 @@ mod list;
 mod log;
 mod migrate;
 mod prove;
+mod serve;
 mod show;
 mod status;
 mod tenant;
+mod token;
 mod verify;
 mod worker;
 
@@ -50,6 +52,8 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Key(command) => key::run(global, &command).await,
             Command::Log(command) => log::run(global, &command).await,
             Command::Verify(verify) => verify::run(global, &verify),
+            Command::Token(command) => token::run(global, &command).await,
+            Command::Serve(serve) => serve::run(global, &serve).await,
             Command::Bench(bench) => tokio::task::block_in_place(|| crate::bench::run(&bench)),
             Command::Completions { shell } => generated::completions(shell),
             Command::Man { folder } => generated::man(&folder),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use provex_formats::ParseLimits;
 use provex_pipeline::Pipeline;
 use provex_store::{ObservationFilter, ObservationRow};
 
@@ -53,8 +52,7 @@ pub(super) async fn ingest(global: &Global, sources: Sources) -> Result<Done, Fa
 }
 
 async fn record(folder: &DataFolder, pipeline: &Pipeline, sources: &Sources) -> Result<RunReport, Failure> {
-    let mut limits = ParseLimits::default();
-    limits.max_bytes = folder.config.max_document_bytes.unwrap_or(limits.max_bytes);
+    let limits = folder.parse_limits();
     let mut report = RunReport::default();
     let bar = output::progress("reading documents");
     let inputs = Inputs::new(sources.paths.clone(), limits);

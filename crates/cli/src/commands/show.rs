@@ -5,8 +5,7 @@ use std::str::FromStr;
 use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, ObservationId};
 use provex_pipeline::Pipeline;
-use provex_pipeline::view::ObservationView;
-use provex_store::DocumentRow;
+use provex_pipeline::view::{DocumentView, ObservationView};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Show};
@@ -82,32 +81,8 @@ async fn document(pipeline: &Pipeline, digest: &DocumentDigest) -> Result<Option
         );
     }
     let envelopes = pipeline.store.envelopes_of_document(&pipeline.tenant, digest).await?;
-    let envelopes: Vec<_> = envelopes.iter().map(EnvelopeDigest::to_text).collect();
-    Ok(Some(Shown { view: document_view(&row, &envelopes), bytes }))
-}
-
-fn document_view(row: &DocumentRow, envelopes: &[String]) -> Value {
-    let facts = &row.facts;
-    let findings = row.findings.iter().map(|finding| {
-        json!({"code": finding.code, "pointer": finding.pointer, "line": finding.line, "message": finding.message})
-    });
-    json!({
-        "documentDigest": facts.digest.to_text(),
-        "payloadDigest": facts.payload_digest.map(|digest| digest.to_hex()),
-        "format": facts.format.label(),
-        "specVersion": facts.spec_version,
-        "documentId": facts.document_id,
-        "revision": facts.revision,
-        "issuer": facts.issuer.as_ref().map(|(scheme, id)| json!({"scheme": scheme, "id": id})),
-        "statedAt": facts.stated_at,
-        "retires": facts.retires,
-        "source": facts.source,
-        "authentication": facts.authentication.label(),
-        "observations": row.observations,
-        "findings": findings.collect::<Vec<_>>(),
-        "createdAt": row.created_at.to_rfc3339(),
-        "envelopes": envelopes,
-    })
+    let view = serde_json::to_value(DocumentView::new(&row, &envelopes)).map_err(anyhow::Error::from)?;
+    Ok(Some(Shown { view, bytes }))
 }
 
 fn shown(what: &str, bytes: Vec<u8>) -> Result<Shown, Failure> {

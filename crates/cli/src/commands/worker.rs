@@ -22,18 +22,29 @@ const RELOAD: Duration = Duration::from_secs(5 * 60);
 
 pub(super) async fn run(global: &Global, args: Worker) -> Result<Done, Failure> {
     let folder = Arc::new(DataFolder::open(global)?);
-    let unit = folder.unit(args.unit)?;
     let asked = stop_on_signals()?;
+    eprintln!("provex: working on {}", global.data.display());
+    work(&folder, global.tenant.as_ref(), &args, &asked).await?;
+    Ok(Done::Yes)
+}
+
+/// Works for the one tenant that is named, or for all, until it is asked to stop.
+pub(super) async fn work(
+    folder: &Arc<DataFolder>,
+    only: Option<&TenantId>,
+    args: &Worker,
+    asked: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let unit = folder.unit(args.unit)?;
     let pause = Duration::from_secs(args.interval.into());
     let news = Arc::new(News::default());
-    eprintln!("provex: working on {}", global.data.display());
     while !asked.load(Ordering::SeqCst) {
-        let tenants = tenants(&folder, global.tenant.as_ref()).await?;
+        let tenants = tenants(folder, only).await?;
         let _working = folder.work(&tenants).await?;
         let until = tokio::time::Instant::now() + RELOAD;
         let mut groups = JoinSet::new();
-        for group in groups_of(&folder, tenants, &args.log)? {
-            let (folder, asked, news) = (Arc::clone(&folder), Arc::clone(&asked), Arc::clone(&news));
+        for group in groups_of(folder, tenants, &args.log)? {
+            let (folder, asked, news) = (Arc::clone(folder), Arc::clone(asked), Arc::clone(&news));
             let stop = move || asked.load(Ordering::SeqCst) || tokio::time::Instant::now() >= until;
             groups.spawn(async move { group.work(&folder, unit, &stop, pause, &news).await });
         }
@@ -41,12 +52,12 @@ pub(super) async fn run(global: &Global, args: Worker) -> Result<Done, Failure> 
             ended.context("a worker thread")??;
         }
     }
-    Ok(Done::Yes)
+    Ok(())
 }
 
 /// Told to stop by the first SIGTERM or SIGINT: what is under way is finished. The next signal ends it at once, which
 /// loses nothing either.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
     let asked = Arc::new(AtomicBool::new(false));
     let mut terminate = signal(SignalKind::terminate()).context("signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;

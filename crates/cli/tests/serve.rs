@@ -1,0 +1,151 @@
+//! `provex serve` and `provex token`, over real sockets.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+
+mod common;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, Output, Stdio};
+
+use common::{Folder, all, examples, provex};
+
+/// A server on a port of its own.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(folder: &Folder, args: &[&str]) -> Self {
+        let mut command = provex();
+        command.arg("--data").arg(folder.data()).args(["serve", "--listen", "127.0.0.1:0"]).args(args);
+        let mut child = command.current_dir(&folder.root).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        let address = line.split_once("http://").unwrap_or_else(|| panic!("{line}")).1;
+        let address = address.split_once(',').unwrap().0.to_owned();
+        // Nobody reads the rest; a full pipe would stop the server.
+        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
+        Self { child, address }
+    }
+
+    fn curl(&self, token: &str, args: &[&str], path: &str) -> Output {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--include", "-H", "X-Stella-Tenant: default"]);
+        command.arg("-H").arg(format!("Authorization: Bearer {token}")).args(args);
+        command.arg(format!("http://{}{path}", self.address)).output().unwrap()
+    }
+
+    fn status(&self, token: &str, path: &str) -> u16 {
+        let answer = all(&self.curl(token, &[], path));
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Asks it to end as an operator's system does; how it ended.
+    fn stop(mut self) -> Option<i32> {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn local_token(folder: &Folder) -> String {
+    std::fs::read_to_string(folder.data().join("local-token")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_local_token_is_its_owners_alone_and_stays() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &["--no-worker"]);
+    let token = local_token(&folder);
+    let mode = std::fs::metadata(folder.data().join("local-token")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(server.status(&token, "/v1/vex/observations"), 200);
+    assert_eq!(server.status("provex_wrong", "/v1/vex/observations"), 401);
+    assert_eq!(server.stop(), Some(0));
+    let _again = Server::start(&folder, &["--no-worker"]);
+    assert_eq!(local_token(&folder), token);
+}
+
+#[test]
+fn a_revoked_token_is_refused_by_a_running_server() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &["--no-worker"]);
+    let made = folder
+        .json(0, &["token", "create", "--scope", "vex.read", "--label", "audit", "--days", "7", "--json"]);
+    let (token, id) = (made["token"].as_str().unwrap(), made["tokenId"].as_str().unwrap());
+    assert_eq!(server.status(token, "/v1/vex/observations"), 200);
+    assert!(folder.text(0, &["token", "list"]).contains("audit"));
+    assert!(!folder.text(0, &["token", "list", "--json"]).contains(token));
+    folder.text(0, &["token", "revoke", id]);
+    assert_eq!(server.status(token, "/v1/vex/observations"), 401);
+    folder.text(1, &["token", "revoke", "00000000-0000-7000-8000-000000000000"]);
+    folder.text(2, &["token", "create", "--scope", "everything"]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &["--no-worker"]);
+    let second = Folder::new().provex(&["serve", "--listen", &server.address]);
+    assert_eq!(second.status.code(), Some(3), "{}", all(&second));
+    assert!(all(&second).contains(&server.address) && all(&second).contains("--listen"), "{}", all(&second));
+    assert_eq!(Folder::new().provex(&["serve", "--listen", "nowhere"]).status.code(), Some(2));
+}
+
+#[test]
+fn what_is_no_http_does_not_disturb_the_server() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &["--no-worker"]);
+    let token = local_token(&folder);
+    for bytes in
+        [&b"\x16\x03\x01\x00\xff\x00"[..], b"GET / HTTP/1.1\r\nHost: x\r\nX: \xff\0\r\n\r\n", b"", b"GET /"]
+    {
+        let mut socket = TcpStream::connect(&server.address).unwrap();
+        socket.write_all(bytes).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP/1.1 5"), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(server.status(&token, "/v1/vex/observations"), 200);
+    let large = "x".repeat(70_000);
+    let answer = all(&server.curl(&token, &["-H", &format!("X-Large: {large}")], "/v1/vex/observations"));
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[test]
+fn what_is_uploaded_is_linked_by_the_server_itself() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let token = local_token(&folder);
+    let first = std::fs::read_dir(examples()).unwrap().map(|entry| entry.unwrap().path());
+    let first = first.filter(|path| path.extension().is_some_and(|e| e == "json")).min().unwrap();
+    let body = format!("@{}", first.display());
+    let sent = server.curl(
+        &token,
+        &["-H", "Content-Type: application/json", "--data-binary", &body],
+        "/v1/vex/documents",
+    );
+    assert!(all(&sent).starts_with("HTTP/1.1 201"), "{}", all(&sent));
+    let pending = || all(&server.curl(&token, &[], "/v1/vex/observations/pending"));
+    for _ in 0..600 {
+        if pending().ends_with("[]") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(pending().ends_with("[]"), "{}", pending());
+    // Another process verifies what the server linked.
+    let (_, proof) = folder.proof();
+    let proof = folder.write("proof.json", proof);
+    folder.text(0, &["verify", proof.to_str().unwrap()]);
+}

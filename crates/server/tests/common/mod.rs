@@ -1,0 +1,197 @@
+//! A server on a fresh SQLite database, asked in process; the clock stands where the test puts it.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "the allowance for tests does not reach helpers")]
+#![allow(dead_code, unreachable_pub, reason = "each file of tests uses some of it")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use provex_core::digest::Digest;
+use provex_core::ids::{ObservationId, TenantId};
+use provex_core::ledger::ActorType;
+use provex_core::time::Timestamp;
+use provex_formats::ParseLimits;
+use provex_pipeline::environment::Environment;
+use provex_server::{App, Secret, router};
+use provex_store::testing::{SignedFixture, at, document, id};
+use provex_store::{Actor, ApiToken, LeaseToken, Recording, Scope, Store};
+use provex_store_sqlite::SqliteStore;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// A clock that the test moves, and numbers that look random.
+pub struct Clock {
+    micros: AtomicI64,
+    drawn: AtomicU64,
+}
+
+impl Clock {
+    pub fn advance(&self, seconds: i64) {
+        self.micros.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+impl Environment for Clock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.micros.load(Ordering::SeqCst)).unwrap()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        let number = self.drawn.fetch_add(1, Ordering::SeqCst);
+        bytes.copy_from_slice(&Digest::of(&number.to_be_bytes()).as_bytes()[..bytes.len()]);
+    }
+}
+
+pub struct World {
+    _folder: tempfile::TempDir,
+    pub store: Arc<SqliteStore>,
+    pub clock: Arc<Clock>,
+    pub app: Arc<App>,
+    tokens: AtomicU64,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The last part of a problem's type; fails unless it is a whole problem.
+    pub fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["status"], self.status.as_u16(), "{body}");
+        assert!(!body["title"].as_str().unwrap().is_empty() && !body["detail"].as_str().unwrap().is_empty());
+        let kind = body["type"].as_str().unwrap();
+        kind.strip_prefix("https://provex.dev/problems/").unwrap().to_owned()
+    }
+}
+
+pub fn tenant() -> TenantId {
+    TenantId::default_tenant()
+}
+
+pub fn other_tenant() -> TenantId {
+    "other".parse().unwrap()
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&folder.path().join("provex.db")).await.unwrap());
+        store.add_tenant(&tenant(), id(1), at(0)).await.unwrap();
+        store.add_tenant(&other_tenant(), id(2), at(0)).await.unwrap();
+        let micros = AtomicI64::new(at(0).as_unix_micros());
+        let clock = Arc::new(Clock { micros, drawn: AtomicU64::new(0) });
+        let limits = ParseLimits { max_bytes: 100_000, ..ParseLimits::default() };
+        let app = App::new(store.clone(), clock.clone(), limits, true);
+        Self { _folder: folder, store, clock, app, tokens: AtomicU64::new(0) }
+    }
+
+    /// A token of the tenant with these scopes.
+    pub async fn token_of(&self, tenant: &TenantId, scopes: &[Scope]) -> (uuid::Uuid, String) {
+        let number = self.tokens.fetch_add(1, Ordering::SeqCst);
+        let secret = Secret::new(Digest::of(&number.to_le_bytes()).as_bytes());
+        let token = ApiToken {
+            id: id(number),
+            digest: secret.digest(),
+            tenant: tenant.clone(),
+            scopes: scopes.iter().copied().collect::<BTreeSet<_>>(),
+            label: None,
+            created_at: self.clock.now(),
+            expires_at: Some(at(10_000)),
+            revoked_at: None,
+        };
+        self.store.add_api_token(&token).await.unwrap();
+        (token.id, secret.reveal().to_owned())
+    }
+
+    pub async fn token(&self, scopes: &[Scope]) -> String {
+        self.token_of(&tenant(), scopes).await.1
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = router(Arc::clone(&self.app)).oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Asks as the default tenant.
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.send(request("GET", token, path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn post(&self, token: &str, body: impl Into<Body>) -> Answer {
+        let request = request("POST", token, "/v1/vex/documents").header("content-type", "application/json");
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    /// Records a document of so many observations and links them all.
+    pub async fn linked(
+        &self,
+        fixture: &mut SignedFixture,
+        number: u64,
+        observations: u64,
+    ) -> Vec<ObservationId> {
+        let (new, tenant, token) = (document(number, observations), tenant(), LeaseToken(id(99)));
+        self.store
+            .record_documents(&tenant, &recording(self.clock.now()), std::slice::from_ref(&new))
+            .await
+            .unwrap();
+        let signed = fixture.sign(&tenant, &[&new]);
+        let envelope = signed.to_new_envelope(id(1_000 + number));
+        self.store.record_envelopes(&tenant, self.clock.now(), token, &[], &[envelope]).await.unwrap();
+        let logged = fixture.log(&signed);
+        self.store
+            .link(&tenant, &recording(self.clock.now()), token, &[logged.to_new_link(None)])
+            .await
+            .unwrap();
+        logged.linkages.iter().map(|linkage| linkage.observation).collect()
+    }
+}
+
+fn recording(now: Timestamp) -> Recording {
+    let actor = Actor { id: "test".to_owned(), kind: ActorType::System };
+    Recording { now, actor, run: None, seed: [0; 32] }
+}
+
+/// A request of the default tenant.
+pub fn request(method: &str, token: &str, path: &str) -> axum::http::request::Builder {
+    let request = Request::builder().method(method).uri(path);
+    request.header("authorization", format!("Bearer {token}")).header("x-stella-tenant", "default")
+}
+
+/// An OpenVEX document with so many statements.
+pub fn openvex(number: usize, statements: usize) -> Vec<u8> {
+    let statement = |index: usize| {
+        serde_json::json!({
+            "vulnerability": {"name": format!("CVE-2026-{:04}", 1_000 + index)},
+            "products": [{"@id": format!("pkg:generic/product-{number}@1.{index}")}],
+            "status": "fixed",
+        })
+    };
+    let document = serde_json::json!({
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": format!("https://example.com/vex/{number}"),
+        "author": "Example",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": (0..statements).map(statement).collect::<Vec<_>>(),
+    });
+    serde_json::to_vec(&document).unwrap()
+}
