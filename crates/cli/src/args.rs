@@ -45,7 +45,7 @@ pub(crate) enum Command {
     /// Record documents and their observations.
     Ingest(Sources),
     /// List observations that are recorded and not linked yet.
-    Pending(Listing),
+    Pending(Pending),
     /// Attest, log, verify and link what is pending.
     Link(Link),
     /// Attest, log and link what others ingest, for all tenants (or the one named), until SIGTERM.
@@ -232,6 +232,9 @@ pub(crate) struct Check {
 
 #[derive(Debug, Group)]
 pub(crate) struct Prove {
+    /// Print what would be sent to the log and what would become public, record and send nothing.
+    #[arg(long)]
+    pub(crate) preview: bool,
     #[command(flatten)]
     pub(crate) sources: Sources,
     #[command(flatten)]
@@ -242,6 +245,12 @@ pub(crate) struct Prove {
 
 #[derive(Debug, Group)]
 pub(crate) struct Link {
+    /// First queue again what was given up: one submission, or all.
+    #[arg(long, value_name = "ID|all")]
+    pub(crate) retry: Option<Which>,
+    /// First take out of the queue what was given up: it stays recorded and is not logged.
+    #[arg(long, value_name = "ID|all", conflicts_with = "retry")]
+    pub(crate) drop: Option<Which>,
     #[command(flatten)]
     pub(crate) unit: UnitArgs,
     #[command(flatten)]
@@ -338,6 +347,38 @@ pub(crate) struct Listing {
     /// How many rows the table shows at most.
     #[arg(long, default_value_t = 50, value_name = "N", conflicts_with = "ndjson")]
     pub(crate) limit: usize,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Pending {
+    /// The queue instead: a document or statement a row, what is next for it, and why it is not done.
+    #[arg(long)]
+    pub(crate) queue: bool,
+    /// Of the queue, what was given up; `link --retry` and `link --drop` go on with it.
+    #[arg(long)]
+    pub(crate) failed: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+/// Which of the submissions that were given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    One(uuid::Uuid),
+}
+
+impl std::str::FromStr for Which {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            id => {
+                id.parse().map(Self::One).map_err(|_| "neither `all` nor an id that `pending --failed` lists")
+            }
+        }
+    }
 }
 
 #[derive(Debug, Group)]

@@ -68,9 +68,13 @@ impl Site {
     }
 
     fn to(rekor: &Rekor, timestamps: bool) -> Self {
-        let mut site = Self::new(&rekor.identity, &rekor.url(), timestamps);
-        site.log.extend(["--log-read-url".to_owned(), rekor.read_url.clone()]);
-        site
+        Self::new(&rekor.identity, &rekor.url(), timestamps).reading(rekor)
+    }
+
+    /// Reads checkpoint and tiles where this log has them.
+    fn reading(mut self, rekor: &Rekor) -> Self {
+        self.log.extend(["--log-read-url".to_owned(), rekor.read_url.clone()]);
+        self
     }
 
     fn args<'a>(&'a self, command: &[&'a str]) -> Vec<&'a str> {
@@ -150,6 +154,105 @@ fn a_real_log_and_authority_link_everything() {
     let again = site.folder.json(0, &site.args(&["prove", "--json", &examples()]));
     assert_eq!(again["linkages"], json!({"linked": 0, "pending": 0, "failed": 0}));
     check_leaves(&rekor, &site);
+}
+
+#[test]
+fn a_preview_prints_what_is_sent_and_sends_nothing() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let site = Site::to(&rekor, false);
+    site.folder.text(0, &["init"]);
+    let preview = site.folder.text(0, &site.args(&["prove", "--preview", "--json", &examples()]));
+    let preview: Vec<Value> = preview.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rekor.leaves(), []);
+    assert_eq!(site.folder.lines(&["observations", "--ndjson"]), [] as [Value; 0]);
+    assert!(site.folder.text(0, &site.args(&["prove", "--preview", &examples()])).contains("becomes public"));
+    site.folder.text(0, &site.args(&["prove", &examples()]));
+    let leaves: BTreeSet<_> = rekor.leaves().iter().map(|leaf| leaf.to_hex()).collect();
+    let shown: BTreeSet<_> =
+        preview.iter().map(|sent| sent["leafHash"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((shown, preview.len()), (leaves, 3));
+    let again = site.folder.text(0, &site.args(&["prove", "--preview", "--json", &examples()]));
+    assert_eq!(again, "", "nothing is left to send");
+}
+
+/// Answers every submission as a log that refuses it.
+fn refusing() -> String {
+    let refusal = br#"{"code":3,"message":"invalid hashedrekord request","details":[]}"#;
+    servers::wire::serve(move |_, stream| servers::wire::respond(stream, "400 Bad Request", "", refusal))
+}
+
+#[test]
+fn what_a_log_refuses_is_listed_explained_retried_and_dropped_by_command() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let refused = Site::new(&rekor.identity, &refusing(), false);
+    let report = refused.folder.json(1, &refused.args(&["prove", "--json", &examples()]));
+    assert_eq!(report["linkages"], json!({"linked": 0, "pending": 0, "failed": 7}));
+    let dead = refused.folder.lines(&["pending", "--failed", "--ndjson"]);
+    assert_eq!(dead.len(), 3);
+    let why = dead[0]["why"].as_str().unwrap();
+    assert_eq!(why, "given up: the log refuses the entry: invalid hashedrekord request");
+    assert!(refused.folder.text(0, &["pending", "--failed"]).contains("invalid hashedrekord request"));
+    assert_eq!(refused.folder.lines(&["pending", "--ndjson"]).len(), 7);
+    // The same folder, and the log itself.
+    let site = Site::of(refused.folder, &rekor.identity, &rekor.url(), false).reading(&rekor);
+    let (first, last) =
+        (dead[0]["submissionId"].as_str().unwrap(), dead[2]["submissionId"].as_str().unwrap());
+    let report = site.folder.json(1, &site.args(&["link", "--json", "--retry", first]));
+    assert_eq!(rekor.leaves().len(), 1, "{report}");
+    site.folder.json(1, &site.args(&["link", "--json", "--drop", last]));
+    let report = site.folder.json(0, &site.args(&["link", "--json", "--retry", "all"]));
+    assert_eq!(report["linkages"]["failed"], 0);
+    assert_eq!(rekor.leaves().len(), 2);
+    assert_eq!(site.folder.text(0, &["pending", "--queue"]), "none\n");
+    assert!(
+        site.folder.text(2, &site.args(&["link", "--retry", last])).is_empty(),
+        "it is not there any more"
+    );
+}
+
+#[test]
+fn what_cannot_be_a_log_or_an_authority_leaves_everything_pending_and_says_why() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let reason = |site: &Site| {
+        let output = site.folder.provex(&site.args(&["prove", "--json", &examples()]));
+        assert_eq!(output.status.code(), Some(3), "{}", all(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["linkages"], json!({"linked": 0, "pending": 7, "failed": 0}));
+        let rows = site.folder.lines(&["pending", "--queue", "--ndjson"]);
+        rows[0]["why"].as_str().unwrap().to_owned()
+    };
+    let rubbish = || {
+        servers::wire::serve(|_, stream| servers::wire::respond(stream, "200 OK", "", b"<html>hello</html>"))
+    };
+    let no_log = reason(&Site::new(&rekor.identity, &rubbish(), false));
+    assert!(no_log.contains("as no Rekor v2 log does"), "{no_log}");
+    let stranger = LocalSigner::ed25519_from_random(&[9; 32]).public_key().clone();
+    let mut other = TrustedLog::embedded("127.0.0.1", stranger, rekor.identity.valid_from);
+    other.base_url = rekor.url();
+    let another_key = reason(&Site::new(&other, &rekor.url(), false));
+    assert!(another_key.contains("the log's answer does not hold: it is of the log"), "{another_key}");
+    // The authority answers rubbish: the log has the entries, and nothing is linked without the time.
+    let site = Site::to(&rekor, true);
+    let config = site.folder.path("signing_config.json");
+    let text = std::fs::read_to_string(&config).unwrap().replace(&authority().0.url, &rubbish());
+    std::fs::write(&config, text).unwrap();
+    let no_token = reason(&site);
+    assert!(no_token.contains("what the timestamp authority"), "{no_token}");
+    assert!(no_token.contains("answers does not hold"), "{no_token}");
+    let logged = rekor.leaves().len();
+    let site = Site::of(site.folder, &rekor.identity, &rekor.url(), true).reading(&rekor);
+    site.folder.text(0, &site.args(&["link"]));
+    assert_eq!((site.counts(), rekor.leaves().len()), ((7, 0), logged), "nothing was sent again");
+    // A config whose windows are over.
+    let over = Site::to(&rekor, false);
+    let config = over.folder.path("signing_config.json");
+    let mut value: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    value["rekorTlogUrls"][0]["validFor"] =
+        json!({"start": "2020-01-01T00:00:00Z", "end": "2021-01-01T00:00:00Z"});
+    std::fs::write(&config, value.to_string()).unwrap();
+    let output = over.folder.provex(&over.args(&["prove", "--json", &examples()]));
+    assert_eq!(output.status.code(), Some(3), "{}", all(&output));
+    assert!(all(&output).contains("that may be used now; it has"), "{}", all(&output));
 }
 
 // Other clients -------------------------------------------------------------------------------------------------------
@@ -357,8 +460,7 @@ fn a_client_killed_at_any_point_logs_nothing_twice() {
             let killer = Arc::clone(&killer);
             serve_requests(move |request, client| killer.hand_on(request, client))
         };
-        let mut site = Site::new(&rekor.identity, &url, false);
-        site.log.extend(["--log-read-url".to_owned(), rekor.read_url.clone()]);
+        let site = Site::new(&rekor.identity, &url, false).reading(&rekor);
         site.folder.text(0, &["ingest", &documents(&site.folder, 60)]);
         {
             // Held until the child is there to be killed.

@@ -32,8 +32,8 @@ use provex_core::time::Timestamp;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
     LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
-    ObservationPosition, ObservationRow, RecordedDocument, Recording, Release, Stage, Store, StoredEnvelope,
-    Submission,
+    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle,
+    Stage, Store, StoredEnvelope, Submission,
 };
 use sqlx::Connection as _;
 
@@ -215,6 +215,31 @@ impl Store for PostgresStore {
             })
             .await;
         self.explain("releasing a submission", released)
+    }
+
+    async fn queued_submissions(
+        &self,
+        tenant: &TenantId,
+        dead: bool,
+        after: Option<uuid::Uuid>,
+        limit: usize,
+    ) -> Result<Vec<QueuedSubmission>, Error> {
+        let queued =
+            self.database.read(|| submissions::queued(&self.database, tenant, dead, after, limit)).await;
+        self.explain("reading the queue", queued)
+    }
+
+    async fn settle_dead_submissions(
+        &self,
+        tenant: &TenantId,
+        only: Option<uuid::Uuid>,
+        settle: Settle,
+    ) -> Result<u64, Error> {
+        let settled = self
+            .database
+            .attempt(as_first, |_| submissions::settle_dead(&self.database, tenant, only, settle))
+            .await;
+        self.explain("settling dead submissions", settled)
     }
 
     async fn document(

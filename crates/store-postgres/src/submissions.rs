@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, Recording, Release, Stage, Submission,
-    SubmissionSubject,
+    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, QueuedSubmission, Recording, Release, Settle,
+    Stage, Submission, SubmissionSubject,
 };
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -93,6 +93,34 @@ pub(crate) async fn release(
     };
     held(released, 1)?;
     tx.commit(()).await
+}
+
+pub(crate) async fn queued(
+    database: &Database,
+    tenant: &TenantId,
+    dead: bool,
+    after: Option<uuid::Uuid>,
+    limit: usize,
+) -> Result<Vec<QueuedSubmission>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let queued = select_queued(&mut tx, tenant, dead, after, limit).await?;
+    tx.end(queued).await
+}
+
+pub(crate) async fn settle_dead(
+    database: &Database,
+    tenant: &TenantId,
+    only: Option<uuid::Uuid>,
+    settle: Settle,
+) -> Result<Attempt<u64>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let settled = match settle {
+        Settle::Retry(at) => set_queued(&mut tx, tenant, only, at).await?,
+        Settle::Drop => delete_dead(&mut tx, tenant, only).await?,
+    };
+    tx.commit(settled).await
 }
 
 /// Ends submissions that are leased with `token`.
@@ -330,6 +358,81 @@ async fn delete_leased(
     .execute(connection)
     .await?;
     Ok(done.rows_affected())
+}
+
+async fn select_queued(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    dead: bool,
+    after: Option<uuid::Uuid>,
+    limit: usize,
+) -> Result<Vec<QueuedSubmission>> {
+    let rows = sqlx::query(
+        "-- select_queued
+        SELECT submission_id, stage, document_digest, dsse_digest, state, reason, attempts, available_at, lease_until
+        FROM attestor.submissions
+        WHERE tenant_id = $1 AND (NOT $2 OR state = 'dead') AND ($3::uuid IS NULL OR submission_id > $3)
+        ORDER BY submission_id LIMIT $4",
+    )
+    .bind(tenant.as_str())
+    .bind(dead)
+    .bind(after)
+    .bind(sql_limit(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read_queued).collect()
+}
+
+async fn set_queued(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    only: Option<uuid::Uuid>,
+    at: Timestamp,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_queued
+        UPDATE attestor.submissions SET state = 'queued', available_at = $3
+        WHERE tenant_id = $1 AND state = 'dead' AND ($2::uuid IS NULL OR submission_id = $2)",
+    )
+    .bind(tenant.as_str())
+    .bind(only)
+    .bind(Time(at))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn delete_dead(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    only: Option<uuid::Uuid>,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- delete_dead
+        DELETE FROM attestor.submissions
+        WHERE tenant_id = $1 AND state = 'dead' AND ($2::uuid IS NULL OR submission_id = $2)",
+    )
+    .bind(tenant.as_str())
+    .bind(only)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+fn read_queued(row: &PgRow) -> Result<QueuedSubmission> {
+    let row = Stored::new(row, "attestor.submissions", &["submission_id"]);
+    let attempts = u32::try_from(row.get::<i32>("attempts")?);
+    Ok(QueuedSubmission {
+        id: row.get("submission_id")?,
+        stage: row.label("stage", Stage::from_label)?,
+        document: row.opt_digest("document_digest")?.map(DocumentDigest::new),
+        envelope: row.opt_digest("dsse_digest")?.map(EnvelopeDigest::new),
+        dead: row.get::<String>("state")? == "dead",
+        reason: row.get("reason")?,
+        attempts: attempts.map_err(|error| row.corrupt("attempts", error.to_string()))?,
+        due: row.time("available_at")?,
+        leased_until: row.opt_time("lease_until")?,
+    })
 }
 
 fn read_submission(row: &PgRow, stage: Stage) -> Result<(Timestamp, Submission)> {

@@ -33,8 +33,8 @@ use provex_store::copy::Snapshot;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
     LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
-    ObservationPosition, ObservationRow, RecordedDocument, Recording, Release, Stage, Store, StoredEnvelope,
-    Submission,
+    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle,
+    Stage, Store, StoredEnvelope, Submission,
 };
 
 use crate::connection::{Connections, Patience};
@@ -210,6 +210,27 @@ impl Store for SqliteStore {
         let released =
             submissions::release(&self.connections, tenant, recording, token, submission, release).await;
         self.explain("releasing a submission", released)
+    }
+
+    async fn queued_submissions(
+        &self,
+        tenant: &TenantId,
+        dead: bool,
+        after: Option<uuid::Uuid>,
+        limit: usize,
+    ) -> Result<Vec<QueuedSubmission>, Error> {
+        let queued = submissions::queued(&self.connections, tenant, dead, after, limit).await;
+        self.explain("reading the queue", queued)
+    }
+
+    async fn settle_dead_submissions(
+        &self,
+        tenant: &TenantId,
+        only: Option<uuid::Uuid>,
+        settle: Settle,
+    ) -> Result<u64, Error> {
+        let settled = submissions::settle_dead(&self.connections, tenant, only, settle).await;
+        self.explain("settling dead submissions", settled)
     }
 
     async fn document(

@@ -5,8 +5,8 @@
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, Recording, Release, Stage, Submission,
-    SubmissionSubject,
+    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, QueuedSubmission, Recording, Release, Settle,
+    Stage, Submission, SubmissionSubject,
 };
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -77,6 +77,34 @@ pub(crate) async fn release(
     };
     held(released)?;
     tx.commit().await
+}
+
+pub(crate) async fn queued(
+    connections: &Connections,
+    tenant: &TenantId,
+    dead: bool,
+    after: Option<uuid::Uuid>,
+    limit: usize,
+) -> Result<Vec<QueuedSubmission>> {
+    let mut connection = connections.read().await?;
+    tenants::require(&mut connection, tenant).await?;
+    select_queued(&mut connection, tenant, dead, after, limit).await
+}
+
+pub(crate) async fn settle_dead(
+    connections: &Connections,
+    tenant: &TenantId,
+    only: Option<uuid::Uuid>,
+    settle: Settle,
+) -> Result<u64> {
+    let mut tx = connections.write().await?;
+    tenants::require(&mut tx, tenant).await?;
+    let settled = match settle {
+        Settle::Retry(at) => set_queued(&mut tx, tenant, only, at).await?,
+        Settle::Drop => delete_dead(&mut tx, tenant, only).await?,
+    };
+    tx.commit().await?;
+    Ok(settled)
 }
 
 /// Ends a submission that is leased with `token`.
@@ -301,6 +329,81 @@ async fn delete_leased(
     .execute(connection)
     .await?;
     Ok(done.rows_affected())
+}
+
+async fn select_queued(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    dead: bool,
+    after: Option<uuid::Uuid>,
+    limit: usize,
+) -> Result<Vec<QueuedSubmission>> {
+    let rows = sqlx::query(
+        "-- select_queued
+        SELECT submission_id, stage, document_digest, dsse_digest, state, reason, attempts, available_at, lease_until
+        FROM attestor_submissions
+        WHERE tenant_id = ?1 AND (NOT ?2 OR state = 'dead') AND (?3 IS NULL OR submission_id > ?3)
+        ORDER BY submission_id LIMIT ?4",
+    )
+    .bind(tenant.as_str())
+    .bind(dead)
+    .bind(after.map(|id| id.to_string()))
+    .bind(sql_limit(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read_queued).collect()
+}
+
+async fn set_queued(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    only: Option<uuid::Uuid>,
+    at: Timestamp,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_queued
+        UPDATE attestor_submissions SET state = 'queued', available_at = ?3
+        WHERE tenant_id = ?1 AND state = 'dead' AND (?2 IS NULL OR submission_id = ?2)",
+    )
+    .bind(tenant.as_str())
+    .bind(only.map(|id| id.to_string()))
+    .bind(at.as_unix_micros())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn delete_dead(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    only: Option<uuid::Uuid>,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- delete_dead
+        DELETE FROM attestor_submissions
+        WHERE tenant_id = ?1 AND state = 'dead' AND (?2 IS NULL OR submission_id = ?2)",
+    )
+    .bind(tenant.as_str())
+    .bind(only.map(|id| id.to_string()))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+fn read_queued(row: &SqliteRow) -> Result<QueuedSubmission> {
+    let row = Stored::new(row, "attestor_submissions", &["submission_id"]);
+    let attempts = u32::try_from(row.unsigned("attempts")?);
+    Ok(QueuedSubmission {
+        id: row.parse("submission_id")?,
+        stage: row.label("stage", Stage::from_label)?,
+        document: row.opt_digest("document_digest")?.map(DocumentDigest::new),
+        envelope: row.opt_digest("dsse_digest")?.map(EnvelopeDigest::new),
+        dead: row.get::<String>("state")? == "dead",
+        reason: row.get("reason")?,
+        attempts: attempts.map_err(|error| row.corrupt("attempts", error.to_string()))?,
+        due: row.time("available_at")?,
+        leased_until: row.opt_time("lease_until")?,
+    })
 }
 
 fn read_submission(row: &SqliteRow, stage: Stage) -> Result<(Timestamp, Submission)> {

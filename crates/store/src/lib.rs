@@ -133,6 +133,23 @@ pub trait Store: Send + Sync {
         release: &Release,
     ) -> Result<(), Error>;
 
+    /// Rows of the queue by id, after one; those alone that were given up, if `dead`.
+    async fn queued_submissions(
+        &self,
+        tenant: &TenantId,
+        dead: bool,
+        after: Option<uuid::Uuid>,
+        limit: usize,
+    ) -> Result<Vec<QueuedSubmission>, Error>;
+
+    /// Queues again, or removes, the submissions that were given up, or `only` one of them. How many.
+    async fn settle_dead_submissions(
+        &self,
+        tenant: &TenantId,
+        only: Option<uuid::Uuid>,
+        settle: Settle,
+    ) -> Result<u64, Error>;
+
     /// A recorded document without its bytes.
     async fn document(
         &self,

@@ -197,6 +197,11 @@ impl Stage {
             Self::Link => "link",
         }
     }
+
+    /// The stage with this label.
+    pub fn from_label(label: &str) -> Option<Self> {
+        [Self::Attest, Self::Submit, Self::Link].into_iter().find(|stage| stage.label() == label)
+    }
 }
 
 /// Proof of holding a lease.
@@ -223,6 +228,38 @@ pub struct Submission {
     pub subject: SubmissionSubject,
     /// How often it was leased, this time included.
     pub attempts: u32,
+}
+
+/// A row of the queue as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedSubmission {
+    /// Its id.
+    pub id: uuid::Uuid,
+    /// What is next.
+    pub stage: Stage,
+    /// Stage attest: the document.
+    pub document: Option<DocumentDigest>,
+    /// Stages submit and link: the envelope.
+    pub envelope: Option<EnvelopeDigest>,
+    /// Given up: nothing happens to it by itself.
+    pub dead: bool,
+    /// Why the last attempt did not finish it; none before the first.
+    pub reason: Option<String>,
+    /// How often it was leased.
+    pub attempts: u32,
+    /// When it is due.
+    pub due: Timestamp,
+    /// Until when somebody works on it.
+    pub leased_until: Option<Timestamp>,
+}
+
+/// What becomes of a submission that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// It is queued again, due at a time.
+    Retry(Timestamp),
+    /// Its row is removed: what it is about stays recorded and is not logged.
+    Drop,
 }
 
 /// What a submission is about, by stage.

@@ -39,7 +39,7 @@ use crate::{
     Actor, Answer, ApiToken, Authentication, Counts, DocumentFacts, Error, FindingRow, IdempotentAnswer,
     KeyKind, Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, NewDocument, NewEnvelope, NewLink,
     NewLogEntry, NewObservation, ObservationFilter, ObservationRow, RecordedDocument, Recording, Release,
-    Scope, Stage, Store, SubmissionSubject,
+    Scope, Settle, Stage, Store, SubmissionSubject,
 };
 
 /// A fresh database of a backend.
@@ -56,6 +56,7 @@ pub trait Backend {
 macro_rules! store_conformance {
     ($fresh:path) => {
         $crate::store_conformance! { $fresh:
+            a_dead_submission_is_queued_again_or_dropped
             a_dead_submission_stays_and_its_observations_count_as_failed
             a_document_comes_back_whole
             a_document_of_all_facts_comes_back_whole
@@ -501,6 +502,8 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
         store.record_answers(unknown, TOKEN, &[logged.to_answer(id(1))]).await.err(),
         store.link(unknown, &by(0), TOKEN, &[logged.to_new_link(None)]).await.err(),
         store.release_submission(unknown, &by(0), TOKEN, id(1), &dead).await.err(),
+        store.queued_submissions(unknown, false, None, 1).await.err(),
+        store.settle_dead_submissions(unknown, None, Settle::Drop).await.err(),
         store.document(unknown, &digest).await.err(),
         store.document_body(unknown, &digest).await.err(),
         store.observation(unknown, &document.observations[0].id).await.err(),
@@ -1423,6 +1426,39 @@ pub async fn cleared_leases_can_be_taken_at_once(backend: &impl Backend) {
     let dead = Release::Dead { reason: "x".to_owned() };
     let lost = store.release_submission(&tenant(), &by(0), first.token, id(1), &dead).await;
     assert!(matches!(lost, Err(Error::LostLease)), "{lost:?}");
+}
+
+pub async fn a_dead_submission_is_queued_again_or_dropped(backend: &impl Backend) {
+    let store = store(backend).await;
+    let other: &TenantId = &"other".parse().unwrap();
+    store.add_tenant(other, id(9), at(0)).await.unwrap();
+    record(&store, 0, &[document(1, 2), document(2, 3), document(3, 4)]).await;
+    let lease = lease(5, 10);
+    store.acquire_submissions(&tenant(), Stage::Attest, lease, 3).await.unwrap();
+    for submission in [id(1), id(2)] {
+        let dead = Release::Dead { reason: "the log refused the key".to_owned() };
+        store.release_submission(&tenant(), &by(0), lease.token, submission, &dead).await.unwrap();
+    }
+    let queued = async |dead, after| store.queued_submissions(&tenant(), dead, after, 10).await.unwrap();
+    let all = queued(false, None).await;
+    assert_eq!(all.iter().map(|row| row.id).collect::<Vec<_>>(), [id(1), id(2), id(3)]);
+    assert_eq!(all[2].leased_until, Some(lease.until));
+    let dead = queued(true, None).await;
+    assert_eq!(dead, all[..2]);
+    assert_eq!((dead[0].dead, dead[0].stage, dead[0].attempts), (true, Stage::Attest, 1));
+    assert_eq!(dead[0].document, Some(document(1, 2).facts.digest));
+    assert_eq!(dead[0].reason.as_deref(), Some("the log refused the key"));
+    assert_eq!(queued(true, Some(id(1))).await, dead[1..]);
+    assert_eq!(store.queued_submissions(other, false, None, 10).await.unwrap(), []);
+    let settle = async |only, how| store.settle_dead_submissions(&tenant(), only, how).await.unwrap();
+    assert_eq!(store.settle_dead_submissions(other, None, Settle::Drop).await.unwrap(), 0);
+    assert_eq!(settle(Some(id(3)), Settle::Drop).await, 0, "it is not dead");
+    assert_eq!(settle(Some(id(1)), Settle::Retry(at(20))).await, 1);
+    assert_eq!(acquired(&store, Stage::Attest, 19).await, NO_IDS);
+    assert_eq!(settle(None, Settle::Drop).await, 1);
+    assert_eq!(queued(true, None).await, []);
+    assert_eq!(acquired(&store, Stage::Attest, 20).await, [id(3), id(1)]);
+    assert_eq!(store.counts(&tenant()).await.unwrap().failed, 0);
 }
 
 pub async fn a_dead_submission_stays_and_its_observations_count_as_failed(backend: &impl Backend) {

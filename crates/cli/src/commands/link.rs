@@ -1,10 +1,11 @@
 //! `provex link`, and the stages after ingest that `prove` shares with it.
 
 use provex_core::intoto::SaltKey;
-use provex_core::keys::{LocalSigner, PublicKey};
+use provex_core::keys::{LocalSigner, PublicKey, Signer as _};
 use provex_core::verify::Verifier;
 use provex_pipeline::{Drain, Pipeline, Unit};
 
+use super::queue;
 use crate::args::{Global, Link};
 use crate::data::{DataFolder, WorkLock};
 use crate::failure::{Done, Failure};
@@ -29,6 +30,7 @@ pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
     let logs = Logs::open(&folder, &pipeline, &args.log)?;
     let working = folder.work(std::slice::from_ref(&pipeline)).await?;
+    queue::settle(&pipeline, args.retry, args.drop).await?;
     let mut report = RunReport::default();
     let linked = link(&folder, &pipeline, &logs, &working, folder.unit(args.unit)?, &mut report).await?;
     if args.json.json {
@@ -65,6 +67,11 @@ pub(super) async fn link(
         if report.linkages.pending == 0 || done.reason.is_some() {
             break;
         }
+        let backlog = pipeline.store.backlog(&pipeline.tenant).await?;
+        // What was dropped is pending for ever, and nothing comes of waiting for it.
+        if backlog.attest + backlog.submit + backlog.link == 0 {
+            break;
+        }
         done.reason = waiting(pipeline).await?;
         if done.reason.is_some() {
             break;
@@ -85,6 +92,16 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn of(folder: &DataFolder) -> Result<Self, Failure> {
         Ok(Self { signer: folder.signer()?, salt_key: folder.salt_key()?, public: folder.public_keys()? })
+    }
+
+    /// Signs statements of all that waits for one.
+    pub(super) async fn attest(&self, pipeline: &Pipeline, unit: Unit) -> Result<u64, Failure> {
+        Ok(pipeline.attest(&self.signer, &self.salt_key, unit).await?)
+    }
+
+    /// The key of an envelope that was signed here.
+    pub(super) fn signer(&self) -> &PublicKey {
+        self.signer.public_key()
     }
 
     pub(super) fn drain<'a>(&'a self, tenants: &'a [Pipeline], logs: &'a Logs, unit: Unit) -> Drain<'a> {
@@ -108,9 +125,10 @@ impl Keys {
 
 /// Why something that an earlier run gave back is not due yet; what another process holds has no reason.
 async fn waiting(pipeline: &Pipeline) -> Result<Option<String>, Failure> {
-    let backlog = pipeline.store.backlog(&pipeline.tenant).await?;
-    let reason = backlog.reasons.into_iter().next();
-    Ok(reason.map(|(reason, _)| format!("{reason} (it is tried again when it is due)")))
+    let rows = pipeline.store.queued_submissions(&pipeline.tenant, false, None, 500).await?;
+    let reason =
+        rows.into_iter().filter(|row| !row.dead && row.leased_until.is_none()).find_map(|row| row.reason);
+    Ok(reason.map(|reason| format!("{reason} (it is tried again when it is due)")))
 }
 
 pub(super) fn print(report: &RunReport, linked: &Linked) -> Result<(), Failure> {

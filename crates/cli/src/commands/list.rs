@@ -9,7 +9,8 @@ use provex_pipeline::Pipeline;
 use provex_pipeline::view::{ObservationView, vulnerability_key};
 use provex_store::ObservationFilter;
 
-use crate::args::{Global, Listing, Observations};
+use super::queue;
+use crate::args::{Global, Listing, Observations, Pending};
 use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
 use crate::output;
@@ -17,7 +18,11 @@ use crate::output;
 /// Rows a read.
 const PAGE: usize = 500;
 
-pub(super) async fn pending(global: &Global, listing: Listing) -> Result<Done, Failure> {
+pub(super) async fn pending(global: &Global, args: Pending) -> Result<Done, Failure> {
+    let listing = args.listing;
+    if args.queue || args.failed {
+        return queue::list(global, args.failed, listing).await;
+    }
     let filter = ObservationFilter { pending: true, ..ObservationFilter::default() };
     list(global, &filter, listing).await
 }

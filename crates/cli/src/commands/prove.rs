@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use provex_pipeline::Pipeline;
 use provex_store::{ObservationFilter, ObservationRow};
 
-use super::link;
+use super::{link, preview};
 use crate::args::{Global, Prove, Sources};
 use crate::data::{self, DataFolder};
 use crate::database;
@@ -16,6 +16,9 @@ use crate::output;
 use crate::run::RunReport;
 
 pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
+    if args.preview {
+        return preview::run(global, &args).await;
+    }
     let folder = DataFolder::open_or_init(global).await?;
     let (sources, unit) = (args.sources, folder.unit(args.unit)?);
     let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
@@ -51,7 +54,11 @@ pub(super) async fn ingest(global: &Global, sources: Sources) -> Result<Done, Fa
     Ok(report.done())
 }
 
-async fn record(folder: &DataFolder, pipeline: &Pipeline, sources: &Sources) -> Result<RunReport, Failure> {
+pub(super) async fn record(
+    folder: &DataFolder,
+    pipeline: &Pipeline,
+    sources: &Sources,
+) -> Result<RunReport, Failure> {
     let limits = folder.parse_limits();
     let mut report = RunReport::default();
     let bar = output::progress("reading documents");

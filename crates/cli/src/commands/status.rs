@@ -134,6 +134,8 @@ fn next(global: &Global, status: &Status) -> String {
         > 0
     {
         format!("provex link{data}")
+    } else if status.backlog.dead > 0 {
+        format!("provex pending{data} --failed says what was given up and why")
     } else {
         format!("nothing waits; provex export{data} --proof OBSERVATION hands out a proof")
     }

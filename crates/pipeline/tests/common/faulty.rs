@@ -14,8 +14,8 @@ use provex_core::trusted_root::TrustedLog;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
     LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
-    ObservationPosition, ObservationRow, RecordedDocument, Recording, Release, Stage, Store, StoredEnvelope,
-    Submission,
+    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle,
+    Stage, Store, StoredEnvelope, Submission,
 };
 use provex_tlog::embedded::EmbeddedLog;
 use provex_tlog::{LogError, TransparencyLog};
@@ -253,6 +253,8 @@ faulty_store! {
     record_answers(tenant: &TenantId, token: LeaseToken, answers: &[Answer]) -> ();
     link(tenant: &TenantId, recording: &Recording, token: LeaseToken, links: &[NewLink<'_>]) -> LinkCounts;
     release_submission(tenant: &TenantId, recording: &Recording, token: LeaseToken, submission: Uuid, release: &Release) -> ();
+    queued_submissions(tenant: &TenantId, dead: bool, after: Option<Uuid>, limit: usize) -> Vec<QueuedSubmission>;
+    settle_dead_submissions(tenant: &TenantId, only: Option<Uuid>, settle: Settle) -> u64;
     document(tenant: &TenantId, digest: &DocumentDigest) -> Option<DocumentRow>;
     document_body(tenant: &TenantId, digest: &DocumentDigest) -> Option<Vec<u8>>;
     observation(tenant: &TenantId, id: &ObservationId) -> Option<ObservationRow>;
