@@ -9,14 +9,12 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Fault, TestLog, check_log, size_of_note, submission, submissions, submit, submit_all};
+use common::{
+    Fault, TestLog, check_log, lay_down, size_of_note, submission, submissions, submit, submit_all,
+};
 use provex_core::checkpoint::SignedCheckpoint;
-use provex_core::digest::Digest;
 use provex_core::keys::RustCrypto;
-use provex_core::keys::Signer as _;
 use provex_core::merkle::{self, Tree};
-use provex_core::note::sign_note;
-use provex_core::tile::{self, TilePath};
 use provex_core::verify;
 use provex_tlog::embedded::{self, EmbeddedLog};
 use provex_tlog::{LogError, TransparencyLog as _};
@@ -194,33 +192,6 @@ async fn a_proof_reaches_a_checkpoint_that_is_kept_and_not_published_yet() {
     assert_eq!(log.checkpoint().await.unwrap(), published.note().as_str().as_bytes());
     let proof = log.consistency_proof(250, 270).await.unwrap();
     verify::append_only(Some(&published), &kept, &proof).unwrap();
-}
-
-/// Lays a log down as another writer of tiled logs would, without partial tiles of earlier sizes.
-fn lay_down(test: &TestLog, bodies: &[Vec<u8>]) {
-    let mut hashes: Vec<Digest> = bodies.iter().map(|body| merkle::leaf_hash(body)).collect();
-    let root = Tree::new(hashes.clone()).root();
-    let write = |name: String, bytes: &[u8]| {
-        let path = test.folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    };
-    for (index, bundle) in (0..).zip(bodies.chunks(256)) {
-        write(tile::entries_path(index, bundle.len() as u16), &tile::encode_entries(bundle).unwrap());
-    }
-    let mut level = 0;
-    while !hashes.is_empty() {
-        for (index, tile) in (0..).zip(hashes.chunks(256)) {
-            let path = TilePath { level, index, width: tile.len() as u16 };
-            write(path.to_string(), &tile::encode_hashes(tile).unwrap());
-        }
-        hashes = hashes.as_chunks::<256>().0.iter().map(|full| Tree::new(full.to_vec()).root()).collect();
-        level += 1;
-    }
-    let text = format!("{}\n{}\n{}\n", common::ORIGIN, bodies.len(), root.to_base64());
-    let signature = common::log_signer().sign(text.as_bytes()).unwrap();
-    let note = sign_note(&text, &test.identity.key, &signature).unwrap();
-    write("checkpoint".to_owned(), note.as_str().as_bytes());
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,7 +97,8 @@ impl Edge {
     }
 }
 
-fn frontier(hashes: &[Digest]) -> CompactRange {
+/// The frontier of the tree over these hashes.
+pub(super) fn frontier(hashes: &[Digest]) -> CompactRange {
     let mut range = CompactRange::new();
     hashes.iter().for_each(|hash| range.append(*hash));
     range

@@ -39,7 +39,7 @@ pub enum FolderError {
     #[error(
         "the log folder {} does not hold the {size} entries of its newest checkpoint: {reason}. It was changed, or \
          restored from an older copy. Entries logged so far keep verifying from their bundles; bring back the folder \
-         of that checkpoint, or begin a new log under a new key and origin",
+         of that checkpoint, or begin a new log under a new key and origin: `provex key rotate --log`",
         path.display()
     )]
     Behind {
@@ -54,7 +54,7 @@ pub enum FolderError {
     #[error(
         "the log folder {} holds more entries than its newest checkpoint of size {size} and one batch: a newer \
          checkpoint was lost. Bring back the database or the file `checkpoint` that had it, or begin a new log under \
-         a new key and origin",
+         a new key and origin: `provex key rotate --log`",
         path.display()
     )]
     Ahead {
@@ -66,7 +66,7 @@ pub enum FolderError {
     /// Two checkpoints that cannot both be of one log.
     #[error(
         "the log folder {} and the database hold checkpoints that differ within the first {size} entries: the log \
-         was forked. Begin a new log under a new key and origin",
+         was forked. Begin a new log under a new key and origin: `provex key rotate --log`",
         path.display()
     )]
     Forked {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use provex_core::checkpoint::SignedCheckpoint;
 use provex_core::digest::Digest;
-use provex_core::tile::{self, FULL_WIDTH, TilePath, TileReader};
+use provex_core::tile::{self, FULL_WIDTH, TileError, TilePath, TileReader};
 
 use super::error::{FolderError, at};
 
@@ -31,6 +31,16 @@ pub(super) fn lock(root: &Path) -> Result<Lock, FolderError> {
     Ok(Lock { _folder: folder, _file: file })
 }
 
+/// Waits until nobody writes here, where there is a folder; it need not be ours to write.
+pub(super) fn lock_shared(root: &Path) -> Result<Option<File>, FolderError> {
+    match File::open(root) {
+        // Where a file system locks files only, nobody is waited for.
+        Ok(folder) => Ok(folder.lock_shared().is_ok().then_some(folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(root)(error)),
+    }
+}
+
 /// Makes the folder where it is missing, durably: a checkpoint in the database has to find it after a power cut.
 pub(super) fn create(root: &Path) -> Result<(), FolderError> {
     if root.is_dir() {
@@ -52,20 +62,8 @@ impl<'a> Tiles<'a> {
         Self { root, size, read: HashMap::new() }
     }
 
-    /// The tile as wide as the published size makes it, or from the full one that took its place since (tlog-tiles,
-    /// "Partial Tiles").
     fn read(&self, level: u8, index: u64) -> Result<Vec<Digest>, FolderError> {
-        let tile = tile_at(level, index, self.size);
-        match read_tile(self.root, tile) {
-            Err(FolderError::Tiles(missing)) if tile.width < FULL_WIDTH => {
-                let full = TilePath { width: FULL_WIDTH, ..tile };
-                read_tile(self.root, full).map_err(|error| match error {
-                    FolderError::Tiles(_) => FolderError::Tiles(missing),
-                    other => other,
-                })
-            }
-            read => read,
-        }
+        read_tile_or_full(self.root, tile_at(level, index, self.size))
     }
 }
 
@@ -84,10 +82,53 @@ impl TileReader for Tiles<'_> {
     }
 }
 
+/// The tile as wide as the published size makes it, or from the full one that took its place since (tlog-tiles,
+/// "Partial Tiles"), which may hold more.
+pub(super) fn read_tile_or_full(root: &Path, tile: TilePath) -> Result<Vec<Digest>, FolderError> {
+    or_full(tile.width, |width| read_tile(root, TilePath { width, ..tile })).map(|mut hashes| {
+        hashes.truncate(usize::from(tile.width));
+        hashes
+    })
+}
+
+/// The entries of a bundle likewise.
+pub(super) fn read_bundle_or_full(root: &Path, index: u64, width: u16) -> Result<Vec<Vec<u8>>, FolderError> {
+    or_full(width, |width| read_bundle(root, index, width)).map(|mut entries| {
+        entries.truncate(usize::from(width));
+        entries
+    })
+}
+
+/// Sees that a bundle is there, without reading it.
+pub(super) fn find_bundle(root: &Path, index: u64, width: u16) -> Result<(), FolderError> {
+    or_full(width, |width| {
+        let name = tile::entries_path(index, width);
+        let path = root.join(&name);
+        match fs::metadata(&path) {
+            Ok(found) if found.len() > 0 => Ok(()),
+            Ok(_) => Err(FolderError::Tiles(format!("{name} is empty"))),
+            Err(error) => Err(unread(&path, &name, error)),
+        }
+    })
+}
+
+/// Reads at this width, or at the full one; where neither can be, what the first one said.
+fn or_full<T>(width: u16, read: impl Fn(u16) -> Result<T, FolderError>) -> Result<T, FolderError> {
+    match read(width) {
+        Err(FolderError::Tiles(missing)) if width < FULL_WIDTH => {
+            read(FULL_WIDTH).map_err(|error| match error {
+                FolderError::Tiles(_) => FolderError::Tiles(missing),
+                other => other,
+            })
+        }
+        read => read,
+    }
+}
+
 /// Exactly this tile.
 pub(super) fn read_tile(root: &Path, tile: TilePath) -> Result<Vec<Digest>, FolderError> {
     let name = tile.to_string();
-    let hashes = tile::decode_hashes(&read(root, &name)?)?;
+    let hashes = tile::decode_hashes(&read(root, &name)?).map_err(|error| unreadable(&name, &error))?;
     check_width(&name, tile.width, hashes.len())?;
     Ok(hashes)
 }
@@ -96,17 +137,25 @@ pub(super) fn read_tile(root: &Path, tile: TilePath) -> Result<Vec<Digest>, Fold
 pub(super) fn read_bundle(root: &Path, index: u64, width: u16) -> Result<Vec<Vec<u8>>, FolderError> {
     let name = tile::entries_path(index, width);
     let bytes = read(root, &name)?;
-    let entries = tile::decode_entries(&bytes)?;
+    let entries = tile::decode_entries(&bytes).map_err(|error| unreadable(&name, &error))?;
     check_width(&name, width, entries.len())?;
     Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
 }
 
 fn read(root: &Path, name: &str) -> Result<Vec<u8>, FolderError> {
     let path = root.join(name);
-    fs::read(&path).map_err(|error| match error.kind() {
+    fs::read(&path).map_err(|error| unread(&path, name, error))
+}
+
+fn unread(path: &Path, name: &str, error: io::Error) -> FolderError {
+    match error.kind() {
         io::ErrorKind::NotFound => FolderError::Tiles(format!("{name} is missing")),
-        _ => at(&path)(error),
-    })
+        _ => at(path)(error),
+    }
+}
+
+fn unreadable(name: &str, error: &TileError) -> FolderError {
+    FolderError::Tiles(format!("{name} was changed: {error}"))
 }
 
 fn check_width(name: &str, width: u16, found: usize) -> Result<(), FolderError> {
@@ -207,11 +256,7 @@ fn sync_folder(path: &Path) -> Result<(), FolderError> {
 /// Removes what a batch left that was never published: up to a full tile's leaves beyond this size. A crash in the
 /// midst leaves less of it, and the next batch removes the rest.
 pub(super) fn discard_beyond(root: &Path, size: u64) -> Result<(), FolderError> {
-    let index = size / WIDTH;
-    let next = root.join(tile::hash_tile_path(0, index + 1, FULL_WIDTH));
-    if next.exists() || partials(&next)?.iter().any(|(width, _)| u64::from(*width) > size % WIDTH) {
-        return Err(FolderError::Ahead { path: root.to_owned(), size });
-    }
+    check_beyond(root, size)?;
     discard_bundles(root, size)?;
     let touched = |level: &u8| hashes_at(*level, size.saturating_add(WIDTH)) > 0;
     for level in (0..).take_while(touched) {
@@ -219,6 +264,15 @@ pub(super) fn discard_beyond(root: &Path, size: u64) -> Result<(), FolderError> 
         let (index, width) = (hashes / WIDTH, (hashes % WIDTH) as u16);
         discard(&root.join(tile::hash_tile_path(level, index, FULL_WIDTH)), width)?;
         discard(&root.join(tile::hash_tile_path(level, index + 1, FULL_WIDTH)), 0)?;
+    }
+    Ok(())
+}
+
+/// Sees that no more lies beyond this size than a batch can have left.
+pub(super) fn check_beyond(root: &Path, size: u64) -> Result<(), FolderError> {
+    let next = root.join(tile::hash_tile_path(0, size / WIDTH + 1, FULL_WIDTH));
+    if next.exists() || partials(&next)?.iter().any(|(width, _)| u64::from(*width) > size % WIDTH) {
+        return Err(FolderError::Ahead { path: root.to_owned(), size });
     }
     Ok(())
 }

@@ -75,11 +75,7 @@ impl Folder {
 
     /// Brings folder and memory to the newest signed checkpoint, and mends what a crash left.
     pub(super) fn recover(&mut self, stored: Option<&[u8]>, log: &TrustedLog) -> Result<(), FolderError> {
-        let stored = stored.map(|note| verify(note, log, "the checkpoint in the database")).transpose()?;
-        let filed = match read_checkpoint(&self.path, log) {
-            Err(FolderError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
-            read => Some(read?),
-        };
+        let Checkpoints { stored, filed } = Checkpoints::read(&self.path, log, stored)?;
         let signed = [self.newest.clone(), filed.clone(), stored];
         let signed: Vec<_> = signed.into_iter().flatten().collect();
         let Some(newest) = signed.iter().max_by_key(|signed| signed.checkpoint().size) else {
@@ -105,10 +101,11 @@ impl Folder {
         }
         let grown = self.newest.as_ref().map(SignedCheckpoint::checkpoint) != Some(newest.checkpoint());
         let read = grown.then(|| self.read(newest.checkpoint())).transpose();
-        let read = read.map_err(|error| self.behind(size, error))?;
+        let read = read.map_err(|error| behind(&self.path, size, error))?;
         let mut tiles = Tiles::new(&self.path, size);
         for other in others() {
-            let root = tile::root(&mut tiles, other.size).map_err(|error| self.behind(size, error.into()))?;
+            let root =
+                tile::root(&mut tiles, other.size).map_err(|error| behind(&self.path, size, error.into()))?;
             if root != other.root {
                 return Err(forked(other));
             }
@@ -142,14 +139,6 @@ impl Folder {
             return Err(FolderError::Tiles("its tiles give another root".to_owned()));
         }
         Ok((Edge::read(&self.path, range)?, new))
-    }
-
-    /// What is missing or wrong will not come back by waiting; what could not be read may.
-    fn behind(&self, size: u64, error: FolderError) -> FolderError {
-        match error {
-            FolderError::Tiles(reason) => FolderError::Behind { path: self.path.clone(), size, reason },
-            other => other,
-        }
     }
 
     /// Places each leaf, new ones at the end, and makes their tiles durable. Memory stays at the newest checkpoint.
@@ -227,6 +216,31 @@ impl Folder {
             })
         };
         leaves.iter().zip(&batch.indexes).map(entry).collect()
+    }
+}
+
+/// The newest checkpoints of the two places that keep them, each verified.
+pub(super) struct Checkpoints {
+    pub(super) stored: Option<SignedCheckpoint>,
+    pub(super) filed: Option<SignedCheckpoint>,
+}
+
+impl Checkpoints {
+    pub(super) fn read(root: &Path, log: &TrustedLog, stored: Option<&[u8]>) -> Result<Self, FolderError> {
+        let stored = stored.map(|note| verify(note, log, "the checkpoint in the database")).transpose()?;
+        let filed = match read_checkpoint(root, log) {
+            Err(FolderError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read?),
+        };
+        Ok(Self { stored, filed })
+    }
+}
+
+/// What is missing or wrong will not come back by waiting; what could not be read may.
+pub(super) fn behind(path: &Path, size: u64, error: FolderError) -> FolderError {
+    match error {
+        FolderError::Tiles(reason) => FolderError::Behind { path: path.to_owned(), size, reason },
+        other => other,
     }
 }
 

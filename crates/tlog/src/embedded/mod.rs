@@ -4,6 +4,7 @@
 //! bundles and tiles, the signed checkpoint into the [`CheckpointStore`], the file `checkpoint`, the answers. The
 //! folder's lock is held for a batch, so several processes can share one folder.
 
+mod audit;
 mod edge;
 mod error;
 mod files;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
 
+pub use audit::Audit;
 pub use error::FolderError;
 use files::Tiles;
 use folder::{Folder, Leaf};
@@ -90,12 +92,30 @@ impl EmbeddedLog {
         Self { identity, folder, queue }
     }
 
-    /// Makes the folder with a checkpoint of size 0, as a Rekor server does before its first entry.
+    /// Makes the folder with a checkpoint of size 0, as a Rekor server does before its first entry. In a folder that
+    /// is there, mends what a crash left: publishes the newest checkpoint.
     ///
     /// # Errors
     /// [`LogError`] if the folder cannot be written, or holds another log.
     pub async fn create(config: EmbeddedLogConfig) -> Result<(), LogError> {
         Writer::new(config).write(Vec::new()).await.1.map(|_| ())
+    }
+
+    /// Compares all that lies in the folder with the newest signed checkpoint, and changes nothing. `None` where
+    /// nothing was ever signed. Of a log of more than 65,536 entries some of the entry bundles are read, which ones
+    /// `seed` says, and the others found only.
+    ///
+    /// # Errors
+    /// [`LogError::Unusable`] where a file is missing or was changed, or checkpoints contradict each other.
+    pub async fn audit(config: EmbeddedLogConfig, seed: u64) -> Result<Option<Audit>, LogError> {
+        let runtime = Handle::current();
+        blocking(move || {
+            let EmbeddedLogConfig { folder, identity, checkpoints, .. } = config;
+            let _lock = files::lock_shared(&folder)?;
+            let stored = runtime.block_on(checkpoints.newest()).map_err(LogError::unavailable)?;
+            Ok(audit::audit(&folder, &identity, stored.as_deref(), seed)?)
+        })
+        .await
     }
 }
 

@@ -15,6 +15,7 @@ use provex_core::dsse::Envelope;
 use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::keys::{LocalSigner, PublicKey, RustCrypto, Signer as _};
 use provex_core::merkle::{self, Tree};
+use provex_core::note::sign_note;
 use provex_core::tile::{self, TilePath};
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{TrustedLog, TrustedRoot};
@@ -314,4 +315,31 @@ pub fn copy_file(from: &Path, to: &Path, name: &str) {
     let path = to.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::copy(from.join(name), path).unwrap();
+}
+
+/// Lays a log down as another writer of tiled logs would, without partial tiles of earlier sizes.
+pub fn lay_down(test: &TestLog, bodies: &[Vec<u8>]) {
+    let mut hashes: Vec<Digest> = bodies.iter().map(|body| merkle::leaf_hash(body)).collect();
+    let root = Tree::new(hashes.clone()).root();
+    let write = |name: String, bytes: &[u8]| {
+        let path = test.folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    for (index, bundle) in (0..).zip(bodies.chunks(256)) {
+        write(tile::entries_path(index, bundle.len() as u16), &tile::encode_entries(bundle).unwrap());
+    }
+    let mut level = 0;
+    while !hashes.is_empty() {
+        for (index, tile) in (0..).zip(hashes.chunks(256)) {
+            let path = TilePath { level, index, width: tile.len() as u16 };
+            write(path.to_string(), &tile::encode_hashes(tile).unwrap());
+        }
+        hashes = hashes.as_chunks::<256>().0.iter().map(|full| Tree::new(full.to_vec()).root()).collect();
+        level += 1;
+    }
+    let text = format!("{}\n{}\n{}\n", ORIGIN, bodies.len(), root.to_base64());
+    let signature = log_signer().sign(text.as_bytes()).unwrap();
+    let note = sign_note(&text, &test.identity.key, &signature).unwrap();
+    write("checkpoint".to_owned(), note.as_str().as_bytes());
 }
