@@ -25,7 +25,8 @@ async fn count_all(connection: &mut PgConnection, tenant: &TenantId) -> Result<C
             (SELECT count(*) FROM vex.observations WHERE tenant_id = $1) AS observations,
             (SELECT count(*) FROM vex.observations WHERE tenant_id = $1 AND rekor_uuid IS NOT NULL) AS linked,
             (SELECT min(created_at) FROM vex.observations WHERE tenant_id = $1 AND rekor_uuid IS NULL)
-                AS oldest_pending",
+                AS oldest_pending,
+            (SELECT nullif(last_at, 'epoch') FROM findings.ledger_chains WHERE tenant_id = $1) AS last_at",
     )
     .bind(tenant.as_str())
     .fetch_one(connection)
@@ -37,6 +38,7 @@ async fn count_all(connection: &mut PgConnection, tenant: &TenantId) -> Result<C
         linked: row.unsigned("linked")?,
         failed: 0,
         oldest_pending: row.opt_time("oldest_pending")?,
+        last_at: row.opt_time("last_at")?,
     })
 }
 

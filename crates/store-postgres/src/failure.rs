@@ -90,7 +90,7 @@ fn explain(error: sqlx::Error, committing: bool, operation: &'static str, at: &s
     match code(&error) {
         Some("28P01" | "28000" | "3D000") => Error::Login { at, reason },
         Some("53300") => Error::TooManyConnections { at, reason },
-        Some("53100") => Error::DiskFull,
+        Some("53100") => Error::DiskFull(at),
         Some("58030") => Error::Disk(reason),
         Some("25006") => Error::ReadOnly(reason),
         Some("40001" | "40P01" | "55P03") => Error::Busy,

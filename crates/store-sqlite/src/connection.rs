@@ -10,6 +10,7 @@ use std::time::Duration;
 use provex_store::Error;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::failure::{Failure, Result};
@@ -57,9 +58,19 @@ pub(crate) struct Connections {
 impl Connections {
     /// Nothing is opened before it is needed.
     pub(crate) fn new(path: &Path, patience: Patience) -> Self {
-        let options = SqliteConnectOptions::new()
+        let options = SqliteConnectOptions::new().journal_mode(SqliteJournalMode::Wal);
+        Self::with(options, path, patience)
+    }
+
+    /// Connections to a file that nothing can be written beside, as on a read-only mount: SQLite needs its companions
+    /// to share a database in WAL mode, and is told here that nobody writes.
+    pub(crate) fn immutable(path: &Path, patience: Patience) -> Self {
+        Self::with(SqliteConnectOptions::new().read_only(true).immutable(true), path, patience)
+    }
+
+    fn with(options: SqliteConnectOptions, path: &Path, patience: Patience) -> Self {
+        let options = options
             .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
             // A commit that was acknowledged survives a power cut.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -116,11 +127,45 @@ impl Connections {
 
     /// Closes all connections; the last one of all programs folds the write-ahead log into the file.
     pub(crate) async fn close(&self) -> Result<()> {
+        self.close_writer().await?;
         self.readers.close().await;
+        Ok(())
+    }
+
+    async fn close_writer(&self) -> Result<()> {
         if let Some(connection) = self.writer.lock().await.take() {
             connection.close().await?;
         }
         Ok(())
+    }
+}
+
+/// How long whoever closes waits for readers that are on their way back.
+const CLOSING: Duration = Duration::from_secs(5);
+
+impl Drop for Connections {
+    /// Closes what is open, at the end of a program that failed too: left open, the companions of the file would stay.
+    fn drop(&mut self) {
+        if self.readers.is_closed() {
+            return;
+        }
+        // A reader comes back by a task, which a runtime of one thread does not run while that thread waits here.
+        let one_thread =
+            Handle::try_current().is_ok_and(|h| h.runtime_flavor() == RuntimeFlavor::CurrentThread);
+        let patience = if one_thread { Duration::ZERO } else { CLOSING };
+        std::thread::scope(|scope| {
+            // A thread of its own: this one may be a runtime's.
+            let closing = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+                // Whatever could not be folded in now is when the database is opened next.
+                runtime.block_on(async {
+                    let _ = self.close_writer().await;
+                    let _ = tokio::time::timeout(patience, self.readers.close()).await;
+                });
+                std::io::Result::Ok(())
+            });
+            let _ = closing.join();
+        });
     }
 }
 
@@ -173,6 +218,13 @@ impl DerefMut for Write<'_> {
     }
 }
 
+/// Whether the file alone is all of the database: no companion of it holds anything.
+pub(crate) fn is_whole(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    path.is_file() && std::fs::metadata(log).map_or(true, |log| log.len() == 0)
+}
+
 /// Creates the file for its owner alone; SQLite gives its companions the same mode. One that is there stays as it is.
 pub(crate) fn create_file(path: &Path) -> std::result::Result<(), Error> {
     let mut options = std::fs::OpenOptions::new();
@@ -185,7 +237,9 @@ pub(crate) fn create_file(path: &Path) -> std::result::Result<(), Error> {
     match options.open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => Err(Error::DiskFull),
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            Err(Error::DiskFull(path.display().to_string()))
+        }
         Err(error) => Err(Error::ReadOnly(format!("{}: {error}", path.display()))),
     }
 }
@@ -284,7 +338,7 @@ mod tests {
         let mut large = document(1, 20);
         large.body = vec![7; 4_000_000];
         let full = record(&store, large.clone()).await;
-        assert!(matches!(full, Err(Error::DiskFull)), "{full:?}");
+        assert!(matches!(&full, Err(Error::DiskFull(place)) if place.ends_with("provex.db")), "{full:?}");
         assert_eq!(documents(&store).await, 0);
         // With room again the same call succeeds: the limit went with the connection.
         record(&store, large).await.unwrap();
@@ -304,6 +358,24 @@ mod tests {
         pragma(&store, "PRAGMA query_only = ON").await;
         let refused = record(&store, document(1, 1)).await;
         assert!(matches!(&refused, Err(Error::ReadOnly(text)) if text.contains("provex.db")), "{refused:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_database_that_was_closed_or_dropped_is_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let companions = || {
+            ["provex.db-wal", "provex.db-shm"].iter().filter(|name| folder.path().join(name).exists()).count()
+        };
+        let open = store(&folder, Patience::default()).await;
+        record(&open, document(1, 1)).await.unwrap();
+        assert_eq!(companions(), 2);
+        open.close().await.unwrap();
+        assert_eq!(companions(), 0);
+        let dropped = store(&folder, Patience::default()).await;
+        record(&dropped, document(2, 1)).await.unwrap();
+        assert_eq!((documents(&dropped).await, companions()), (2, 2));
+        drop(dropped);
+        assert_eq!(companions(), 0);
     }
 
     #[tokio::test]

@@ -24,7 +24,8 @@ async fn count_all(connection: &mut SqliteConnection, tenant: &TenantId) -> Resu
             (SELECT count(*) FROM vex_observations WHERE tenant_id = ?1) AS observations,
             (SELECT count(*) FROM vex_observations WHERE tenant_id = ?1 AND rekor_uuid IS NOT NULL) AS linked,
             (SELECT min(created_at) FROM vex_observations WHERE tenant_id = ?1 AND rekor_uuid IS NULL)
-                AS oldest_pending",
+                AS oldest_pending,
+            (SELECT nullif(last_at, 0) FROM findings_ledger_chains WHERE tenant_id = ?1) AS last_at",
     )
     .bind(tenant.as_str())
     .fetch_one(connection)
@@ -36,6 +37,7 @@ async fn count_all(connection: &mut SqliteConnection, tenant: &TenantId) -> Resu
         linked: row.unsigned("linked")?,
         failed: 0,
         oldest_pending: row.opt_time("oldest_pending")?,
+        last_at: row.opt_time("last_at")?,
     })
 }
 

@@ -69,7 +69,7 @@ impl Failure {
         };
         match primary_code(&error) {
             Some(code::BUSY | code::LOCKED) => Error::Busy,
-            Some(code::FULL) => Error::DiskFull,
+            Some(code::FULL) => Error::DiskFull(path.display().to_string()),
             Some(code::READONLY | code::CANTOPEN) => {
                 Error::ReadOnly(format!("{}: {}", path.display(), message(&error)))
             }

@@ -47,7 +47,7 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the database at `path`: creates it, readable by its owner alone, if there is none, and migrates it, after
-    /// a backup copy beside it, if it has an older schema.
+    /// a backup copy beside it, if it has an older schema. One of this schema on a read-only mount can be read.
     ///
     /// # Errors
     /// [`Error::NewerSchema`] or [`Error::Schema`] for a database that this release does not understand,
@@ -70,12 +70,25 @@ impl SqliteStore {
         connection::create_file(path)?;
         let store = Self { connections: Connections::new(path, patience) };
         let migrated = migrate::migrate(&store.connections, None).await;
-        store.explain("opening the database", migrated)?;
+        match store.explain("opening the database", migrated) {
+            Ok(()) => Ok(store),
+            Err(read_only @ Error::ReadOnly(_)) if connection::is_whole(path) => {
+                Self::open_immutable(path, patience).await.map_err(|_| read_only)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a file beside which SQLite cannot write, to be read.
+    async fn open_immutable(path: &Path, patience: Patience) -> Result<Self, Error> {
+        let store = Self { connections: Connections::immutable(path, patience) };
+        let checked = migrate::check_newest(&store.connections).await;
+        store.explain("opening the database", checked)?;
         Ok(store)
     }
 
-    /// Closes the database, which folds the write-ahead log into the file. Dropping the store is safe too, and leaves
-    /// that to the next one.
+    /// Closes the database, which folds the write-ahead log into the file. Dropping the store does too, and keeps the
+    /// reason to itself where that fails.
     ///
     /// # Errors
     /// [`Error::Database`].

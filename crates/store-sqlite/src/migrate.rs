@@ -92,6 +92,15 @@ pub(crate) async fn migrate(connections: &Connections, now: Option<Timestamp>) -
     check(&mut connection).await
 }
 
+/// Checks that nothing is left to migrate, and that everything is as the migrations define it. Writes nothing.
+pub(crate) async fn check_newest(connections: &Connections) -> Result<()> {
+    let mut connection = connections.read().await?;
+    match version(&mut connection).await? {
+        NEWEST => check(&mut connection).await,
+        found => Err(schema(format!("it has version {found}, and cannot be migrated to {NEWEST} here"))),
+    }
+}
+
 /// The newest migration applied; 0 for an empty database.
 ///
 /// # Errors

@@ -49,8 +49,8 @@ pub enum Error {
     #[error("the database is locked by another program; try again when it has finished")]
     Busy,
     /// The disk is full.
-    #[error("the disk is full: free some space and run the command again; nothing is half-written")]
-    DiskFull,
+    #[error("the disk of {0} is full: free some space and run the command again; nothing is half-written")]
+    DiskFull(String),
     /// The database cannot be written.
     #[error(
         "the database cannot be written: {0}. See that the folder and its files are yours to write and that the \

@@ -499,6 +499,8 @@ pub struct Counts {
     pub failed: u64,
     /// When the oldest observation without a linkage was recorded.
     pub oldest_pending: Option<Timestamp>,
+    /// The newest time that a row of the tenant was given. A clock that is behind it was set back.
+    pub last_at: Option<Timestamp>,
 }
 
 /// What waits in the queue.
