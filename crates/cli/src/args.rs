@@ -29,8 +29,8 @@ pub(crate) struct Global {
     /// given here: keep it in PGPASSFILE, or see database_url_file in docs/OPERATIONS.md [env: PROVEX_DATABASE_URL].
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database_url: Option<DatabaseUrl>,
-    /// The tenant whose documents these are [default: provex.toml's `tenant`, else `default`].
-    #[arg(long, global = true, env = "PROVEX_TENANT", value_name = "T")]
+    /// The tenant whose documents these are [default: $PROVEX_TENANT, provex.toml's `tenant`, else `default`].
+    #[arg(long, global = true, value_name = "T")]
     pub(crate) tenant: Option<TenantId>,
 }
 
@@ -286,16 +286,16 @@ pub(crate) struct LogArgs {
 
 #[derive(Debug, Clone, Copy, Group)]
 pub(crate) struct UnitArgs {
-    /// What one signed statement is about [default: provex.toml's `unit`, else `document`].
+    /// What one signed statement is about [default: $PROVEX_UNIT, provex.toml's `unit`, else `document`].
     #[arg(long, value_enum, value_name = "UNIT")]
     pub(crate) unit: Option<UnitName>,
-    /// With `--unit batch`: how many documents a statement is about at most, 1 to 256.
+    /// With `--unit batch`: how many documents a statement is about at most, 1 to 256
+    /// [default: $PROVEX_BATCH_SIZE, provex.toml's `batch_size`, else 256].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) batch_size: Option<u16>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum UnitName {
     /// One document.
     Document,

@@ -2,10 +2,8 @@
 //!
 //! `provex.toml` is written last, so a folder that has it is complete; an interrupted `init` goes on where it was.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,95 +20,23 @@ use provex_core::time::Timestamp;
 use provex_core::trusted_root::{SigningConfig, TrustedLog, TrustedRoot};
 use provex_formats::ParseLimits;
 use provex_pipeline::environment::Environment;
-use provex_pipeline::{Pipeline, StoreCheckpoints, Unit};
-use provex_store::{Actor, Store};
-use provex_tlog::TransparencyLog;
-use provex_tlog::embedded::{EmbeddedLog, EmbeddedLogConfig};
+use provex_pipeline::{Pipeline, StoreCheckpoints};
+use provex_store::{Actor, ObservationFilter, Store};
+use provex_tlog::embedded::{self, Audit, EmbeddedLog, EmbeddedLogConfig};
+use provex_tlog::{LogError, TransparencyLog};
 
-use crate::args::{Global, UnitArgs, UnitName};
+use crate::args::Global;
+use crate::clock;
+use crate::config::{self, Config};
 use crate::database::Database;
 use crate::environment::System;
 use crate::failure::Failure;
 use crate::logs::{LogConfig, Reach};
 
-const CONFIG: &str = r#"# provex configuration. Every key is optional; unknown keys are refused. See docs/OPERATIONS.md.
-#
-# tenant = "default"
-# max_document_bytes = 157286400
-# unit = "document"           # what one signed statement is about: document, observation or batch
-# batch_size = 256             # with batch: documents a statement, 1 to 256
-# database_wait_seconds = 60   # how long another program may hold the database
-# database_url = "postgres://provex@db.example/provex?sslmode=verify-full"   # a PostgreSQL instead of provex.db
-# database_url_file = "database-url"   # the same from a file of mode 0600, where it may hold a password
-# database_connections = 10    # connections to that PostgreSQL at most
-#
-# Where statements are logged instead of in this folder's own log; files relative to this folder.
-# signing_config = "rekor/signing_config.json"
-# trusted_root = "rekor/trusted_root.json"
-# log_read_url = "https://tiles.example"  # where the log's tiles are served, if elsewhere
-# log_concurrency = 256        # submissions under way at once
-# log_timeout_seconds = 30     # how long a log or timestamp authority may take to answer
-# log_tls_roots = "ca.pem"     # the only certificates that their chains may end in
-# tenants = { secret = { log = "none" }, acme = { signing_config = "acme.json", trusted_root = "acme-root.json" } }
-"#;
 /// How long a process waits before it looks again for work that another one holds.
 const WAIT: Duration = Duration::from_millis(100);
 /// How long before `init` an embedded log's key counts as valid, so that no reader's clock stands in the way.
 const ONE_DAY_SECONDS: i64 = 24 * 60 * 60;
-
-/// `provex.toml`.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Config {
-    /// The tenant where none is named.
-    tenant: Option<String>,
-    /// The largest document that is read.
-    pub(crate) max_document_bytes: Option<usize>,
-    /// What one statement is about.
-    unit: Option<UnitName>,
-    /// Documents a statement, with `unit = "batch"`.
-    batch_size: Option<u16>,
-    /// How long another program may hold the database.
-    pub(crate) database_wait_seconds: Option<u32>,
-    /// A PostgreSQL in the place of `provex.db`, without a password.
-    pub(crate) database_url: Option<String>,
-    /// The file that holds such a URL.
-    pub(crate) database_url_file: Option<PathBuf>,
-    /// Connections to it at most.
-    pub(crate) database_connections: Option<NonZeroU32>,
-    /// Where statements are logged.
-    signing_config: Option<PathBuf>,
-    trusted_root: Option<PathBuf>,
-    log_read_url: Option<String>,
-    /// How logs are reached.
-    log_concurrency: Option<u16>,
-    log_timeout_seconds: Option<u16>,
-    log_tls_roots: Option<PathBuf>,
-    /// Where single tenants' statements are logged.
-    #[serde(default)]
-    tenants: BTreeMap<String, LogConfig>,
-}
-
-impl Config {
-    /// Reads the folder's; `None` where it has none.
-    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, Failure> {
-        let path = folder.join("provex.toml");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(anyhow::Error::new(error).context(path.display().to_string()).into()),
-        };
-        // Without the line itself, which may hold a password.
-        let parsed = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            Failure::call(format!("{}: line {line}: {}", path.display(), error.message()))
-        });
-        parsed.map(Some)
-    }
-}
-
-/// The most documents that one statement is about.
-const MAX_BATCH: u16 = 256;
 
 /// Who a command line's events name.
 pub(crate) fn operator() -> Actor {
@@ -129,12 +55,13 @@ impl DataFolder {
     /// Opens a complete folder.
     pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
         let path = &global.data;
-        let Some(config) = Config::read(path)? else {
+        if !path.join("provex.toml").exists() {
             return Err(Failure::call(format!(
                 "{} is no data folder; `provex init` makes one, `provex prove` does too",
                 path.display()
             )));
-        };
+        }
+        let config = Config::read(path)?;
         let database = Database::choose(global, &config)?;
         let root = present(path, TRUSTED_ROOT)?;
         let trusted_root = TrustedRoot::parse(&read(&root)?).with_context(|| root.display().to_string())?;
@@ -174,35 +101,10 @@ impl DataFolder {
         }
     }
 
-    /// The tenant that was named, else the configured one, else `default`.
-    pub(crate) fn tenant(&self, named: Option<&TenantId>) -> Result<TenantId, Failure> {
-        match (named, &self.config.tenant) {
-            (Some(tenant), _) => Ok(tenant.clone()),
-            (None, Some(tenant)) => tenant.parse().map_err(Failure::call),
-            (None, None) => Ok(TenantId::default_tenant()),
-        }
-    }
-
     /// How large a document may be.
     pub(crate) fn parse_limits(&self) -> ParseLimits {
         let limits = ParseLimits::default();
         ParseLimits { max_bytes: self.config.max_document_bytes.unwrap_or(limits.max_bytes), ..limits }
-    }
-
-    /// What one statement is about: as the call says, else as configured, else a document.
-    pub(crate) fn unit(&self, args: UnitArgs) -> Result<Unit, Failure> {
-        let name = args.unit.or(self.config.unit).unwrap_or(UnitName::Document);
-        if args.batch_size.is_some() && name != UnitName::Batch {
-            return Err(Failure::call("--batch-size goes with --unit batch"));
-        }
-        let size = args.batch_size.or(self.config.batch_size).unwrap_or(MAX_BATCH);
-        let size = NonZeroUsize::new(size.into()).filter(|_| size <= MAX_BATCH);
-        let size = size.ok_or_else(|| Failure::call(format!("batch_size is 1 to {MAX_BATCH}")))?;
-        Ok(match name {
-            UnitName::Document => Unit::Document,
-            UnitName::Observation => Unit::Observation,
-            UnitName::Batch => Unit::Batch(size),
-        })
     }
 
     /// The attestation keys, retired ones included: `keys/attest*.pub`.
@@ -213,15 +115,19 @@ impl DataFolder {
     /// The key that signs attestations.
     pub(crate) fn signer(&self) -> Result<LocalSigner, Failure> {
         let keys = self.path.join("keys");
+        finish_rotation(&keys)?;
         let signer = private_key(&present(&self.path, ATTEST_KEY)?)?;
         let path = keys.join("attest.pub");
-        let public = if path.exists() { Some(public_key(&path)?) } else { None };
-        // A rotation that was killed between the two files is finished here.
-        if public.as_ref() != Some(signer.public_key()) {
-            if public.is_some() {
-                retire(&keys, "attest")?;
-            }
+        if !path.exists() {
             write_file(&path, signer.public_key().to_pem().as_bytes(), 0o644)?;
+        } else if public_key(&path)? != *signer.public_key() {
+            let path = path.display();
+            return Err(anyhow!(
+                "{0} is not the key of {path}: one of them is of another folder. Bring back this folder's own; to sign \
+                 with the other key from now on, move it elsewhere and run `provex key rotate --signing-key` with it",
+                keys.join("attest.pem").display()
+            )
+            .into());
         }
         Ok(signer)
     }
@@ -230,16 +136,23 @@ impl DataFolder {
     pub(crate) fn salt_key(&self) -> Result<SaltKey, Failure> {
         let path = present(&self.path, SALT_KEY)?;
         let bytes = read_secret(&path)?;
-        let bytes = bytes.try_into().map_err(|_| anyhow!("{} is not 32 bytes", path.display()))?;
-        Ok(SaltKey::new(bytes))
+        let key: [u8; 32] = bytes.try_into().map_err(|_| anyhow!("{} is not 32 bytes", path.display()))?;
+        check_salt(&path, &key)?;
+        Ok(SaltKey::new(key))
     }
 
     /// The database, which has to be there.
     pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        if !self.database.is_shared() {
-            present(&self.path, DATABASE)?;
+        if self.database.is_shared() {
+            return self.database.open(&self.config).await;
         }
-        self.database.open(&self.config).await
+        present(&self.path, DATABASE)?;
+        let store = self.database.open(&self.config).await?;
+        if !knows_log(store.as_ref(), &self.trusted_root).await? && self.path.join("log/checkpoint").exists()
+        {
+            return Err(foreign_database(&self.path));
+        }
+        Ok(store)
     }
 
     /// The tenant's pipeline on the database, for one run of an operator's.
@@ -247,6 +160,24 @@ impl DataFolder {
         let store = self.store().await?;
         let (actor, run) = (operator(), Some(System.uuid()));
         Ok(Pipeline { store, environment: Arc::new(System), tenant, actor, run })
+    }
+
+    /// What to say where none of the folder's public keys signed what the database holds.
+    pub(crate) async fn foreign_signer(&self, pipeline: &Pipeline) -> Result<Option<String>, Failure> {
+        let (store, tenant) = (&pipeline.store, &pipeline.tenant);
+        let oldest = store.observations(tenant, &ObservationFilter::default(), None, 1).await?;
+        let Some(linkage) = oldest.first().and_then(|row| row.linkage.as_ref()) else { return Ok(None) };
+        let envelope = store.envelope(tenant, &linkage.fields.entry.envelope_digest).await?;
+        let Some(signer) = envelope.map(|envelope| envelope.key_fingerprint) else { return Ok(None) };
+        if self.public_keys()?.iter().any(|key| key.fingerprint() == signer) {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "{} has no public key of sha256 {}, which signed what is in the database: are keys or database of another \
+             folder? Bring back this folder's own keys/attest*.pub",
+            self.path.join("keys").display(),
+            signer.to_hex()
+        )))
     }
 
     /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased, and tries at
@@ -274,6 +205,11 @@ impl DataFolder {
 
     /// The folder's embedded log.
     pub(crate) fn log(&self, pipeline: &Pipeline) -> Result<Arc<dyn TransparencyLog>, Failure> {
+        Ok(Arc::new(EmbeddedLog::open(self.embedded_log(pipeline)?)))
+    }
+
+    /// What the folder's embedded log is made of.
+    pub(crate) fn embedded_log(&self, pipeline: &Pipeline) -> Result<EmbeddedLogConfig, Failure> {
         let signer = private_key(&present(&self.path, LOG_KEY)?)?;
         if self.path.join("keys/log.next.pem").exists() {
             return Err(anyhow!(
@@ -287,9 +223,38 @@ impl DataFolder {
                 "trusted_root.json does not know the log of keys/log.pem; restore the file of this folder"
             )
         })?;
-        let config = log_config(&self.path, identity.clone(), signer, Arc::clone(&pipeline.store));
-        Ok(Arc::new(EmbeddedLog::open(config)))
+        Ok(log_config(&self.path, identity.clone(), signer, Arc::clone(&pipeline.store)))
     }
+}
+
+/// Compares all that lies in an embedded log's folder with its newest signed checkpoint.
+pub(crate) async fn audit(log: EmbeddedLogConfig) -> Result<Audit, LogError> {
+    let checkpoint = log.folder.join("checkpoint");
+    let audit = EmbeddedLog::audit(log, u64::from_le_bytes(random_bytes())).await?;
+    audit.ok_or_else(|| {
+        let path = checkpoint.display();
+        LogError::unavailable(format!("neither {path} nor the database has a checkpoint: see `provex init`"))
+    })
+}
+
+/// Whether a database knows one of these logs, as the database of their folder does from `init` on.
+async fn knows_log(store: &dyn Store, root: &TrustedRoot) -> Result<bool, Failure> {
+    for log in &root.logs {
+        if store.log_checkpoint(&log.id).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn foreign_database(folder: &Path) -> Failure {
+    let (database, root) = (folder.join("provex.db"), folder.join("trusted_root.json"));
+    let (database, root) = (database.display(), root.display());
+    anyhow!(
+        "{database} knows no log of {root}: one of them is of another folder. Bring back this folder's own. If its \
+         database is lost, move {database} away, and `provex init` makes an empty one"
+    )
+    .into()
 }
 
 /// A file that every complete folder has, and what helps whoever has lost it for good.
@@ -366,7 +331,7 @@ pub(crate) async fn init(
         check_origin(origin)?;
     }
     let path = global.data.as_path();
-    let config = Config::read(path)?.unwrap_or_default();
+    let config = Config::read(path)?;
     let database = Database::choose(global, &config)?;
     // A server that cannot be used is found before anything is made.
     let server = if database.is_shared() { Some(database.open(&config).await?) } else { None };
@@ -397,16 +362,30 @@ pub(crate) async fn init(
         Some(server) => server,
         None => database.open(&config).await?,
     };
-    store.add_tenant(&TenantId::default_tenant(), System.uuid(), System.now()).await?;
-    if !path.join("log/checkpoint").exists() {
-        let config = log_config(path, identity.clone(), log, store);
+    let config = log_config(path, identity.clone(), log, Arc::clone(&store));
+    if path.join("log/checkpoint").exists() {
+        adopt(path, store.as_ref(), database.is_shared(), &config).await?;
+    } else {
         EmbeddedLog::create(config).await.map_err(|e| anyhow!("{e}"))?;
     }
+    store.add_tenant(&TenantId::default_tenant(), System.uuid(), System.now()).await?;
     if !existed {
-        write_file(&path.join("provex.toml"), CONFIG.as_bytes(), 0o644)?;
+        write_file(&path.join("provex.toml"), config::EXAMPLE.as_bytes(), 0o644)?;
     }
     let key = attest.public_key().fingerprint().to_hex();
     Ok(Initialised { origin: identity.origin().to_owned(), key, existed })
+}
+
+/// Makes a database that has no tenant yet, or that several folders share, that of the folder: it gets to know the log.
+async fn adopt(path: &Path, store: &dyn Store, shared: bool, log: &EmbeddedLogConfig) -> Result<(), Failure> {
+    if store.log_checkpoint(&log.identity.id).await?.is_some() {
+        return Ok(());
+    }
+    if !shared && !store.tenants().await?.is_empty() {
+        return Err(foreign_database(path));
+    }
+    let newest = embedded::newest_checkpoint(&log.folder, &log.identity).context("the log's checkpoint")?;
+    Ok(log.checkpoints.record(&newest).await.map_err(|error| anyhow!("{error}"))?)
 }
 
 /// What a rotation did.
@@ -426,24 +405,63 @@ pub(crate) fn alone(path: &Path) -> Result<File, Failure> {
     Ok(lock)
 }
 
-/// Signs with another key from now on. The old public key is kept first, so that a kill in between loses none.
+/// Signs with another key from now on. `keys/attest.next.pem` stands while this goes on: killed, the next command that
+/// signs finishes it.
 pub(crate) async fn rotate_attest(global: &Global, given: Option<LocalSigner>) -> Result<Rotated, Failure> {
     let folder = DataFolder::open(global)?;
     let path = folder.path.as_path();
     // A folder that this release does not understand stays as it is.
     folder.store().await?;
     let keys = path.join("keys");
+    let _alone = alone(path)?;
+    if let Some(rotated) = finish_rotation(&keys)?
+        && given.as_ref().is_none_or(|given| given.public_key().fingerprint().to_hex() == rotated.new)
+    {
+        return Ok(rotated);
+    }
     // One that is lost can be replaced too.
     if keys.join("attest.pem").exists() {
         folder.signer()?;
     }
-    let _alone = alone(path)?;
     let signer = given.unwrap_or_else(random_p256);
-    let retired = retire(&keys, "attest")?;
+    refuse_known_key(path, signer.public_key())?;
+    let pem = signer.to_pkcs8_pem().context("encoding the key")?;
+    write_file(&keys.join(NEXT_ATTEST_KEY), pem.as_bytes(), 0o600)?;
+    finish_rotation(&keys)?.ok_or_else(|| anyhow!("{NEXT_ATTEST_KEY} went away").into())
+}
+
+/// The key that a rotation brings, while it goes on.
+const NEXT_ATTEST_KEY: &str = "attest.next.pem";
+
+/// Puts the next attestation key, if there is one, into its place; the old public key is kept first.
+fn finish_rotation(keys: &Path) -> Result<Option<Rotated>, Failure> {
+    let next = keys.join(NEXT_ATTEST_KEY);
+    if !next.exists() {
+        return Ok(None);
+    }
+    let (signer, public) = (private_key(&next)?, keys.join("attest.pub"));
+    // Killed after the last but one of these steps, the public key is the new one already.
+    let active = if public.exists() { Some(public_key(&public)?) } else { None };
+    let retired = match active {
+        Some(old) if old != *signer.public_key() => retire(keys, "attest")?,
+        _ => public.clone(),
+    };
     let pem = signer.to_pkcs8_pem().context("encoding the key")?;
     write_file(&keys.join("attest.pem"), pem.as_bytes(), 0o600)?;
-    write_file(&keys.join("attest.pub"), signer.public_key().to_pem().as_bytes(), 0o644)?;
-    Ok(Rotated { new: signer.public_key().fingerprint().to_hex(), retired })
+    write_file(&public, signer.public_key().to_pem().as_bytes(), 0o644)?;
+    fs::remove_file(&next).with_context(|| next.display().to_string())?;
+    Ok(Some(Rotated { new: signer.public_key().fingerprint().to_hex(), retired }))
+}
+
+/// A key that signs here already, or did once, is no other key.
+fn refuse_known_key(path: &Path, key: &PublicKey) -> Result<(), Failure> {
+    let Some(file) = public_key_file(path, &key.fingerprint())? else { return Ok(()) };
+    let (name, file) = (key.fingerprint().to_hex(), file.display());
+    Err(Failure::call(if file.to_string().ends_with("attest.pub") {
+        format!("the key sha256 {name} signs here already ({file}): rotation is to another key")
+    } else {
+        format!("the key sha256 {name} was retired here ({file}) and signs no more: give another one")
+    }))
 }
 
 fn refuse_known_origin(root: &TrustedRoot, origin: &str) -> Result<(), Failure> {
@@ -478,11 +496,12 @@ pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<
     };
     let mut root = folder.trusted_root;
     if !root.logs.iter().any(|log| log.key.key == *next.public_key()) {
-        let now = Timestamp::from_unix_seconds(System.now().as_unix_seconds()).context("the clock is off")?;
         let log = new_log(origin, next.public_key())?;
         refuse_known_origin(&root, log.origin())?;
-        let old = root.logs.iter_mut().filter(|log| log.key.key == old_key);
-        old.for_each(|log| log.valid_until = Some(now));
+        let old = root.logs.iter_mut().find(|log| log.key.key == old_key);
+        if let Some(old) = old {
+            old.valid_until = Some(window_end(old, store.as_ref()).await?);
+        }
         root.logs.push(log);
         write_file(&path.join("trusted_root.json"), root.to_json().as_bytes(), 0o644)?;
     }
@@ -514,6 +533,15 @@ pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<
     Ok(log.origin().to_owned())
 }
 
+/// When a log ends that is ended now: not before what it logged, or its own beginning, where the clock was set back.
+async fn window_end(log: &TrustedLog, store: &dyn Store) -> Result<Timestamp, Failure> {
+    let newest = store.log_checkpoint(&log.id).await?.map(|checkpoint| checkpoint.seen_at);
+    clock::warn(newest);
+    let end = System.now().max(log.valid_from).max(newest.unwrap_or(log.valid_from));
+    // A second that has begun is counted whole: a trusted root has whole ones.
+    Ok(Timestamp::from_unix_seconds(end.as_unix_seconds() + 1).context("the clock is off")?)
+}
+
 /// Copies `<name>.pub` to `<name>-<first 8 hex of its SHA-256>.pub`.
 fn retire(keys: &Path, name: &str) -> Result<PathBuf, Failure> {
     let key = public_key(&keys.join(format!("{name}.pub")))?;
@@ -530,9 +558,16 @@ fn new_log(origin: Option<&str>, key: &PublicKey) -> Result<TrustedLog, Failure>
     Ok(TrustedLog::embedded(origin.unwrap_or(&by_key), key.clone(), start))
 }
 
-/// The public keys of a folder that may have nothing else.
+/// The public keys of a folder that may have nothing else, each once.
 pub(crate) fn public_keys(path: &Path) -> Result<Vec<PublicKey>, Failure> {
-    public_key_files(path)?.iter().map(|path| public_key(path)).collect()
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for file in public_key_files(path)? {
+        let key = public_key(&file)?;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 fn public_key_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -629,9 +664,36 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
 
 fn ensure_salt(path: &Path) -> Result<(), Failure> {
     if !path.exists() {
-        write_file(path, &random_bytes::<32>(), 0o600)?;
+        let key = random_bytes::<32>();
+        write_file(&path.with_extension("id"), salt_id(&key).as_bytes(), 0o644)?;
+        write_file(path, &key, 0o600)?;
     }
     Ok(())
+}
+
+/// The line by which a salt key is known again; 32 random bytes cannot be guessed from it.
+fn salt_id(key: &[u8; 32]) -> String {
+    format!("{}\n", Digest::of(&[b"provex salt key\n", key.as_slice()].concat()).to_hex())
+}
+
+/// Sees that the salt key is the one that was here before: with another, the same documents get other statements.
+fn check_salt(path: &Path, key: &[u8; 32]) -> Result<(), Failure> {
+    let id = path.with_extension("id");
+    match fs::read_to_string(&id) {
+        Ok(known) if known == salt_id(key) => Ok(()),
+        Ok(_) => Err(anyhow!(
+            "{0} is not the key of {1}: one of them is of another folder. Bring back this folder's own; if it is lost, \
+             remove {1}, and statements of the same documents have other bytes from now on",
+            path.display(),
+            id.display()
+        )
+        .into()),
+        // A folder from before there was this file, or one whose `init` was killed.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(write_file(&id, salt_id(key).as_bytes(), 0o644)?)
+        }
+        Err(error) => Err(anyhow::Error::new(error).context(id.display().to_string()).into()),
+    }
 }
 
 /// Sees that trusted root and signing config name the log.
@@ -663,10 +725,11 @@ fn private_key(path: &Path) -> Result<LocalSigner, anyhow::Error> {
     LocalSigner::from_pkcs8_pem(&pem).with_context(|| path.display().to_string())
 }
 
-/// Reads a file that nobody else may read.
+/// Reads a file that nobody else may read. What is no file, as a terminal or a pipe, nobody reads later.
 pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
-    let mode = fs::metadata(path).with_context(|| path.display().to_string())?.permissions().mode();
-    if mode & 0o077 != 0 {
+    let metadata = fs::metadata(path).with_context(|| path.display().to_string())?;
+    let mode = metadata.permissions().mode();
+    if metadata.is_file() && mode & 0o077 != 0 {
         bail!("{0} can be read by others (mode {1:o}): `chmod 600 {0}`", path.display(), mode & 0o777);
     }
     fs::read(path).with_context(|| path.display().to_string())
@@ -705,33 +768,4 @@ fn write_through(temporary: &Path, path: &Path, bytes: &[u8], mode: u32) -> std:
 fn open_lock(path: &Path) -> Result<File, anyhow::Error> {
     let options = || OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     options().with_context(|| path.display().to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::logs::NoLog;
-
-    #[test]
-    fn every_documented_configuration_key_is_taken_and_no_other() {
-        let uncommented: String = CONFIG
-            .lines()
-            .filter_map(|line| line.strip_prefix("# "))
-            .filter(|line| line.contains(" = "))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let config: Config = toml::from_str(&uncommented).unwrap();
-        assert_eq!(config.tenant.as_deref(), Some("default"));
-        assert_eq!(config.max_document_bytes, Some(157_286_400));
-        assert_eq!(config.unit, Some(UnitName::Document));
-        assert_eq!(config.batch_size, Some(256));
-        assert_eq!(config.database_wait_seconds, Some(60));
-        assert!(config.database_url.is_some_and(|url| url.starts_with("postgres://")));
-        assert_eq!(config.database_url_file, Some(PathBuf::from("database-url")));
-        assert_eq!(config.database_connections, NonZeroU32::new(10));
-        assert_eq!(config.log_concurrency, Some(256));
-        assert_eq!(config.tenants["secret"].log, Some(NoLog::None));
-        assert!(toml::from_str::<Config>("tenants = \"x\"").is_err());
-        assert!(toml::from_str::<Config>(CONFIG).is_ok());
-    }
 }

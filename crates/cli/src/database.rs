@@ -12,7 +12,8 @@ use provex_store_postgres::{Options, PostgresStore, has_password};
 use provex_store_sqlite::SqliteStore;
 
 use crate::args::Global;
-use crate::data::{Config, read_secret};
+use crate::config::Config;
+use crate::data::read_secret;
 use crate::failure::Failure;
 
 /// The variable that names a database.

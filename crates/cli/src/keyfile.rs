@@ -6,38 +6,113 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use crypto_secretbox::aead::{Aead as _, KeyInit as _};
 use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use provex_core::digest;
 use provex_core::keys::{self, KeyAlgorithm, LocalSigner, Signer as _};
 use serde::Deserialize;
 
 use crate::data;
+use crate::failure::Failure;
 
 /// PEM labels of cosign's keys: the new one, and the one before it.
 const COSIGN_LABELS: [&str; 2] = ["ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY"];
+const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
 /// The most memory that a key file may make scrypt use: cosign's own need is 64 MiB.
 const MAX_SCRYPT_BYTES: u64 = 512 << 20;
 
 /// Reads an attestation key. The password comes from `password_file` (its first line), else from the terminal.
-pub(crate) fn read(path: &Path, password_file: Option<&Path>) -> Result<LocalSigner, anyhow::Error> {
-    let pem =
-        String::from_utf8(data::read_secret(path)?).map_err(|_| anyhow!("{} is not PEM", path.display()))?;
+pub(crate) fn read(path: &Path, password_file: Option<&Path>) -> Result<LocalSigner, Failure> {
+    let pem = String::from_utf8(data::read_secret(path)?)
+        .map_err(|_| Failure::call(format!("{} is no PEM file", path.display())))?;
     let context = || path.display().to_string();
     let password = || password(path, password_file);
-    let signer = if let Some(label) = COSIGN_LABELS.iter().find(|label| pem.contains(**label)) {
-        let sealed = keys::pem_decode(&pem, label).with_context(context)?;
-        LocalSigner::from_pkcs8_der(&open_cosign(&sealed, password()?.as_bytes()).with_context(context)?)
-    } else if pem.contains(ENCRYPTED_LABEL) {
-        let der = keys::pem_decode(&pem, ENCRYPTED_LABEL).with_context(context)?;
-        LocalSigner::from_pkcs8_der(&open_pkcs8(&der, password()?.as_bytes()).with_context(context)?)
-    } else {
-        LocalSigner::from_pkcs8_pem(&pem)
+    let der = match label(&pem) {
+        Some(label) if COSIGN_LABELS.contains(&label) => {
+            let sealed = keys::pem_decode(&pem, label).with_context(context)?;
+            open_cosign(&sealed, password()?.as_bytes()).with_context(context)?
+        }
+        Some(ENCRYPTED_LABEL) => {
+            let der = keys::pem_decode(&pem, ENCRYPTED_LABEL).with_context(context)?;
+            let sealed = EncryptedPrivateKeyInfoRef::try_from(&*der).map_err(|_| unread_encryption(path))?;
+            if sealed.encryption_algorithm.pbes2().is_none() {
+                return Err(unread_encryption(path));
+            }
+            open_pkcs8(&sealed, password()?.as_bytes()).with_context(context)?
+        }
+        Some(PLAIN_LABEL) => keys::pem_decode(&pem, PLAIN_LABEL).with_context(context)?,
+        other => return Err(Failure::call(format!("{} {}", path.display(), other_form(other, path)))),
     };
-    let signer = signer.with_context(context)?;
-    if signer.public_key().algorithm() != KeyAlgorithm::EcdsaP256Sha256 {
-        bail!("{} is no P-256 key; statements are signed with ECDSA P-256", path.display());
+    match LocalSigner::from_pkcs8_der(&der) {
+        Ok(signer) if signer.public_key().algorithm() == KeyAlgorithm::EcdsaP256Sha256 => Ok(signer),
+        _ => Err(Failure::call(format!(
+            "{} holds {}; statements are signed with ECDSA P-256 only. `openssl genpkey -algorithm EC -pkeyopt \
+             ec_paramgen_curve:P-256 -out NEW.pem` makes such a key",
+            path.display(),
+            kind(&der)
+        ))),
     }
-    Ok(signer)
+}
+
+/// The label of the first PEM block that is no mere parameters.
+fn label(pem: &str) -> Option<&'static str> {
+    const LABELS: [&str; 8] = [
+        PLAIN_LABEL,
+        ENCRYPTED_LABEL,
+        COSIGN_LABELS[0],
+        COSIGN_LABELS[1],
+        "EC PRIVATE KEY",
+        "RSA PRIVATE KEY",
+        "OPENSSH PRIVATE KEY",
+        "PUBLIC KEY",
+    ];
+    LABELS.into_iter().find(|label| pem.contains(&format!("-----BEGIN {label}-----")))
+}
+
+/// What a file is that is not read, and how to make one of it that is.
+fn other_form(label: Option<&str>, path: &Path) -> String {
+    let path = path.display();
+    match label {
+        Some("EC PRIVATE KEY") => format!(
+            "is an EC key in SEC1 form, which is not read. As PKCS#8 it is: `openssl pkcs8 -topk8 -nocrypt -in {path} \
+             -out NEW.pem`"
+        ),
+        Some("OPENSSH PRIVATE KEY") => format!(
+            "is a key in OpenSSH's form, which is not read. If it is ecdsa-sha2-nistp256, `ssh-keygen -p -m PKCS8 -f \
+             COPY` makes PKCS#8 of a copy of {path}"
+        ),
+        Some("RSA PRIVATE KEY") => {
+            "is an RSA key; statements are signed with ECDSA P-256 only. `openssl genpkey -algorithm EC -pkeyopt \
+             ec_paramgen_curve:P-256 -out NEW.pem` makes such a key"
+                .to_owned()
+        }
+        Some("PUBLIC KEY") => "is a public key; to sign, its private key is needed".to_owned(),
+        _ => "is no private key: PKCS#8 PEM, encrypted or not, or a cosign key is wanted".to_owned(),
+    }
+}
+
+/// What kind of key a PKCS#8 file holds, by its algorithm's object identifier (RFC 5480, RFC 8017, RFC 8410).
+fn kind(der: &[u8]) -> String {
+    let Ok(info) = PrivateKeyInfoRef::try_from(der) else { return "no PKCS#8 key".to_owned() };
+    let curve = info.algorithm.parameters_oid().map(|oid| oid.to_string()).unwrap_or_default();
+    match (info.algorithm.oid.to_string().as_str(), curve.as_str()) {
+        ("1.2.840.10045.2.1", "1.2.840.10045.3.1.7") => "a P-256 key that cannot be read".to_owned(),
+        ("1.2.840.10045.2.1", "1.3.132.0.34") => "a P-384 key".to_owned(),
+        ("1.2.840.10045.2.1", "1.3.132.0.35") => "a P-521 key".to_owned(),
+        ("1.2.840.10045.2.1", "1.3.132.0.10") => "a secp256k1 key".to_owned(),
+        ("1.2.840.10045.2.1", _) => "a key of another curve".to_owned(),
+        ("1.2.840.113549.1.1.1", _) => "an RSA key".to_owned(),
+        ("1.3.101.112", _) => "an Ed25519 key".to_owned(),
+        (other, _) => format!("a key of algorithm {other}"),
+    }
+}
+
+fn unread_encryption(path: &Path) -> Failure {
+    Failure::call(format!(
+        "{0} is encrypted in a way that is not read (PBES1, or an unusual cipher). `openssl pkcs8 -topk8 -v2 aes-256-cbc \
+         -in {0} -out NEW.pem` encrypts it with AES-256",
+        path.display()
+    ))
 }
 
 fn password(key: &Path, file: Option<&Path>) -> Result<String, anyhow::Error> {
@@ -45,17 +120,15 @@ fn password(key: &Path, file: Option<&Path>) -> Result<String, anyhow::Error> {
         return rpassword::prompt_password(format!("Password of {}: ", key.display()))
             .context("no terminal to ask for the password; give --password-file FILE");
     };
-    let text =
-        String::from_utf8(data::read(file)?).map_err(|_| anyhow!("{} is not UTF-8", file.display()))?;
+    let text = String::from_utf8(data::read_secret(file)?)
+        .map_err(|_| anyhow!("{} is not UTF-8", file.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-fn open_pkcs8(der: &[u8], password: &[u8]) -> Result<Vec<u8>, anyhow::Error> {
-    let sealed = pkcs8::EncryptedPrivateKeyInfoRef::try_from(der)
-        .map_err(|error| anyhow!("not an encrypted PKCS#8 key: {error}"))?;
-    let opened = sealed
-        .decrypt(password)
-        .map_err(|_| anyhow!("wrong password, or an encryption that is not known"))?;
+fn open_pkcs8(sealed: &EncryptedPrivateKeyInfoRef<'_>, password: &[u8]) -> Result<Vec<u8>, anyhow::Error> {
+    let opened = sealed.decrypt(password).map_err(|_| anyhow!("wrong password"))?;
+    // One wrong password in some 256 leaves a padding that passes.
+    PrivateKeyInfoRef::try_from(opened.as_bytes()).map_err(|_| anyhow!("wrong password"))?;
     Ok(opened.as_bytes().to_vec())
 }
 

@@ -26,6 +26,8 @@ const VERSIONS: [u32; 1] = [2];
 pub(crate) struct Logs {
     /// The logs to write to, the preferred one first; in words, why there is none now.
     pub(crate) chosen: Result<Vec<LogLine>, String>,
+    /// Whether that is the data folder's own.
+    pub(crate) own: bool,
     /// Every log that can be read: answers may be of one that is not written to any more.
     pub(crate) known: Vec<Arc<dyn TransparencyLog>>,
     /// Who says when.
@@ -102,6 +104,8 @@ impl Logs {
         logs.known.retain(|own| readable.iter().all(|log| log.identity().id != own.identity().id));
         logs.known.extend(readable);
         logs.chosen = clients.chosen(&config)?;
+        let first = logs.chosen.as_ref().ok().and_then(|lines| lines.first());
+        logs.own = clients.own.as_ref().zip(first).is_some_and(|(own, first)| Arc::ptr_eq(own, first.log()));
         match clients.authority(&config) {
             Ok(authority) => logs.authority = authority,
             // Without the time that is configured, nothing is linked.
@@ -122,6 +126,7 @@ impl Logs {
     fn none(folder: &DataFolder, pipeline: &Pipeline) -> Self {
         Self {
             chosen: Err("this tenant's statements go to no log (`log = \"none\"` in provex.toml)".to_owned()),
+            own: false,
             // A folder that writes elsewhere does without its own.
             known: folder.log(pipeline).into_iter().collect(),
             authority: None,
@@ -134,7 +139,7 @@ impl Logs {
     fn own(folder: &DataFolder, pipeline: &Pipeline) -> Result<Self, Failure> {
         let log = folder.log(pipeline)?;
         let chosen = Ok(vec![LogLine::new(Arc::clone(&log))]);
-        Ok(Self { chosen, known: vec![log], ..Self::none(folder, pipeline) })
+        Ok(Self { chosen, own: true, known: vec![log], ..Self::none(folder, pipeline) })
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod args;
 mod bench;
+mod clock;
 mod commands;
+mod config;
 mod data;
 mod database;
 mod environment;

@@ -60,12 +60,21 @@ pub(crate) fn table(header: &[&str]) -> Table {
 
 /// A counter on stderr that shows itself after a second, on a terminal only.
 pub(crate) fn progress(what: &'static str) -> ProgressBar {
+    show(ProgressBar::no_length(), "{spinner} {msg} {human_pos} ({elapsed})", what)
+}
+
+/// The same with how many there are in all.
+pub(crate) fn progress_of(what: &'static str, all: u64) -> ProgressBar {
+    show(ProgressBar::new(all), "{spinner} {msg} {human_pos} of {human_len} ({elapsed})", what)
+}
+
+fn show(bar: ProgressBar, template: &str, what: &'static str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {msg} {human_pos} ({elapsed})");
-    let bar = ProgressBar::no_length().with_message(what);
+    let style = ProgressStyle::with_template(template);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.set_message(what);
     bar.enable_steady_tick(Duration::from_secs(1));
     bar
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Folder, all, examples, repository};
+use common::{Folder, all, copy, examples, repository};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -80,20 +80,6 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     files
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(path, target).unwrap();
-        }
-    }
 }
 
 /// Puts another folder in the place of this one.
@@ -250,9 +236,11 @@ fn a_proof_that_finds_no_room_is_not_half_written() {
 }
 
 #[tokio::test]
-async fn a_read_only_folder_says_why_it_cannot_be_written() {
+async fn a_read_only_folder_can_be_read_and_says_why_it_cannot_be_written() {
     let folder = proven();
     let (id, document) = (folder.observation_ids().remove(0), another(&folder, 1));
+    let (_, proof) = folder.proof();
+    folder.write("proof.json", proof);
     let script = format!(
         r#"
         must mount --bind data data
@@ -261,31 +249,41 @@ async fn a_read_only_folder_says_why_it_cannot_be_written() {
             step "$PROVEX" --data data $command
         done
         step "$PROVEX" --data data/new init
-        for command in "status" "observations" "pending" "export --proof {id}" "log checkpoint" "key show"; do
+        for command in "status" "observations" "pending" "show {id}" "export --proof {id}" "verify proof.json" \
+            "log checkpoint" "tenant list" "key show"; do
             step "$PROVEX" --data data $command
         done
         "#
     );
     let before = files(&folder.data());
-    // SQLite can read such a folder while the companions of the database are there, as they are while another
-    // program has it open.
-    let other = connect(&folder).await;
+    let check = |steps: &[Step]| {
+        let places = ["data", "data", "data/provex.db", "data", "data", "data/new"];
+        for (step, place) in steps[..6].iter().zip(places) {
+            check_failure(Some(step.code), &step.text, 3, &[], &[place, "not mounted read-only"]);
+        }
+        for step in &steps[6..] {
+            assert_eq!(step.code, 0, "{}", step.text);
+        }
+    };
+    // The database file alone, as every command leaves it; then with companions, as while another program has it open.
     let Some(steps) = with_mounts(&folder, &script) else { return };
-    for (step, place) in steps[..6].iter().zip(["data", "data", "data/provex.db", "data", "data", "data/new"])
-    {
-        check_failure(Some(step.code), &step.text, 3, &[], &[place, "not mounted read-only"]);
-    }
-    for step in &steps[6..] {
-        assert_eq!(step.code, 0, "{}", step.text);
-    }
-    other.close().await.unwrap();
-    fold(&folder).await;
+    check(&steps);
     fs::remove_file(folder.path("steps")).unwrap();
-    let Some(steps) = with_mounts(&folder, &script) else { return };
+    let other = connect(&folder).await;
+    check(&with_mounts(&folder, &script).unwrap());
+    other.close().await.unwrap();
+    // What a killed process left in a write-ahead log cannot be read where it cannot be folded in.
+    fs::remove_file(folder.path("steps")).unwrap();
+    let mut other = connect(&folder).await;
+    execute(&mut other, "PRAGMA wal_autocheckpoint = 0; UPDATE control_logs SET seen_at = seen_at + 1").await;
+    let wal = fs::read(folder.path("data/provex.db-wal")).unwrap();
+    other.close().await.unwrap();
+    fs::write(folder.path("data/provex.db-wal"), wal).unwrap();
+    let steps = with_mounts(&folder, &script).unwrap();
     for step in &steps[..11] {
         check_failure(Some(step.code), &step.text, 3, &[], &["data", "not mounted read-only"]);
     }
-    assert_eq!(steps[11].code, 0, "`key show` needs no database: {}", steps[11].text);
+    fs::remove_file(folder.path("data/provex.db-wal")).unwrap();
     let after = files(&folder.data());
     let keys = |path: &&PathBuf| path.to_str().unwrap().contains("/keys/");
     assert!(before.keys().filter(keys).eq(after.keys().filter(keys)), "a key was half-rotated");
@@ -519,10 +517,9 @@ async fn a_lost_database_is_not_replaced_unseen() {
 #[tokio::test]
 async fn an_older_schema_is_migrated_after_a_copy_and_a_newer_one_refused() {
     let folder = proven();
-    fold(&folder).await;
-    for name in ["provex.db", "provex.db-wal", "provex.db-shm"] {
-        let _ = fs::remove_file(folder.data().join(name));
-    }
+    let log = folder.json(0, &["log", "checkpoint", "--json"]);
+    let log = |member: &str| log[member].as_str().unwrap().to_owned();
+    fs::remove_file(folder.path("data/provex.db")).unwrap();
     let base = fs::read_to_string(repository("crates/store-sqlite/migrations/0001_base.sql")).unwrap();
     let mut connection = connect(&folder).await;
     sqlx::raw_sql(sqlx::AssertSqlSafe(base)).execute(&mut connection).await.unwrap();
@@ -535,6 +532,16 @@ async fn an_older_schema_is_migrated_after_a_copy_and_a_newer_one_refused() {
         VALUES ('default', '01900000-0000-7000-8000-000000000001', 0, printf('%064d', 0), printf('%064d', 0), x'', 0)",
     )
     .await;
+    sqlx::query(
+        "INSERT INTO control_logs (log_id, origin, tree_size, tree_root, checkpoint, seen_at) VALUES (?, ?, 3, ?, ?, 5)",
+    )
+    .bind(log("rekorLogId"))
+    .bind(log("origin"))
+    .bind(log("treeRoot"))
+    .bind(log("note").into_bytes())
+    .execute(&mut connection)
+    .await
+    .unwrap();
     connection.close().await.unwrap();
     let run = folder.json(0, &["prove", &examples(), "--json"]);
     assert_eq!(run["linkages"], json!({"linked": 7, "pending": 0, "failed": 0}));
@@ -560,50 +567,187 @@ async fn an_older_schema_is_migrated_after_a_copy_and_a_newer_one_refused() {
     assert!(before == after, "a database of a newer release was changed");
 }
 
+#[tokio::test]
+async fn a_database_of_another_folder_is_not_taken_for_ours() {
+    let (folder, other) = (proven(), proven());
+    let (ours, theirs) = (folder.path("data/provex.db"), other.path("data/provex.db"));
+    fs::copy(&ours, folder.path("kept")).unwrap();
+    fs::copy(&theirs, &ours).unwrap();
+    for args in [&["prove", &examples()] as &[&str], &["status"], &["observations"], &["link"], &["init"]] {
+        fails(&folder, 3, args, &["provex.db knows no log of", "is of another folder", "Bring back"]);
+    }
+    fs::copy(folder.path("kept"), &ours).unwrap();
+    works(&folder);
+}
+
+#[test]
+fn no_command_leaves_companions_of_the_database_behind() {
+    let folder = Folder::new();
+    folder.write("bad.json", "{");
+    let (bad, good) = (folder.path("bad.json").display().to_string(), examples());
+    for (code, args) in [
+        (0, &["init"] as &[&str]),
+        (1, &["prove", &bad]),
+        (0, &["prove", &good]),
+        (0, &["status"]),
+        (0, &["observations"]),
+        (1, &["export", "--proof", &format!("vex:obs:sha256:{}", "0".repeat(64))]),
+        (2, &["status", "--tenant", "nobody"]),
+        (0, &["key", "rotate", "--log"]),
+        (0, &["link"]),
+    ] {
+        folder.text(code, args);
+        let names = files(&folder.data());
+        let companion = names.keys().find(|path| path.to_str().unwrap().contains("provex.db-"));
+        assert_eq!(companion, None, "{args:?}");
+    }
+}
+
+/// Time as it would be after the clock was set back: everything was recorded later.
+async fn set_clock_back(folder: &Folder, seconds: i64) {
+    let mut connection = connect(folder).await;
+    for sql in [
+        format!("UPDATE findings_ledger_chains SET last_at = last_at + {seconds}000000"),
+        format!("UPDATE control_logs SET seen_at = seen_at + {seconds}000000"),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_is_told_and_survived() {
+    let folder = proven();
+    folder.text(0, &["ingest", &another(&folder, 1)]);
+    set_clock_back(&folder, 3_660).await;
+    let status = folder.text(0, &["status"]);
+    assert!(status.contains("clock         the clock says ") && status.contains("60 min later"), "{status}");
+    let linked = folder.provex(&["prove", &another(&folder, 2)]);
+    check_failure(
+        linked.status.code(),
+        &all(&linked),
+        0,
+        &["prove"],
+        &["warning: the clock says", "set back"],
+    );
+    let rows = folder.lines(&["observations", "--ndjson"]);
+    let times: Vec<_> = rows.iter().map(|row| row["createdAt"].as_str().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    works(&folder);
+}
+
+#[tokio::test]
+async fn a_log_that_is_ended_under_a_clock_set_back_keeps_a_window() {
+    let folder = proven();
+    let path = folder.path("data/trusted_root.json");
+    set_clock_back(&folder, 400_000).await;
+    let mut root: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    root["tlogs"][0]["publicKey"]["validFor"]["start"] = "2100-01-01T00:00:00Z".into();
+    fs::write(&path, root.to_string()).unwrap();
+    let rotated = folder.provex(&["key", "rotate", "--log"]);
+    check_failure(rotated.status.code(), &all(&rotated), 0, &["rotate"], &["warning: the clock says"]);
+    let root: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let window = &root["tlogs"][0]["publicKey"]["validFor"];
+    assert!(window["end"].as_str().unwrap() > window["start"].as_str().unwrap(), "{window}");
+    works(&folder);
+}
+
+#[test]
+fn a_setting_that_is_not_allowed_is_told_with_file_line_and_key() {
+    let folder = proven();
+    let path = folder.path("data/provex.toml");
+    let place = path.display().to_string();
+    for (text, says) in [
+        (
+            &b"unit = \"batch\"\nbatch_size = 0\n"[..],
+            "line 2: `batch_size = 0` is not allowed: batch_size is a number",
+        ),
+        (b"max_document_bytes = -1", "line 1: `max_document_bytes = -1` is not allowed"),
+        (b"\n\nunit = ", "line 3: it is no TOML"),
+        (b"# caf\xe9\n", "line 1: it is not UTF-8"),
+        (b"colour = \"red\"", "line 1: there is no setting `colour`; there are batch_size, "),
+    ] {
+        fs::write(&path, text).unwrap();
+        for args in [&["status"] as &[&str], &["prove", &examples()], &["key", "show"]] {
+            fails(&folder, 2, args, &[&place, says]);
+        }
+    }
+    fs::write(&path, "unit = \"observation\"").unwrap();
+    let output = common::provex()
+        .arg("--data")
+        .arg(folder.data())
+        .arg("status")
+        .env("PROVEX_BATCH_SIZE", "257")
+        .output()
+        .unwrap();
+    let says = "PROVEX_BATCH_SIZE=257 is not allowed: it is a number from 1 to 256";
+    check_failure(output.status.code(), &all(&output), 2, &["status"], &[says]);
+    works(&folder);
+}
+
 // Log ------------------------------------------------------------------------------------------------------------
 
-/// A document cannot be logged, for this reason; what was there is left as it is, and the document waits.
+/// A document cannot be logged, for this reason, which every command that looks at the log gives; what was there is
+/// left as it is, and the document waits.
 fn log_refuses(folder: &Folder, says: &[&str]) {
     let log = files(&folder.path("data/log"));
-    let document = another(folder, 1);
-    fails(folder, 3, &["prove", &document], says);
-    fails(folder, 3, &["link"], says);
+    for args in [&["link"] as &[&str], &["status"], &["log", "checkpoint"]] {
+        fails(folder, 1, args, says);
+    }
+    let document = another(folder, 998);
+    fails(folder, 1, &["prove", &document], says);
+    fails(folder, 1, &["link"], says);
     let after = files(&folder.path("data/log"));
     assert!(log == after, "the log was changed: {:?} {:?}", log.keys(), after.keys());
     let status: Value = serde_json::from_slice(&folder.provex(&["status", "--json"]).stdout).unwrap();
     assert_eq!(status["observations"]["pending"], 1, "{status}");
 }
 
+/// A folder whose log has more than one full tile: 300 documents, each logged for itself.
+fn proven_with_full_tiles() -> Folder {
+    let folder = Folder::new();
+    for number in 0..300 {
+        another(&folder, number);
+    }
+    folder.text(0, &["prove", &folder.root.path().display().to_string()]);
+    folder
+}
+
 #[test]
 fn missing_and_changed_tiles_stop_the_log_until_they_are_back() {
-    let folder = proven();
+    let folder = proven_with_full_tiles();
     let (log, kept) = (folder.path("data/log"), folder.path("kept"));
     copy(&log, &kept);
-    let behind = ["does not hold the 3 entries of its newest checkpoint", "bring back the folder"];
-    let flip = |name: &str| {
+    copy(&folder.data(), &folder.path("all"));
+    let change = |name: &str| {
         let path = log.join(name);
         let mut bytes = fs::read(&path).unwrap();
-        bytes[10] ^= 1;
+        *bytes.last_mut().unwrap() ^= 1;
         fs::write(path, bytes).unwrap();
     };
-    let cases: [(&str, &dyn Fn()); 6] = [
-        ("the tile is gone", &|| fs::remove_file(log.join("tile/0/000.p/3")).unwrap()),
-        ("the entries are gone", &|| fs::remove_file(log.join("tile/entries/000.p/3")).unwrap()),
-        ("the tile is changed", &|| flip("tile/0/000.p/3")),
-        ("the entries are changed", &|| flip("tile/entries/000.p/3")),
-        ("the tile is cut short", &|| fs::write(log.join("tile/0/000.p/3"), [0; 64]).unwrap()),
-        ("all is gone but the checkpoint", &|| fs::remove_dir_all(log.join("tile")).unwrap()),
-    ];
-    for (name, damage) in cases {
-        println!("{name}");
-        damage();
-        log_refuses(&folder, &behind);
-        replace(&log, &kept);
+    let names =
+        ["tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"];
+    for (name, removed) in names.iter().flat_map(|name| [(name, true), (name, false)]) {
+        let said = if removed {
+            fs::remove_file(log.join(name)).unwrap();
+            format!("{name} is missing")
+        } else {
+            change(name);
+            (*name).to_owned()
+        };
+        let behind = "does not hold the 300 entries of its newest checkpoint";
+        log_refuses(&folder, &[behind, &said, "bring back", "key rotate --log"]);
+        replace(&folder.data(), &folder.path("all"));
     }
+    println!("all is gone but the checkpoint");
+    fs::remove_dir_all(log.join("tile")).unwrap();
+    log_refuses(&folder, &["does not hold the 300 entries of its newest checkpoint"]);
+    replace(&log, &kept);
     println!("the checkpoint is another's");
     fs::write(log.join("checkpoint"), fs::read(proven().path("data/log/checkpoint")).unwrap()).unwrap();
-    let document = another(&folder, 1);
-    fails(&folder, 3, &["prove", &document], &["checkpoint", "is not this log's", "Bring back"]);
+    for args in [&["link"] as &[&str], &["status"], &["log", "checkpoint"]] {
+        fails(&folder, 1, args, &["checkpoint", "is not this log's", "Bring back"]);
+    }
     replace(&log, &kept);
     folder.text(0, &["link"]);
     works(&folder);
@@ -615,12 +759,35 @@ fn a_lost_checkpoint_file_is_written_again_from_the_database() {
     let path = folder.path("data/log/checkpoint");
     let checkpoint = fs::read(&path).unwrap();
     fs::remove_file(&path).unwrap();
-    folder.text(1, &["status"]);
+    // Nothing is lost: the database has it, and the tiles are there.
+    let status = folder.text(0, &["status"]);
+    assert!(status.contains("next          provex link"), "{status}");
+    assert_eq!(folder.text(0, &["log", "checkpoint"]).as_bytes(), checkpoint);
+    folder.text(0, &["link"]);
+    assert_eq!(fs::read(&path).unwrap(), checkpoint);
     folder.text(0, &["prove", &another(&folder, 1)]);
     let kept = folder.write("kept", checkpoint).display().to_string();
     let (_, proof) = folder.proof();
     let proof = folder.write("proof.json", proof).display().to_string();
     folder.text(0, &["verify", &proof, "--checkpoint", &kept]);
+    works(&folder);
+}
+
+#[test]
+fn a_kill_between_database_and_checkpoint_file_is_no_alarm() {
+    let folder = proven();
+    let path = folder.path("data/log/checkpoint");
+    let before = fs::read(&path).unwrap();
+    folder.text(0, &["prove", &another(&folder, 1)]);
+    let after = fs::read(&path).unwrap();
+    fs::write(&path, before).unwrap();
+    let status = folder.text(0, &["status"]);
+    assert!(status.contains("size 4") && status.contains("next          provex link"), "{status}");
+    assert_eq!(folder.text(0, &["log", "checkpoint"]).as_bytes(), after);
+    folder.text(0, &["link"]);
+    assert_eq!(fs::read(&path).unwrap(), after);
+    let status = folder.text(0, &["status"]);
+    assert!(status.contains("next          nothing waits"), "{status}");
     works(&folder);
 }
 

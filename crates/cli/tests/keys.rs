@@ -5,7 +5,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{Folder, all, examples, repository};
+use common::{Folder, all, copy, examples, repository};
 
 fn openssl(folder: &Folder, args: &[&str]) {
     let output = Command::new("openssl").args(args).current_dir(folder.root.path()).output().unwrap();
@@ -53,6 +53,13 @@ fn an_existing_key_signs() {
     assert_eq!(other.provex(&["init", "--signing-key", &key]).status.code(), Some(2));
 }
 
+/// A password file, its owner's alone.
+fn password(folder: &Folder, name: &str, text: &str) -> String {
+    folder.write(name, text);
+    owner_only(folder, name);
+    folder.path(name).display().to_string()
+}
+
 #[test]
 fn an_encrypted_key_signs_with_its_password_only() {
     let folder = Folder::new();
@@ -62,16 +69,19 @@ fn an_encrypted_key_signs_with_its_password_only() {
         &["pkcs8", "-topk8", "-in", "own.pem", "-out", "locked.pem", "-passout", "pass:open sesame"],
     );
     owner_only(&folder, "locked.pem");
-    let (key, wrong) = (folder.path("locked.pem"), folder.write("wrong", "guess\n"));
-    let right = folder.write("right", "open sesame\n");
-    let init = |password: &std::path::Path| {
-        let (key, password) = (key.display().to_string(), password.display().to_string());
-        folder.provex(&["init", "--signing-key", &key, "--password-file", &password])
-    };
-    let refused = init(&wrong);
-    assert_eq!(refused.status.code(), Some(3));
-    assert!(all(&refused).contains("wrong password"), "{}", all(&refused));
+    let key = folder.path("locked.pem").display().to_string();
+    let init = |password: &str| folder.provex(&["init", "--signing-key", &key, "--password-file", password]);
+    for number in 0..3 {
+        let refused = init(&password(&folder, "wrong", &format!("guess {number}\n")));
+        assert_eq!(refused.status.code(), Some(3));
+        assert!(all(&refused).contains("locked.pem: wrong password"), "{}", all(&refused));
+    }
     assert!(!folder.path("data/keys/attest.pem").exists(), "something was half-written");
+    let right = password(&folder, "right", "open sesame\n");
+    std::fs::set_permissions(&right, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let open = init(&right);
+    assert!(all(&open).contains("right can be read by others (mode 644): `chmod 600"), "{}", all(&open));
+    owner_only(&folder, "right");
     assert!(init(&right).status.success());
     proves_under(&folder, "own.pub");
 }
@@ -82,32 +92,105 @@ fn a_cosign_key_signs_with_its_password_only() {
     let key = folder.write("cosign.key", std::fs::read(repository("testdata/keys/cosign.key")).unwrap());
     folder.write("cosign.pub", std::fs::read(repository("testdata/keys/cosign.pub")).unwrap());
     let key = key.display().to_string();
-    let (right, wrong) = (folder.write("right", "correct horse"), folder.write("wrong", "battery staple"));
-    let open =
-        folder.provex(&["init", "--signing-key", &key, "--password-file", &right.display().to_string()]);
+    let (right, wrong) =
+        (password(&folder, "right", "correct horse"), password(&folder, "wrong", "battery staple"));
+    let open = folder.provex(&["init", "--signing-key", &key, "--password-file", &right]);
     assert!(all(&open).contains("chmod 600"), "{}", all(&open));
     owner_only(&folder, "cosign.key");
-    let refused =
-        folder.provex(&["init", "--signing-key", &key, "--password-file", &wrong.display().to_string()]);
+    let refused = folder.provex(&["init", "--signing-key", &key, "--password-file", &wrong]);
     assert!(all(&refused).contains("wrong password"), "{}", all(&refused));
-    folder.text(0, &["init", "--signing-key", &key, "--password-file", &right.display().to_string()]);
+    folder.text(0, &["init", "--signing-key", &key, "--password-file", &right]);
     proves_under(&folder, "cosign.pub");
 }
 
+/// The command between backquotes in what was said, with another file's name for the new key.
+fn advised(said: &str) -> Vec<String> {
+    let command = said.split('`').nth(1).unwrap();
+    assert!(command.starts_with("openssl "), "{said}");
+    command.split_whitespace().skip(1).map(str::to_owned).collect()
+}
+
 #[test]
-fn a_key_that_cannot_sign_statements_is_refused() {
+fn a_key_that_cannot_sign_statements_is_told_what_it_is_and_what_helps() {
     let folder = Folder::new();
-    openssl(&folder, &["genpkey", "-algorithm", "ed25519", "-out", "ed.pem"]);
-    openssl(
-        &folder,
-        &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "p384.pem"],
-    );
+    own_key(&folder);
+    let genpkey = |kind: &[&str], name: &str| {
+        openssl(&folder, &[&["genpkey"], kind, &["-out", name]].concat());
+    };
+    genpkey(&["-algorithm", "ed25519"], "ed25519.pem");
+    genpkey(&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], "p384.pem");
+    genpkey(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "rsa.pem");
+    openssl(&folder, &["rsa", "-in", "rsa.pem", "-traditional", "-out", "rsa1.pem"]);
     folder.write("none.pem", "nonsense");
-    for name in ["ed.pem", "p384.pem", "none.pem"] {
+    folder.write("public.pem", text(&folder, "own.pub"));
+    for (name, says) in [
+        ("ed25519.pem", "holds an Ed25519 key; statements are signed with ECDSA P-256 only"),
+        ("p384.pem", "holds a P-384 key; statements are signed with ECDSA P-256 only"),
+        ("rsa.pem", "holds an RSA key; statements are signed with ECDSA P-256 only"),
+        ("rsa1.pem", "is an RSA key; statements are signed with ECDSA P-256 only"),
+        ("none.pem", "is no private key"),
+        ("public.pem", "is a public key"),
+    ] {
         owner_only(&folder, name);
         let key = folder.path(name).display().to_string();
-        assert_eq!(folder.provex(&["init", "--signing-key", &key]).status.code(), Some(3), "{name}");
+        let refused = folder.provex(&["init", "--signing-key", &key]);
+        assert_eq!(refused.status.code(), Some(2), "{name}: {}", all(&refused));
+        assert!(all(&refused).contains(&format!("{key} {says}")), "{name}: {}", all(&refused));
     }
+    // What is advised for the others makes a key that is taken.
+    openssl(&folder, &["ec", "-in", "own.pem", "-out", "sec1.pem"]);
+    openssl(
+        &folder,
+        &[
+            "pkcs8",
+            "-topk8",
+            "-v1",
+            "PBE-SHA1-3DES",
+            "-in",
+            "own.pem",
+            "-out",
+            "pbes1.pem",
+            "-passout",
+            "pass:x",
+        ],
+    );
+    let password = password(&folder, "password", "x\n");
+    for (name, says, with) in [
+        ("sec1.pem", "is an EC key in SEC1 form", &[] as &[&str]),
+        ("pbes1.pem", "is encrypted in a way that is not read", &["-passin", "pass:x", "-passout", "pass:x"]),
+    ] {
+        owner_only(&folder, name);
+        let key = folder.path(name).display().to_string();
+        let refused = folder.provex(&["init", "--signing-key", &key, "--password-file", &password]);
+        assert_eq!(refused.status.code(), Some(2), "{name}: {}", all(&refused));
+        assert!(all(&refused).contains(says), "{name}: {}", all(&refused));
+        let command = advised(&all(&refused));
+        openssl(&folder, &[&command.iter().map(String::as_str).collect::<Vec<_>>()[..], with].concat());
+        owner_only(&folder, "NEW.pem");
+        let new = folder.path("NEW.pem").display().to_string();
+        folder.text(0, &["init", "--signing-key", &new, "--password-file", &password]);
+        assert_eq!(text(&folder, "data/keys/attest.pub"), text(&folder, "own.pub"));
+    }
+}
+
+#[test]
+fn a_key_that_signs_or_signed_here_is_no_other_key() {
+    let folder = Folder::new();
+    own_key(&folder);
+    let key = folder.path("own.pem").display().to_string();
+    folder.text(0, &["init", "--signing-key", &key]);
+    for says in ["signs here already", "was retired here"] {
+        let before = folder.text(0, &["key", "show"]);
+        let refused = folder.provex(&["key", "rotate", "--signing-key", &key]);
+        assert_eq!(refused.status.code(), Some(2), "{}", all(&refused));
+        assert!(all(&refused).contains(says), "{}", all(&refused));
+        assert_eq!(folder.text(0, &["key", "show"]), before);
+        folder.text(0, &["key", "rotate"]);
+    }
+    // A key that lies there twice is listed once.
+    std::fs::copy(folder.path("data/keys/attest.pub"), folder.path("data/keys/attest-copy.pub")).unwrap();
+    let keys = folder.json(0, &["key", "show", "--json"]);
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -139,16 +222,80 @@ fn a_retired_key_keeps_verifying_and_signs_no_more() {
 #[test]
 fn an_interrupted_rotation_is_finished_by_the_next_command() {
     let folder = Folder::new();
+    own_key(&folder);
     folder.text(0, &["prove", &examples()]);
     let (_, old) = folder.proof();
     let old = folder.write("old.json", old).display().to_string();
-    // Killed after the private key was replaced and before the public one was.
-    own_key(&folder);
-    std::fs::copy(folder.path("own.pem"), folder.path("data/keys/attest.pem")).unwrap();
+    let key = folder.path("own.pem").display().to_string();
     let more = repository("testdata/vex/openvex/vexctl_demo.vex.json").display().to_string();
+    let before = folder.path("before");
+    copy(&folder.data(), &before);
+    folder.text(0, &["key", "rotate", "--signing-key", &key]);
+    let retired = std::fs::read_dir(folder.path("data/keys")).unwrap().map(|file| file.unwrap().file_name());
+    let retired: Vec<_> = retired.filter(|name| name.to_str().unwrap().starts_with("attest-")).collect();
+    assert_eq!(retired.len(), 1);
+    let after = folder.path("after");
+    copy(&folder.data(), &after);
+    // Killed after each of its writes: the next key alone, the old public key kept, the new private one, the public one.
+    let retired = format!("keys/{}", retired[0].to_str().unwrap());
+    let written = ["", &retired, "keys/attest.pem", "keys/attest.pub"];
+    for killed in 1..=written.len() {
+        for again in
+            [&["prove", &more] as &[&str], &["key", "rotate", "--signing-key", &key], &["key", "rotate"]]
+        {
+            std::fs::remove_dir_all(folder.data()).unwrap();
+            copy(&before, &folder.data());
+            std::fs::copy(folder.path("own.pem"), folder.path("data/keys/attest.next.pem")).unwrap();
+            for name in &written[1..killed] {
+                std::fs::copy(after.join(name), folder.data().join(name)).unwrap();
+            }
+            folder.text(0, again);
+            assert_eq!(text(&folder, "data/keys/attest.pub"), text(&folder, "own.pub"), "{killed} {again:?}");
+            assert!(!folder.path("data/keys/attest.next.pem").exists());
+            folder.text(0, &["verify", &old]);
+        }
+    }
+}
+
+#[test]
+fn a_key_of_another_folder_is_not_taken_for_a_rotation() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    folder.text(0, &["prove", &examples()]);
+    other.text(0, &["init"]);
+    let keys = files(&folder.path("data/keys"));
+    let take = |name: &str| {
+        std::fs::copy(other.path("data/keys").join(name), folder.path("data/keys").join(name)).unwrap();
+    };
+    take("attest.pem");
+    let more = repository("testdata/vex/openvex/vexctl_demo.vex.json").display().to_string();
+    for args in [&["prove", &more] as &[&str], &["status"], &["key", "rotate"]] {
+        let refused = folder.provex(args);
+        assert_eq!(refused.status.code(), Some(3), "{}", all(&refused));
+        assert!(all(&refused).contains("attest.pem is not the key of"), "{}", all(&refused));
+    }
+    // Both of its files: what is recorded was signed by a key that is not here.
+    take("attest.pub");
+    for args in [&["link"] as &[&str], &["status"]] {
+        let warned = folder.provex(args);
+        assert!(all(&warned).contains("which signed what is in the database"), "{}", all(&warned));
+    }
+    for (name, bytes) in &keys {
+        std::fs::write(folder.path("data/keys").join(name), bytes).unwrap();
+    }
+    take("salt.key");
+    let refused = folder.provex(&["prove", &more]);
+    assert!(all(&refused).contains("salt.key is not the key of"), "{}", all(&refused));
+    for (name, bytes) in &keys {
+        std::fs::write(folder.path("data/keys").join(name), bytes).unwrap();
+    }
     folder.text(0, &["prove", &more]);
-    assert_eq!(text(&folder, "data/keys/attest.pub"), text(&folder, "own.pub"));
-    folder.text(0, &["verify", &old]);
+}
+
+/// The files of a folder with their bytes.
+fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let names =
+        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap())).collect()
 }
 
 #[test]

@@ -98,7 +98,9 @@ async fn both_stores_record_the_same_observations_sets_and_statements() {
     let other = migrated().await;
     let same = Folder::on(&other.url());
     same.text(0, &["init"]);
-    std::fs::copy(in_file.path("data/keys/salt.key"), same.path("data/keys/salt.key")).unwrap();
+    for name in ["data/keys/salt.key", "data/keys/salt.id"] {
+        std::fs::copy(in_file.path(name), same.path(name)).unwrap();
+    }
     prove(&same);
     assert_eq!(recorded_on_server(&other, true).await, recorded_in_file(&in_file, true).await);
 }

@@ -1,6 +1,7 @@
 //! Line 2: recording in SQLite. The corpus, repeated under changed ids, is ingested once; what that wrote is then
 //! written again, bare and by the store, with the same commits.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use provex_core::ids::TenantId;
 use provex_formats::ParseLimits;
 use provex_pipeline::Pipeline;
 use provex_pipeline::environment::Environment as _;
-use provex_store::{NewDocument, Recording, Store};
+use provex_store::{Recording, Store};
 use provex_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
 use tokio::runtime::Handle;
@@ -17,7 +18,7 @@ use tokio::runtime::Handle;
 use super::Bench;
 use super::corpus::{self, Until};
 use super::report::{Asked, Report};
-use super::rows::{self, BareInserts, Commit};
+use super::rows::{self, BareInserts, Commits};
 use super::scratch::Scratch;
 use super::timing::{in_turns, time_ok};
 use crate::data::operator;
@@ -30,19 +31,20 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     let until = Until::Observations(bench.observations());
     corpus::repeat(&corpus::read(&bench.corpus)?, &documents, until)?;
     whole(&scratch, &documents)?;
-    let commits = Handle::current().block_on(rows::read(&database(&scratch)))?;
-    let parsed = commits.iter().map(Commit::documents).collect::<anyhow::Result<Vec<_>>>()?;
-    let inserts = BareInserts::new();
+    let runtime = Handle::current();
+    let mut commits = runtime.block_on(Commits::read(&database(&scratch)))?;
+    let (observations, rows) = (runtime.block_on(commits.observations())?, runtime.block_on(commits.rows())?);
+    let (count, commits, inserts) = (commits.count(), RefCell::new(commits), BareInserts::new());
     let [whole, recorded, bare] = in_turns(
         3,
         false,
-        [&mut || whole(&scratch, &documents), &mut || record(&scratch, &parsed), &mut || {
-            insert(&scratch, &inserts, &commits)
-        }],
+        [
+            &mut || whole(&scratch, &documents),
+            &mut || record(&scratch, &mut commits.borrow_mut()),
+            &mut || insert(&scratch, &inserts, &mut commits.borrow_mut()),
+        ],
     )?;
-    let observations: usize = parsed.iter().flatten().map(|document| document.observations.len()).sum();
-    let rows: usize = commits.iter().map(Commit::rows).sum();
-    let baseline = format!("bare inserts of its {rows} rows, commits: {}", commits.len());
+    let baseline = format!("bare inserts of its {rows} rows, commits: {count}");
     let what = format!("ingest of {observations} observations, files to SQLite");
     report.compare(&what, &whole, &baseline, &bare, Asked::AtLeast(0.5));
     report.compare(
@@ -75,28 +77,29 @@ fn whole(scratch: &Scratch, documents: &Path) -> anyhow::Result<Duration> {
 }
 
 /// The store's own transactions.
-fn record(scratch: &Scratch, batches: &[Vec<NewDocument>]) -> anyhow::Result<Duration> {
+fn record(scratch: &Scratch, commits: &mut Commits) -> anyhow::Result<Duration> {
     let (runtime, tenant) = (Handle::current(), TenantId::default_tenant());
     let store = runtime.block_on(empty(scratch))?;
-    let ((), took) = time_ok(|| {
-        runtime.block_on(async {
-            for batch in batches {
-                let recording = Recording { now: System.now(), actor: operator(), run: None, seed: [0; 32] };
-                store.record_documents(&tenant, &recording, batch).await?;
-            }
-            Ok(())
-        })
-    })?;
+    let mut took = Duration::ZERO;
+    for place in 0..commits.count() {
+        let batch = runtime.block_on(commits.get(place))?.documents()?;
+        let recording = Recording { now: System.now(), actor: operator(), run: None, seed: [0; 32] };
+        took += time_ok(|| Ok(runtime.block_on(store.record_documents(&tenant, &recording, &batch))?))?.1;
+    }
     close(store)?;
     Ok(took)
 }
 
 /// The same rows, tables, settings and commits, without the store.
-fn insert(scratch: &Scratch, inserts: &BareInserts, commits: &[Commit]) -> anyhow::Result<Duration> {
+fn insert(scratch: &Scratch, inserts: &BareInserts, commits: &mut Commits) -> anyhow::Result<Duration> {
     let runtime = Handle::current();
     close(runtime.block_on(empty(scratch))?)?;
     let mut connection = runtime.block_on(rows::connect(&database(scratch)))?;
-    let ((), took) = time_ok(|| runtime.block_on(inserts.write(&mut connection, commits)))?;
+    let mut took = Duration::ZERO;
+    for place in 0..commits.count() {
+        let commit = runtime.block_on(commits.get(place))?;
+        took += time_ok(|| runtime.block_on(inserts.write(&mut connection, &commit)))?.1;
+    }
     runtime.block_on(connection.close())?;
     Ok(took)
 }

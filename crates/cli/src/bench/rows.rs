@@ -118,25 +118,70 @@ pub(super) async fn connect(path: &Path) -> anyhow::Result<SqliteConnection> {
     Ok(SqliteConnection::connect_with(&options).await?)
 }
 
-/// Reads what an ingest wrote, a commit at a time: all that one records has one `created_at`.
-pub(super) async fn read(path: &Path) -> anyhow::Result<Vec<Commit>> {
-    let mut connection = connect(path).await?;
-    let mut commits = BTreeMap::new();
-    for (place, table) in TABLES.iter().enumerate() {
-        let Table { name, columns, source, order } = table;
-        let (count, columns) = (table.width(), columns.replace(", ", ", t."));
-        let sql = format!(
-            "SELECT t.{columns}, d.created_at FROM {name} AS t {source} ORDER BY d.created_at, {order}"
-        );
-        for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await? {
-            let created_at: i64 = row.try_get(count)?;
-            let commit =
-                commits.entry(created_at).or_insert_with(|| Commit([const { Vec::new() }; TABLES.len()]));
-            commit.0[place].push((0..count).map(|column| value(&row, column)).collect::<Result<_, _>>()?);
+/// The commits of an ingest, read back one at a time: all of them at once are a gigabyte.
+pub(super) struct Commits {
+    /// Its temporary tables hold the rows in the order in which they were written.
+    connection: SqliteConnection,
+    /// All that one commit records has one `created_at`.
+    times: Vec<i64>,
+}
+
+impl Commits {
+    /// Reads what an ingest wrote.
+    pub(super) async fn read(path: &Path) -> anyhow::Result<Self> {
+        let mut connection = connect(path).await?;
+        for Table { name, columns, source, order } in &TABLES {
+            let columns = columns.replace(", ", ", t.");
+            let copy = format!(
+                "CREATE TEMP TABLE written_{name} AS SELECT t.{columns}, d.created_at AS committed_at
+                FROM main.{name} AS t {source} ORDER BY d.created_at, {order};
+                CREATE INDEX temp.{name}_committed ON written_{name} (committed_at)"
+            );
+            sqlx::raw_sql(AssertSqlSafe(copy)).execute(&mut connection).await?;
         }
+        let times = "SELECT DISTINCT committed_at FROM written_vex_documents ORDER BY committed_at";
+        let times = sqlx::query_scalar(times).fetch_all(&mut connection).await?;
+        Ok(Self { connection, times })
     }
-    connection.close().await?;
-    Ok(commits.into_values().collect())
+
+    pub(super) fn count(&self) -> usize {
+        self.times.len()
+    }
+
+    /// How many rows of this table, or of all, they wrote.
+    async fn rows_of(&mut self, table: &str) -> anyhow::Result<i64> {
+        let count = AssertSqlSafe(format!("SELECT count(*) FROM written_{table}"));
+        Ok(sqlx::query_scalar(count).fetch_one(&mut self.connection).await?)
+    }
+
+    pub(super) async fn observations(&mut self) -> anyhow::Result<i64> {
+        self.rows_of(TABLES[OBSERVATIONS].name).await
+    }
+
+    pub(super) async fn rows(&mut self) -> anyhow::Result<i64> {
+        let mut all = 0;
+        for table in &TABLES {
+            all += self.rows_of(table.name).await?;
+        }
+        Ok(all)
+    }
+
+    /// What one of them wrote.
+    pub(super) async fn get(&mut self, place: usize) -> anyhow::Result<Commit> {
+        let mut commit = Commit([const { Vec::new() }; TABLES.len()]);
+        for (table, rows) in TABLES.iter().zip(&mut commit.0) {
+            let sql = format!(
+                "SELECT {} FROM written_{} WHERE committed_at = ? ORDER BY rowid",
+                table.columns, table.name
+            );
+            let found =
+                sqlx::query(AssertSqlSafe(sql)).bind(self.times[place]).fetch_all(&mut self.connection);
+            for row in found.await? {
+                rows.push((0..table.width()).map(|column| value(&row, column)).collect::<Result<_, _>>()?);
+            }
+        }
+        Ok(commit)
+    }
 }
 
 fn value(row: &SqliteRow, column: usize) -> anyhow::Result<Value> {
@@ -160,33 +205,31 @@ impl BareInserts {
         Self(TABLES.iter().map(|table| BATCH_SIZES.map(|rows| insert(table, rows))).collect())
     }
 
-    /// Writes the commits, one transaction each.
+    /// Writes a commit in a transaction.
     pub(super) async fn write(
         &self,
         connection: &mut SqliteConnection,
-        commits: &[Commit],
+        commit: &Commit,
     ) -> anyhow::Result<()> {
-        for commit in commits {
-            sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-            for (rows, statements) in commit.0.iter().zip(&self.0) {
-                let mut rest = rows.as_slice();
-                while let Some(place) = BATCH_SIZES.iter().position(|size| *size <= rest.len()) {
-                    let (batch, after) = rest.split_at(BATCH_SIZES[place]);
-                    let mut query = sqlx::query(statements[place].clone());
-                    for value in batch.iter().flatten() {
-                        query = match value {
-                            Value::Null => query.bind(None::<i64>),
-                            Value::Integer(number) => query.bind(*number),
-                            Value::Text(text) => query.bind(text.as_str()),
-                            Value::Blob(bytes) => query.bind(bytes.as_slice()),
-                        };
-                    }
-                    query.execute(&mut *connection).await?;
-                    rest = after;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        for (rows, statements) in commit.0.iter().zip(&self.0) {
+            let mut rest = rows.as_slice();
+            while let Some(place) = BATCH_SIZES.iter().position(|size| *size <= rest.len()) {
+                let (batch, after) = rest.split_at(BATCH_SIZES[place]);
+                let mut query = sqlx::query(statements[place].clone());
+                for value in batch.iter().flatten() {
+                    query = match value {
+                        Value::Null => query.bind(None::<i64>),
+                        Value::Integer(number) => query.bind(*number),
+                        Value::Text(text) => query.bind(text.as_str()),
+                        Value::Blob(bytes) => query.bind(bytes.as_slice()),
+                    };
                 }
+                query.execute(&mut *connection).await?;
+                rest = after;
             }
-            sqlx::query("COMMIT").execute(&mut *connection).await?;
         }
+        sqlx::query("COMMIT").execute(&mut *connection).await?;
         Ok(())
     }
 }
@@ -198,11 +241,6 @@ fn insert(table: &Table, rows: usize) -> SqlStr {
 }
 
 impl Commit {
-    /// How many rows all tables got.
-    pub(super) fn rows(&self) -> usize {
-        self.0.iter().map(Vec::len).sum()
-    }
-
     /// The parsed documents that gave these rows.
     pub(super) fn documents(&self) -> anyhow::Result<Vec<NewDocument>> {
         let mut keys = self.keys()?;

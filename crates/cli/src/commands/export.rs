@@ -13,7 +13,7 @@ use crate::output;
 
 pub(super) async fn run(global: &Global, export: &Export) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let (id, exported) = match (&export.proof, &export.bundle) {
         (Some(id), _) => (id, pipeline.proof(&observation(id)?).await?),
         (None, Some(id)) => (id, bundle(&pipeline, id).await?),

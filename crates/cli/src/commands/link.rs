@@ -4,10 +4,13 @@ use provex_core::intoto::SaltKey;
 use provex_core::keys::{LocalSigner, PublicKey, Signer as _};
 use provex_core::verify::Verifier;
 use provex_pipeline::{Drain, Pipeline, Unit};
+use provex_tlog::LogError;
+use provex_tlog::embedded::EmbeddedLog;
 
 use super::queue;
 use crate::args::{Global, Link};
-use crate::data::{DataFolder, WorkLock};
+use crate::clock;
+use crate::data::{self, DataFolder, WorkLock};
 use crate::failure::{Done, Failure};
 use crate::logs::Logs;
 use crate::output;
@@ -23,16 +26,27 @@ pub(super) struct Linked {
     pub(super) envelopes: u64,
     /// Why something is not linked.
     pub(super) reason: Option<String>,
+    /// The log's folder is not that of its newest checkpoint: the reason says why, and nothing was added to it.
+    damaged: bool,
+}
+
+impl Linked {
+    /// Why something is not linked, for people.
+    fn reason_text(&self) -> Option<String> {
+        let what = if self.damaged { "nothing is logged" } else { "not all are linked" };
+        self.reason.as_ref().map(|reason| format!("{what}: {}", output::plain(reason)))
+    }
 }
 
 pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let logs = Logs::open(&folder, &pipeline, &args.log)?;
     let working = folder.work(std::slice::from_ref(&pipeline)).await?;
     queue::settle(&pipeline, args.retry, args.drop).await?;
     let mut report = RunReport::default();
-    let linked = link(&folder, &pipeline, &logs, &working, folder.unit(args.unit)?, &mut report).await?;
+    let unit = folder.config.unit(args.unit)?;
+    let linked = link(&folder, &pipeline, &logs, &working, unit, &mut report).await?;
     if args.json.json {
         print_json(&report, &linked)?;
     } else {
@@ -52,18 +66,33 @@ pub(super) async fn link(
     report: &mut RunReport,
 ) -> Result<Linked, Failure> {
     let keys = Keys::of(folder)?;
-    let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
-    let bar = output::progress("attesting, logging, linking");
     let mut done = Linked { log: logs.name(), ..Linked::default() };
+    if logs.own
+        && let Some(damage) = damage(folder, pipeline).await?
+    {
+        (done.damaged, done.reason) = (true, Some(damage));
+        count(pipeline, report).await?;
+        return Ok(done);
+    }
+    let before = pipeline.store.counts(&pipeline.tenant).await?;
+    clock::warn(before.last_at);
+    if let Some(warning) = folder.foreign_signer(pipeline).await? {
+        eprintln!("provex: warning: {warning}");
+    }
+    let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
+    let bar =
+        output::progress_of("linking observations", before.observations - before.linked - before.failed);
     loop {
         let drained = drain.once(&|| false).await?;
         done.envelopes += drained.envelopes;
         report.linkages.linked += drained.linked.linked;
-        let counts = pipeline.store.counts(&pipeline.tenant).await?;
-        report.linkages.failed = counts.failed;
-        report.linkages.pending = counts.observations - counts.linked - counts.failed;
+        bar.set_position(report.linkages.linked);
         let no_log = logs.chosen.as_ref().err().cloned();
         done.reason = drained.linked.reason.or(drained.submitted.reason).or(no_log);
+        if drained.more && (drained.submitted.answered > 0 || done.reason.is_none()) {
+            continue;
+        }
+        count(pipeline, report).await?;
         if report.linkages.pending == 0 || done.reason.is_some() {
             break;
         }
@@ -123,6 +152,28 @@ impl Keys {
     }
 }
 
+/// What is wrong with the log's folder, before anything is added to it: batches read its end only. A checkpoint that a
+/// crash left unpublished is published.
+async fn damage(folder: &DataFolder, pipeline: &Pipeline) -> Result<Option<String>, Failure> {
+    let looked = match data::audit(folder.embedded_log(pipeline)?).await {
+        Ok(audit) if !audit.published => EmbeddedLog::create(folder.embedded_log(pipeline)?).await,
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    Ok(match looked {
+        Err(LogError::Unusable(error)) => Some(error.to_string()),
+        // What cannot be read or written now is met again by whoever needs it.
+        Ok(()) | Err(_) => None,
+    })
+}
+
+pub(super) async fn count(pipeline: &Pipeline, report: &mut RunReport) -> Result<(), Failure> {
+    let counts = pipeline.store.counts(&pipeline.tenant).await?;
+    report.linkages.failed = counts.failed;
+    report.linkages.pending = counts.observations - counts.linked - counts.failed;
+    Ok(())
+}
+
 /// Why something that an earlier run gave back is not due yet; what another process holds has no reason.
 async fn waiting(pipeline: &Pipeline) -> Result<Option<String>, Failure> {
     let rows = pipeline.store.queued_submissions(&pipeline.tenant, false, None, 500).await?;
@@ -138,21 +189,24 @@ pub(super) fn print(report: &RunReport, linked: &Linked) -> Result<(), Failure> 
         "linkages      {} linked in {}, {} pending, {} failed",
         linkages.linked, linked.log, linkages.pending, linkages.failed
     ))?;
-    if let Some(reason) = &linked.reason {
-        output::line(&format!("              not all are linked: {reason}"))?;
+    if let Some(reason) = linked.reason_text() {
+        output::line(&format!("              {reason}"))?;
     }
     Ok(())
 }
 
 /// The report; why something is not linked is for people, on stderr.
 pub(super) fn print_json(report: &RunReport, linked: &Linked) -> Result<(), Failure> {
-    if let Some(reason) = &linked.reason {
-        eprintln!("provex: not all are linked: {reason}");
+    if let Some(reason) = linked.reason_text() {
+        eprintln!("provex: {reason}");
     }
     output::json(report)
 }
 
-/// Something that waits for the log could not be checked yet.
+/// Something that waits for the log could not be checked yet; a log that is damaged was.
 pub(super) fn done(report: &RunReport, linked: &Linked) -> Done {
+    if linked.damaged {
+        return Done::NotAll;
+    }
     if linked.reason.is_some() && report.linkages.pending > 0 { Done::Unchecked } else { report.done() }
 }

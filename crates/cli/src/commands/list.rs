@@ -55,7 +55,7 @@ pub(super) async fn observations(global: &Global, args: &Observations) -> Result
 
 async fn list(global: &Global, filter: &ObservationFilter, listing: Listing) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     if listing.ndjson {
         lines(&pipeline, filter).await
     } else {

@@ -11,7 +11,8 @@ use provex_store_postgres::migrate::{self as postgres, Layout, Plan};
 use provex_store_sqlite::{SqliteStore, migrate as sqlite};
 
 use crate::args::{Global, LayoutName, Migrate};
-use crate::data::{self, Config};
+use crate::config::Config;
+use crate::data;
 use crate::database::{Database, DatabaseUrl};
 use crate::environment::System;
 use crate::failure::{Done, Failure};
@@ -22,7 +23,7 @@ pub(super) async fn run(global: &Global, args: &Migrate) -> Result<Done, Failure
         return move_up(from, to, args.layout).await;
     }
     // A server's database needs no data folder to be migrated.
-    let config = Config::read(&global.data)?.unwrap_or_default();
+    let config = Config::read(&global.data)?;
     let database = Database::choose(global, &config)?;
     match &database {
         Database::Server(url) => server(url, &database, &config, args).await,

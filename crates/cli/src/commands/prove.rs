@@ -7,6 +7,7 @@ use provex_store::{ObservationFilter, ObservationRow};
 
 use super::{link, preview};
 use crate::args::{Global, Prove, Sources};
+use crate::clock;
 use crate::data::{self, DataFolder};
 use crate::database;
 use crate::failure::{Done, Failure};
@@ -20,8 +21,8 @@ pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
         return preview::run(global, &args).await;
     }
     let folder = DataFolder::open_or_init(global).await?;
-    let (sources, unit) = (args.sources, folder.unit(args.unit)?);
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let (sources, unit) = (args.sources, folder.config.unit(args.unit)?);
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let logs = Logs::open(&folder, &pipeline, &args.log)?;
     let working = folder.work(std::slice::from_ref(&pipeline)).await?;
     let mut report = record(&folder, &pipeline, &sources).await?;
@@ -39,11 +40,10 @@ pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
 
 pub(super) async fn ingest(global: &Global, sources: Sources) -> Result<Done, Failure> {
     let folder = DataFolder::open_or_init(global).await?;
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
+    clock::warn(pipeline.store.counts(&pipeline.tenant).await?.last_at);
     let mut report = record(&folder, &pipeline, &sources).await?;
-    let counts = pipeline.store.counts(&pipeline.tenant).await?;
-    report.linkages.failed = counts.failed;
-    report.linkages.pending = counts.observations - counts.linked - counts.failed;
+    link::count(&pipeline, &mut report).await?;
     report.print_places();
     if sources.json.json {
         output::json(&report)?;

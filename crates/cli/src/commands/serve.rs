@@ -21,7 +21,7 @@ use crate::failure::{Done, Failure};
 pub(super) async fn run(global: &Global, serve: &Serve) -> Result<Done, Failure> {
     log_to_stderr(serve.log_json);
     let folder = Arc::new(DataFolder::open_or_init(global).await?);
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let (listener, loopback) = listen(&serve.listen)?;
     let address = listener.local_addr().context("reading the address")?;
     if loopback {

@@ -21,7 +21,7 @@ struct Shown {
 
 pub(super) async fn run(global: &Global, show: &Show) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let Some(shown) = find(&pipeline, &show.id).await? else {
         return Err(Failure::not_true(format!("nothing recorded has the id {}", show.id)));
     };

@@ -6,16 +6,18 @@ use provex_core::verify::Verifier;
 use provex_pipeline::Pipeline;
 use provex_pipeline::environment::Environment as _;
 use provex_store::{Backlog, Counts};
-use provex_tlog::TransparencyLog;
+use provex_tlog::embedded::Audit;
+use provex_tlog::{LogError, TransparencyLog};
 use serde_json::{Value, json};
 
 use crate::args::{Global, LogArgs, Status as StatusArgs};
-use crate::data::DataFolder;
+use crate::clock;
+use crate::data::{self, DataFolder};
 use crate::database;
 use crate::environment::System;
 use crate::failure::{Done, Failure};
 use crate::logs::Logs;
-use crate::output;
+use crate::output::{self, plain};
 use crate::signatures::{AwsLc, Tokens};
 
 struct Status {
@@ -23,10 +25,40 @@ struct Status {
     counts: Counts,
     backlog: Backlog,
     origin: String,
-    /// Size and root of the log's newest checkpoint, or why it does not hold.
-    checkpoint: Result<(u64, String), String>,
+    log: Result<Newest, Trouble>,
     key: String,
+    /// What is wrong with the clock.
+    clock: Option<String>,
+    /// What is wrong with the public keys.
+    foreign: Option<String>,
     now: Timestamp,
+}
+
+/// The log's newest checkpoint.
+struct Newest {
+    size: u64,
+    root: String,
+    /// Of the folder's own log, all of its files held against that.
+    audit: Option<Audit>,
+}
+
+/// Why the log cannot be shown as it should be.
+struct Trouble {
+    reason: String,
+    done: Done,
+}
+
+impl From<String> for Trouble {
+    fn from(reason: String) -> Self {
+        Self { reason, done: Done::NotAll }
+    }
+}
+
+impl From<LogError> for Trouble {
+    fn from(error: LogError) -> Self {
+        let done = if let LogError::Unusable(_) = error { Done::NotAll } else { Done::Unchecked };
+        Self { reason: error.to_string(), done }
+    }
 }
 
 pub(super) async fn run(global: &Global, args: StatusArgs) -> Result<Done, Failure> {
@@ -36,27 +68,40 @@ pub(super) async fn run(global: &Global, args: StatusArgs) -> Result<Done, Failu
     } else {
         print(global, &status)?
     }
-    Ok(if status.checkpoint.is_ok() { Done::Yes } else { Done::NotAll })
+    Ok(status.log.as_ref().err().map_or(Done::Yes, |trouble| trouble.done))
 }
 
 async fn read(global: &Global, args: &LogArgs) -> Result<Status, Failure> {
     let folder = DataFolder::open(global)?;
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let logs = Logs::open(&folder, &pipeline, args)?;
-    let checkpoint = match logs.chosen.as_ref().map(|lines| lines.first()) {
+    let log = match logs.chosen.as_ref().map(|lines| lines.first()) {
+        Ok(Some(_)) if logs.own => audited(&folder, &pipeline).await?,
         Ok(Some(line)) => newest(&pipeline, &logs, &**line.log()).await?,
-        Ok(None) => Err("there is no log".to_owned()),
-        Err(reason) => Err(reason.clone()),
+        Ok(None) => Err("there is no log".to_owned().into()),
+        Err(reason) => Err(reason.clone().into()),
     };
+    let (counts, now) = (pipeline.store.counts(&pipeline.tenant).await?, System.now());
     Ok(Status {
         tenant: pipeline.tenant.to_string(),
-        counts: pipeline.store.counts(&pipeline.tenant).await?,
+        clock: clock::set_back(counts.last_at, now),
+        foreign: folder.foreign_signer(&pipeline).await?,
+        counts,
         backlog: pipeline.store.backlog(&pipeline.tenant).await?,
         origin: logs.name(),
-        checkpoint,
+        log,
         key: folder.signer()?.public_key().fingerprint().to_hex(),
-        now: System.now(),
+        now,
     })
+}
+
+/// The folder's own log, all of its files looked at.
+async fn audited(folder: &DataFolder, pipeline: &Pipeline) -> Result<Result<Newest, Trouble>, Failure> {
+    let audit = data::audit(folder.embedded_log(pipeline)?).await;
+    Ok(audit.map_err(Trouble::from).map(|audit| {
+        let checkpoint = audit.newest.checkpoint();
+        Newest { size: checkpoint.size, root: checkpoint.root.to_hex(), audit: Some(audit) }
+    }))
 }
 
 /// The log's newest checkpoint, held against the newest one that was ever seen. A log elsewhere is asked, too: whether it
@@ -65,7 +110,7 @@ async fn newest(
     pipeline: &Pipeline,
     logs: &Logs,
     log: &dyn TransparencyLog,
-) -> Result<Result<(u64, String), String>, Failure> {
+) -> Result<Result<Newest, Trouble>, Failure> {
     let verifier =
         Verifier { trusted_root: &logs.trusted_root, keys: &[], signatures: &AwsLc, timestamps: &Tokens };
     let checkpoint = match log.checkpoint().await {
@@ -76,17 +121,23 @@ async fn newest(
         Err(error) => Err(error.to_string()),
     };
     let kept = pipeline.store.log_checkpoint(&log.identity().id).await?;
-    Ok(checkpoint.and_then(|(size, root)| match kept {
+    let checked = checkpoint.and_then(|(size, root)| match kept {
         Some(kept) if kept.size > size || (kept.size == size && kept.root.to_hex() != root) => Err(format!(
             "the log has another checkpoint (size {size}) than was once signed (size {})",
             kept.size
         )),
-        _ => Ok((size, root)),
-    }))
+        _ => Ok(Newest { size, root, audit: None }),
+    });
+    Ok(checked.map_err(Trouble::from))
 }
 
 fn pending(counts: &Counts) -> u64 {
     counts.observations - counts.linked - counts.failed
+}
+
+fn waiting(status: &Status) -> bool {
+    let backlog = &status.backlog;
+    pending(&status.counts) + backlog.attest + backlog.submit + backlog.link > 0
 }
 
 fn print(global: &Global, status: &Status) -> Result<(), Failure> {
@@ -110,15 +161,38 @@ fn print(global: &Global, status: &Status) -> Result<(), Failure> {
     for (reason, count) in &backlog.reasons {
         output::line(&format!("              {count}: {reason}"))?;
     }
-    match &status.checkpoint {
-        Ok((size, root)) => {
-            output::line(&format!("log           {}, size {size}, root {root}", status.origin))?
-        }
-        Err(reason) => output::line(&format!("log           {}: {reason}", status.origin))?,
-    }
+    output::line(&format!("log           {}, {}", status.origin, log_line(&status.log)))?;
     output::line(&format!("signing key   sha256 {}", status.key))?;
     output::line("ledger        no events yet")?;
+    if let Some(warning) = &status.clock {
+        output::line(&format!("clock         {warning}"))?;
+    }
+    if let Some(warning) = &status.foreign {
+        output::line(&format!("keys          {warning}"))?;
+    }
     output::line(&format!("next          {}", next(global, status)))
+}
+
+/// How the log is, and what was looked at.
+fn log_line(log: &Result<Newest, Trouble>) -> String {
+    let newest = match log {
+        Ok(newest) => newest,
+        Err(trouble) => return plain(&trouble.reason).into_owned(),
+    };
+    let mut line = format!("size {}, root {}", newest.size, newest.root);
+    let Some(audit) = &newest.audit else { return line };
+    let entries = if audit.bundles_read == audit.bundles {
+        "every entry".to_owned()
+    } else {
+        format!("{} of {} entry bundles", audit.bundles_read, audit.bundles)
+    };
+    line.push_str(&format!("\n              checked: its folder has every tile; {entries} read"));
+    if !audit.published {
+        line.push_str(
+            "\n              its file `checkpoint` is older, as after a crash: `provex link` writes it again",
+        );
+    }
+    line
 }
 
 /// What a person would do now.
@@ -126,13 +200,13 @@ fn next(global: &Global, status: &Status) -> String {
     let mut data =
         if *global.data == *".provex" { String::new() } else { format!(" --data {}", global.data.display()) };
     data.push_str(&database::flag(global));
-    if status.checkpoint.is_err() {
+    let audit = status.log.as_ref().ok().and_then(|newest| newest.audit.as_ref());
+    let unpublished = audit.is_some_and(|audit| !audit.published);
+    if status.log.is_err() {
         "the log needs a look: docs/OPERATIONS.md, \"The log cannot be used\"".to_owned()
     } else if status.counts.documents == 0 {
         format!("provex prove{data} PATH")
-    } else if pending(&status.counts) + status.backlog.attest + status.backlog.submit + status.backlog.link
-        > 0
-    {
+    } else if unpublished || waiting(status) {
         format!("provex link{data}")
     } else if status.backlog.dead > 0 {
         format!("provex pending{data} --failed says what was given up and why")
@@ -142,21 +216,16 @@ fn next(global: &Global, status: &Status) -> String {
 }
 
 fn age(then: Timestamp, now: Timestamp) -> String {
-    let seconds = (now.as_unix_seconds() - then.as_unix_seconds()).max(0);
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
+    clock::length((now.as_unix_seconds() - then.as_unix_seconds()).max(0))
 }
 
 fn view(status: &Status) -> Value {
     let (counts, backlog) = (&status.counts, &status.backlog);
     let reasons =
         backlog.reasons.iter().map(|(reason, count)| json!({"reason": reason, "submissions": count}));
-    let (size, root) =
-        status.checkpoint.clone().map_or((None, None), |(size, root)| (Some(size), Some(root)));
+    let warnings = status.clock.iter().chain(&status.foreign);
+    let newest = status.log.as_ref().ok();
+    let audit = newest.and_then(|newest| newest.audit.as_ref());
     json!({
         "tenant": status.tenant,
         "documents": counts.documents,
@@ -176,10 +245,14 @@ fn view(status: &Status) -> Value {
         },
         "log": {
             "origin": status.origin,
-            "treeSize": size,
-            "treeRoot": root,
-            "error": status.checkpoint.as_ref().err(),
+            "treeSize": newest.map(|newest| newest.size),
+            "treeRoot": newest.map(|newest| &newest.root),
+            "published": audit.map(|audit| audit.published),
+            "entryBundles": audit.map(|audit| audit.bundles),
+            "entryBundlesRead": audit.map(|audit| audit.bundles_read),
+            "error": status.log.as_ref().err().map(|trouble| &trouble.reason),
         },
         "keyFingerprint": status.key,
+        "warnings": warnings.collect::<Vec<_>>(),
     })
 }

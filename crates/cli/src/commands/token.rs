@@ -19,7 +19,7 @@ const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
 pub(super) async fn run(global: &Global, command: &TokenCommand) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
-    let (store, tenant) = (folder.store().await?, folder.tenant(global.tenant.as_ref())?);
+    let (store, tenant) = (folder.store().await?, folder.config.tenant(global.tenant.as_ref()));
     match command {
         TokenCommand::Create { scope, label, days, json } => {
             let scopes = scope.iter().copied().collect();

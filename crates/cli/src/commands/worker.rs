@@ -35,7 +35,7 @@ pub(super) async fn work(
     args: &Worker,
     asked: &Arc<AtomicBool>,
 ) -> Result<(), Failure> {
-    let unit = folder.unit(args.unit)?;
+    let unit = folder.config.unit(args.unit)?;
     let pause = Duration::from_secs(args.interval.into());
     let news = Arc::new(News::default());
     while !asked.load(Ordering::SeqCst) {
@@ -80,7 +80,7 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
 
 /// The one tenant that was named, or all.
 async fn tenants(folder: &DataFolder, only: Option<&TenantId>) -> Result<Vec<Pipeline>, Failure> {
-    let any = folder.pipeline(folder.tenant(only)?).await?;
+    let any = folder.pipeline(folder.config.tenant(only)).await?;
     let tenants = match only {
         Some(tenant) => vec![tenant.clone()],
         None => any.store.tenants().await?,

@@ -86,7 +86,10 @@ impl Folder {
 
 pub fn provex() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_provex"));
-    command.env_remove("PROVEX_DATA").env_remove("PROVEX_TENANT").env_remove("PROVEX_DATABASE_URL");
+    let settings = std::env::vars_os().map(|(name, _)| name);
+    for name in settings.filter(|name| name.to_str().is_some_and(|name| name.starts_with("PROVEX_"))) {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -101,4 +104,19 @@ pub fn repository(path: &str) -> PathBuf {
 
 pub fn examples() -> String {
     repository("examples/documents").display().to_string()
+}
+
+/// Copies a folder with the rights on it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(path, target).unwrap();
+        }
+    }
 }
