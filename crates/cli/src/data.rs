@@ -162,8 +162,12 @@ impl DataFolder {
         Ok(Pipeline { store, environment: Arc::new(System), tenant, actor, run })
     }
 
-    /// What to say where none of the folder's public keys signed what the database holds.
+    /// What to say where none of the folder's public keys signed what the database holds. In a database that several
+    /// folders share, others sign too.
     pub(crate) async fn foreign_signer(&self, pipeline: &Pipeline) -> Result<Option<String>, Failure> {
+        if self.database.is_shared() {
+            return Ok(None);
+        }
         let (store, tenant) = (&pipeline.store, &pipeline.tenant);
         let oldest = store.observations(tenant, &ObservationFilter::default(), None, 1).await?;
         let Some(linkage) = oldest.first().and_then(|row| row.linkage.as_ref()) else { return Ok(None) };

@@ -48,7 +48,7 @@ impl Drop for Scratch {
 
 pub(super) async fn run(global: &Global, args: &Prove) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
-    let real = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let real = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let logs = Logs::open(&folder, &real, &args.log)?;
     let keys = Keys::of(&folder)?;
     let scratch = Scratch::new()?;
@@ -56,7 +56,7 @@ pub(super) async fn run(global: &Global, args: &Prove) -> Result<Done, Failure> 
     store.add_tenant(&real.tenant, System.uuid(), System.now()).await?;
     let pipeline = Pipeline { store: Arc::new(store), ..real.clone() };
     let mut report = record(&folder, &pipeline, &args.sources).await?;
-    keys.attest(&pipeline, folder.unit(args.unit)?).await?;
+    keys.attest(&pipeline, folder.config.unit(args.unit)?).await?;
     report.print_places();
     let json = args.sources.json.json;
     if !json {

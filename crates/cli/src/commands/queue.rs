@@ -17,7 +17,7 @@ const PAGE: usize = 500;
 
 pub(super) async fn list(global: &Global, failed: bool, listing: Listing) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
-    let pipeline = folder.pipeline(folder.tenant(global.tenant.as_ref())?).await?;
+    let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     if listing.ndjson {
         lines(&pipeline, failed).await
     } else {
