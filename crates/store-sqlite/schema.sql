@@ -260,6 +260,57 @@ CREATE TABLE control_tenants (
     created_at INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE findings_ledger_attestations (
+    -- The tenant.
+    tenant_id TEXT NOT NULL CONSTRAINT findings_ledger_attestations_tenant_id_check CHECK (
+        length(CAST(tenant_id AS BLOB)) BETWEEN 1 AND 63
+        AND tenant_id GLOB '[a-z0-9]*' AND tenant_id NOT GLOB '*[^a-z0-9._-]*'),
+    -- UUIDv8 of the envelope and the observation or verdict that it attests.
+    attestation_id TEXT NOT NULL,
+    -- What it is about: an OCI digest or BOM id where the product has one, else the product's key.
+    artifact_id TEXT NOT NULL
+        CONSTRAINT findings_ledger_attestations_artifact_id_check CHECK (length(CAST(artifact_id AS BLOB)) <= 1024),
+    -- The canonical vulnerability id; null for what is about none.
+    finding_id TEXT CONSTRAINT findings_ledger_attestations_finding_id_check CHECK (
+        length(CAST(finding_id AS BLOB)) <= 1024),
+    -- `verified`, `failed` or `unknown`.
+    verification_status TEXT NOT NULL CONSTRAINT findings_ledger_attestations_verification_status_check CHECK (
+        verification_status IN ('verified', 'failed', 'unknown')),
+    -- When it was verified.
+    verification_time INTEGER NOT NULL,
+    -- The envelope.
+    dsse_digest TEXT NOT NULL
+        CONSTRAINT findings_ledger_attestations_dsse_digest_check CHECK (
+        length(dsse_digest) = 64 AND dsse_digest NOT GLOB '*[^0-9a-f]*'),
+    -- The leaf hash of its log entry; null where no log has it.
+    rekor_entry_id TEXT
+        CONSTRAINT findings_ledger_attestations_rekor_entry_id_check CHECK (
+        length(rekor_entry_id) = 64 AND rekor_entry_id NOT GLOB '*[^0-9a-f]*'),
+    -- `sha256:<hex>` of the kept bundle; null where there is none.
+    evidence_bundle_ref TEXT CONSTRAINT findings_ledger_attestations_evidence_bundle_ref_check CHECK (
+        length(evidence_bundle_ref) = 71 AND evidence_bundle_ref GLOB 'sha256:*'
+        AND substr(evidence_bundle_ref, 8) NOT GLOB '*[^0-9a-f]*'),
+    -- The event that wrote the row.
+    ledger_event_id TEXT NOT NULL,
+    -- That event's `recorded_at`.
+    recorded_at INTEGER NOT NULL,
+    -- That event's leaf hash.
+    merkle_leaf_hash TEXT NOT NULL
+        CONSTRAINT findings_ledger_attestations_merkle_leaf_hash_check CHECK (
+        length(merkle_leaf_hash) = 64 AND merkle_leaf_hash NOT GLOB '*[^0-9a-f]*'),
+    -- The root of the chain up to and including that event.
+    root_hash TEXT NOT NULL
+        CONSTRAINT findings_ledger_attestations_root_hash_check CHECK (
+        length(root_hash) = 64 AND root_hash NOT GLOB '*[^0-9a-f]*'),
+    -- The cycle hash of that event.
+    cycle_hash TEXT NOT NULL
+        CONSTRAINT findings_ledger_attestations_cycle_hash_check CHECK (
+        length(cycle_hash) = 64 AND cycle_hash NOT GLOB '*[^0-9a-f]*'),
+    -- The rules by which the row was made.
+    projection_version TEXT NOT NULL,
+    CONSTRAINT findings_ledger_attestations_pkey PRIMARY KEY (tenant_id, attestation_id)
+) STRICT;
+
 CREATE TABLE findings_ledger_chains (
     -- The tenant.
     tenant_id TEXT NOT NULL
@@ -277,9 +328,112 @@ CREATE TABLE findings_ledger_chains (
     -- Roots of the full subtrees of [0, sequence_no), left to right, 32 bytes each.
     frontier BLOB NOT NULL CONSTRAINT findings_ledger_chains_frontier_check CHECK (length(frontier) % 32 = 0),
     -- The newest time given to anything recorded: every later one is larger. 0 before the first.
-    last_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL, backfilled_at INTEGER,
     CONSTRAINT findings_ledger_chains_pkey PRIMARY KEY (tenant_id),
     CONSTRAINT findings_ledger_chains_chain_id_key UNIQUE (tenant_id, chain_id)
+) STRICT;
+
+CREATE TABLE findings_ledger_events (
+    -- The tenant.
+    tenant_id TEXT NOT NULL CONSTRAINT findings_ledger_events_tenant_id_check CHECK (
+        length(CAST(tenant_id AS BLOB)) BETWEEN 1 AND 63
+        AND tenant_id GLOB '[a-z0-9]*' AND tenant_id NOT GLOB '*[^a-z0-9._-]*'),
+    -- Its chain.
+    chain_id TEXT NOT NULL,
+    -- The event's number, from 1.
+    sequence_no INTEGER NOT NULL CONSTRAINT findings_ledger_events_sequence_no_check CHECK (sequence_no >= 1),
+    -- UUIDv7.
+    event_id TEXT NOT NULL,
+    -- What it records.
+    event_type TEXT NOT NULL CONSTRAINT findings_ledger_events_event_type_check CHECK (event_type IN (
+        'document.recorded', 'attestation.verified', 'attestation.failed', 'attestation.unknown',
+        'verdict.published', 'delta.published', 'standing.changed', 'policy.changed', 'ledger.anchored',
+        'admin.changed')),
+    -- The policy that applied; null where none did.
+    policy_version TEXT,
+    -- The vulnerability that all its rows share; null where they share none.
+    finding_id TEXT CONSTRAINT findings_ledger_events_finding_id_check CHECK (
+        length(CAST(finding_id AS BLOB)) <= 1024),
+    -- The artifact that all its rows share; null where they share none.
+    artifact_id TEXT CONSTRAINT findings_ledger_events_artifact_id_check CHECK (
+        length(CAST(artifact_id AS BLOB)) <= 1024),
+    -- The run of provex that caused it; null where nobody said.
+    source_run_id TEXT,
+    -- Who caused it.
+    actor_id TEXT NOT NULL,
+    -- `system`, `operator` or `integration`.
+    actor_type TEXT NOT NULL
+        CONSTRAINT findings_ledger_events_actor_type_check CHECK (
+        actor_type IN ('system', 'operator', 'integration')),
+    -- When what it records happened.
+    occurred_at INTEGER NOT NULL,
+    -- When it was recorded: strictly larger than that of the event before.
+    recorded_at INTEGER NOT NULL,
+    -- JCS bytes: all that the transaction recorded, by digest, and the facts of its attestation rows.
+    event_body BLOB NOT NULL,
+    -- How many attestation rows it wrote.
+    row_count INTEGER NOT NULL CONSTRAINT findings_ledger_events_row_count_check CHECK (row_count BETWEEN 0 AND 1000),
+    -- The RFC 6962 root over their facts.
+    rows_root TEXT NOT NULL CONSTRAINT findings_ledger_events_rows_root_check CHECK (
+        length(rows_root) = 64 AND rows_root NOT GLOB '*[^0-9a-f]*'),
+    -- SHA-256 of the event.
+    event_hash TEXT NOT NULL CONSTRAINT findings_ledger_events_event_hash_check CHECK (
+        length(event_hash) = 64 AND event_hash NOT GLOB '*[^0-9a-f]*'),
+    -- The hash of the event before; 64 zeros for the first.
+    previous_hash TEXT NOT NULL
+        CONSTRAINT findings_ledger_events_previous_hash_check CHECK (
+        length(previous_hash) = 64 AND previous_hash NOT GLOB '*[^0-9a-f]*'),
+    -- The RFC 6962 leaf hash of the event.
+    merkle_leaf_hash TEXT NOT NULL
+        CONSTRAINT findings_ledger_events_merkle_leaf_hash_check CHECK (
+        length(merkle_leaf_hash) = 64 AND merkle_leaf_hash NOT GLOB '*[^0-9a-f]*'),
+    CONSTRAINT findings_ledger_events_pkey PRIMARY KEY (tenant_id, chain_id, sequence_no),
+    CONSTRAINT findings_ledger_events_event_id_key UNIQUE (tenant_id, event_id),
+    CONSTRAINT findings_ledger_events_chain_fkey FOREIGN KEY (tenant_id, chain_id)
+        REFERENCES findings_ledger_chains (tenant_id, chain_id)
+) STRICT;
+
+CREATE TABLE findings_ledger_merkle_roots (
+    -- The tenant.
+    tenant_id TEXT NOT NULL CONSTRAINT findings_ledger_merkle_roots_tenant_id_check CHECK (
+        length(CAST(tenant_id AS BLOB)) BETWEEN 1 AND 63
+        AND tenant_id GLOB '[a-z0-9]*' AND tenant_id NOT GLOB '*[^a-z0-9._-]*'),
+    -- Its chain.
+    chain_id TEXT NOT NULL,
+    -- How many events it is over.
+    tree_size INTEGER NOT NULL CONSTRAINT findings_ledger_merkle_roots_tree_size_check CHECK (tree_size >= 1),
+    -- The RFC 6962 root over them.
+    root_hash TEXT NOT NULL CONSTRAINT findings_ledger_merkle_roots_root_hash_check CHECK (
+        length(root_hash) = 64 AND root_hash NOT GLOB '*[^0-9a-f]*'),
+    -- The signed note, verbatim.
+    checkpoint BLOB NOT NULL,
+    -- When it was signed.
+    created_at INTEGER NOT NULL,
+    -- `rekor:<log id>:<index>` once it was logged; set once.
+    anchor_reference TEXT,
+    -- `airgap:<bundle digest>` once it was handed out in a file; set once.
+    export_reference TEXT,
+    CONSTRAINT findings_ledger_merkle_roots_pkey PRIMARY KEY (tenant_id, chain_id, tree_size),
+    CONSTRAINT findings_ledger_merkle_roots_chain_fkey FOREIGN KEY (tenant_id, chain_id)
+        REFERENCES findings_ledger_chains (tenant_id, chain_id)
+) STRICT;
+
+CREATE TABLE findings_ledger_tiles (
+    -- The tenant.
+    tenant_id TEXT NOT NULL CONSTRAINT findings_ledger_tiles_tenant_id_check CHECK (
+        length(CAST(tenant_id AS BLOB)) BETWEEN 1 AND 63
+        AND tenant_id GLOB '[a-z0-9]*' AND tenant_id NOT GLOB '*[^a-z0-9._-]*'),
+    -- Its chain.
+    chain_id TEXT NOT NULL,
+    -- 0: leaf hashes; above: each hash is the root of a full tile one level below.
+    level INTEGER NOT NULL CONSTRAINT findings_ledger_tiles_level_check CHECK (level BETWEEN 0 AND 7),
+    -- Its place among the tiles of its level, from 0.
+    tile_index INTEGER NOT NULL CONSTRAINT findings_ledger_tiles_tile_index_check CHECK (tile_index >= 0),
+    -- 256 hashes, 32 bytes each.
+    hashes BLOB NOT NULL CONSTRAINT findings_ledger_tiles_hashes_check CHECK (length(hashes) = 8192),
+    CONSTRAINT findings_ledger_tiles_pkey PRIMARY KEY (tenant_id, chain_id, level, tile_index),
+    CONSTRAINT findings_ledger_tiles_chain_fkey FOREIGN KEY (tenant_id, chain_id)
+        REFERENCES findings_ledger_chains (tenant_id, chain_id)
 ) STRICT;
 
 CREATE TABLE vex_document_bodies (
@@ -520,6 +674,18 @@ CREATE TABLE vexhub_statements (
         REFERENCES vexhub_statements (tenant_id, statement_id)
 ) STRICT;
 
+CREATE INDEX ledger_attestations_artifact_idx
+    ON findings_ledger_attestations (tenant_id, artifact_id, recorded_at DESC, attestation_id DESC);
+
+CREATE INDEX ledger_attestations_finding_idx
+    ON findings_ledger_attestations (tenant_id, finding_id, recorded_at DESC, attestation_id DESC);
+
+CREATE INDEX ledger_attestations_paging_idx
+    ON findings_ledger_attestations (tenant_id, recorded_at, attestation_id);
+
+CREATE INDEX ledger_attestations_status_idx
+    ON findings_ledger_attestations (tenant_id, verification_status, recorded_at DESC, attestation_id DESC);
+
 CREATE INDEX log_entries_envelope_idx ON attestor_log_entries (tenant_id, dsse_digest, created_at);
 
 CREATE INDEX log_entries_index_idx ON attestor_log_entries (tenant_id, rekor_log_index, rekor_log_id);
@@ -589,6 +755,36 @@ BEGIN SELECT RAISE(ABORT, 'control_migrations is only added to'); END;
 
 CREATE TRIGGER control_migrations_no_update BEFORE UPDATE ON control_migrations
 BEGIN SELECT RAISE(ABORT, 'control_migrations is only added to'); END;
+
+CREATE TRIGGER findings_ledger_events_no_delete BEFORE DELETE ON findings_ledger_events
+BEGIN SELECT RAISE(ABORT, 'findings_ledger_events is only added to'); END;
+
+CREATE TRIGGER findings_ledger_events_no_update BEFORE UPDATE ON findings_ledger_events
+BEGIN SELECT RAISE(ABORT, 'findings_ledger_events is only added to'); END;
+
+CREATE TRIGGER findings_ledger_merkle_roots_anchor_once
+BEFORE UPDATE OF anchor_reference ON findings_ledger_merkle_roots
+WHEN OLD.anchor_reference IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'findings_ledger_merkle_roots: a reference is set once'); END;
+
+CREATE TRIGGER findings_ledger_merkle_roots_export_once
+BEFORE UPDATE OF export_reference ON findings_ledger_merkle_roots
+WHEN OLD.export_reference IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'findings_ledger_merkle_roots: a reference is set once'); END;
+
+CREATE TRIGGER findings_ledger_merkle_roots_no_delete BEFORE DELETE ON findings_ledger_merkle_roots
+BEGIN SELECT RAISE(ABORT, 'findings_ledger_merkle_roots is only added to'); END;
+
+CREATE TRIGGER findings_ledger_merkle_roots_no_update BEFORE UPDATE OF
+    tenant_id, chain_id, tree_size, root_hash, checkpoint, created_at
+ON findings_ledger_merkle_roots
+BEGIN SELECT RAISE(ABORT, 'findings_ledger_merkle_roots is only added to'); END;
+
+CREATE TRIGGER findings_ledger_tiles_no_delete BEFORE DELETE ON findings_ledger_tiles
+BEGIN SELECT RAISE(ABORT, 'findings_ledger_tiles is only added to'); END;
+
+CREATE TRIGGER findings_ledger_tiles_no_update BEFORE UPDATE ON findings_ledger_tiles
+BEGIN SELECT RAISE(ABORT, 'findings_ledger_tiles is only added to'); END;
 
 CREATE TRIGGER vex_documents_no_delete BEFORE DELETE ON vex_documents
 BEGIN SELECT RAISE(ABORT, 'vex_documents is only added to'); END;

@@ -54,6 +54,11 @@ pub(crate) enum Command {
     Verify(Verify),
     /// List observations.
     Observations(Observations),
+    /// List attestations: what verification said of each observation, as the ledger has it.
+    Attestations(Attestations),
+    /// Prove the ledger, and all that it proves.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Show one document, observation, envelope or bundle by its id.
     Show(Show),
     /// Write out a proof or a bundle.
@@ -427,6 +432,45 @@ pub(crate) struct Observations {
     pub(crate) pending: bool,
     #[command(flatten)]
     pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Attestations {
+    /// About this artifact.
+    #[arg(long, value_name = "ID")]
+    pub(crate) artifact: Option<String>,
+    /// About this vulnerability.
+    #[arg(long, value_name = "ID")]
+    pub(crate) finding: Option<String>,
+    /// This one.
+    #[arg(long, value_name = "UUID")]
+    pub(crate) id: Option<String>,
+    /// With this outcome: verified, failed or unknown.
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<String>,
+    /// Recorded at this time or later (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Recorded before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Follow the chain from its first event, compare all that it proves with what is there, and name the first thing
+    /// that is wrong.
+    Audit {
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Make the attestations again from the events alone, and compare every column.
+    Replay {
+        #[command(flatten)]
+        json: Json,
+    },
 }
 
 #[derive(Debug, Group)]

@@ -4,6 +4,7 @@
 //! of the store. Killed anywhere, the queue says what is left; running a stage again is harmless.
 
 mod attest;
+mod audit;
 mod breaker;
 mod checkpoints;
 mod drain;
@@ -12,16 +13,19 @@ mod error;
 mod ingest;
 mod link;
 mod proofs;
+mod replay;
 mod submit;
 pub mod view;
 
 pub use attest::Unit;
+pub use audit::Audit;
 pub use checkpoints::StoreCheckpoints;
 pub use drain::{Drain, Drained, Told};
 pub use error::Error;
 pub use ingest::{Content, IngestReport, Input, Item, ParseReport, check};
 pub use link::LinkReport;
 pub use proofs::Exported;
+pub use replay::{Fold, Replay};
 pub use submit::{LogLine, SubmitReport};
 
 use std::sync::Arc;

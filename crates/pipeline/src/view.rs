@@ -5,7 +5,7 @@ use provex_core::digest::Digest;
 use provex_core::ids::{EnvelopeDigest, ObservationId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Observation;
-use provex_store::{DocumentRow, LinkageRow, ObservationRow};
+use provex_store::{AttestationRow, DocumentRow, LinkageRow, ObservationRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,6 +29,52 @@ pub struct ObservationView {
     pub created_at: String,
     /// Its linkage, once it has one.
     pub linkage: Option<LinkageView>,
+}
+
+/// An attestation: the columns of `findings.ledger_attestations`, one to one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)] // each is the column of its name in `docs/DATA_MODEL.md`
+pub struct AttestationView {
+    pub tenant_id: String,
+    pub attestation_id: String,
+    pub artifact_id: String,
+    pub finding_id: Option<String>,
+    pub verification_status: &'static str,
+    pub verification_time: String,
+    pub dsse_digest: String,
+    pub rekor_entry_id: Option<String>,
+    pub evidence_bundle_ref: Option<String>,
+    pub ledger_event_id: String,
+    pub recorded_at: String,
+    pub merkle_leaf_hash: String,
+    pub root_hash: String,
+    pub cycle_hash: String,
+    pub projection_version: String,
+}
+
+impl AttestationView {
+    /// The view of a stored attestation.
+    pub fn new(row: &AttestationRow) -> Self {
+        let facts = &row.facts;
+        Self {
+            tenant_id: facts.tenant_id.as_str().to_owned(),
+            attestation_id: facts.attestation_id.to_string(),
+            artifact_id: facts.artifact_id.clone(),
+            finding_id: facts.finding_id.clone(),
+            verification_status: facts.verification_status.label(),
+            verification_time: facts.verification_time.to_rfc3339(),
+            dsse_digest: facts.dsse_digest.to_text(),
+            rekor_entry_id: facts.rekor_entry_id.map(|leaf| leaf.to_hex()),
+            evidence_bundle_ref: facts.evidence_bundle_ref.map(|bundle| bundle.to_text()),
+            ledger_event_id: row.ledger_event_id.to_string(),
+            recorded_at: row.recorded_at.to_rfc3339(),
+            merkle_leaf_hash: row.merkle_leaf_hash.to_hex(),
+            root_hash: row.root_hash.to_hex(),
+            cycle_hash: row.cycle_hash.to_hex(),
+            projection_version: row.projection_version.clone(),
+        }
+    }
 }
 
 /// A linkage: the columns `rekor_…`.

@@ -460,7 +460,7 @@ async fn server_encoding(connection: &mut PgConnection) -> Result<String> {
     Ok(encoding)
 }
 
-async fn enter_tenant(connection: &mut PgConnection, tenant: &TenantId) -> Result<()> {
+pub(crate) async fn enter_tenant(connection: &mut PgConnection, tenant: &TenantId) -> Result<()> {
     sqlx::query(
         "-- enter_tenant
         SELECT vex.enter_tenant($1)",

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use provex_core::ids::{DocumentDigest, ObservationId, TenantId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Format;
+use provex_store::ledger::Append;
 use provex_store::{
     AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument,
-    RecordedDocument, Recording,
+    RecordedDocument, Recording, StandingRow,
 };
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -15,7 +16,7 @@ use sqlx::postgres::PgRow;
 use crate::connection::{Attempt, Database};
 use crate::failure::Result;
 use crate::sql::{Stored, Time};
-use crate::{observations, submissions, tenants};
+use crate::{ledger_events, observations, submissions, tenants};
 
 pub(crate) async fn record(
     database: &Database,
@@ -24,7 +25,7 @@ pub(crate) async fn record(
     documents: &[NewDocument],
 ) -> Result<Attempt<Vec<RecordedDocument>>> {
     let mut tx = database.begin(tenant).await?;
-    let last = tenants::lock_chain(&mut tx, tenant).await?;
+    let head = ledger_events::lock(&mut tx, tenant).await?;
     let known = select_known(&mut tx, tenant, documents.iter().map(|d| d.facts.digest)).await?;
     // The first of equal documents, in the order of their keys.
     let mut new: Vec<_> = documents.iter().filter(|d| !known.contains(&d.facts.digest)).collect();
@@ -33,13 +34,15 @@ pub(crate) async fn record(
     if new.is_empty() {
         return tx.end(Attempt::Done(vec![RecordedDocument::Unchanged; documents.len()])).await;
     }
-    let created_at = tenants::next_time(&mut tx, tenant, last, recording.now).await?;
+    let mut append = Append::new(head, recording);
+    let created_at = append.documents(&new)?;
     insert_documents(&mut tx, tenant, &new, created_at).await?;
     insert_bodies(&mut tx, tenant, &new).await?;
     observations::insert(&mut tx, tenant, &new, created_at).await?;
     insert_findings(&mut tx, tenant, &new).await?;
     insert_quarantined(&mut tx, tenant, &new, created_at).await?;
     submissions::insert_attest(&mut tx, tenant, &new, recording.now).await?;
+    ledger_events::write(&mut tx, append).await?;
     let mut unreported: BTreeSet<_> = new.iter().map(|document| document.facts.digest).collect();
     let recorded = documents.iter().map(|document| match unreported.remove(&document.facts.digest) {
         true => RecordedDocument::New(created_at),
@@ -122,6 +125,41 @@ pub(crate) async fn body(
     let body = select_body(&mut tx, tenant, digest).await?;
     let body = tenants::found_or_unknown(&mut tx, tenant, body).await?;
     tx.end(body).await
+}
+
+pub(crate) async fn standings(
+    database: &Database,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<StandingRow>> {
+    let mut tx = database.snapshot(tenant).await?;
+    let standings = select_standings(&mut tx, tenant, digest).await?;
+    if standings.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    tx.end(standings).await
+}
+
+async fn select_standings(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<StandingRow>> {
+    let rows = sqlx::query(
+        "-- select_standings
+        SELECT tenant_id, document_digest, created_at, standing, cause FROM vex.standings
+        WHERE tenant_id = $1 AND document_digest = $2 ORDER BY created_at",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_all(connection)
+    .await?;
+    let read = |row| {
+        let row = Stored::new(row, "vex.standings", &["tenant_id", "document_digest"]);
+        let (standing, cause) = (row.get("standing")?, row.get("cause")?);
+        Ok(StandingRow { created_at: row.time("created_at")?, standing, cause })
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn select_known(
@@ -287,7 +325,7 @@ async fn select_formats(
     rows.iter().map(read).collect()
 }
 
-async fn select_document(
+pub(crate) async fn select_document(
     connection: &mut PgConnection,
     tenant: &TenantId,
     digest: &DocumentDigest,
@@ -307,7 +345,13 @@ async fn select_document(
 
 fn read_document(row: &PgRow) -> Result<DocumentRow> {
     let row = stored(row);
-    let issuer: Option<String> = row.get("issuer_scheme")?;
+    let (scheme, issuer): (Option<String>, Option<String>) =
+        (row.get("issuer_scheme")?, row.get("issuer_id")?);
+    if scheme.is_some() != issuer.is_some() {
+        return Err(
+            row.corrupt("issuer_scheme", "it is there without issuer_id, or the other way round".to_owned())
+        );
+    }
     Ok(DocumentRow {
         facts: DocumentFacts {
             digest: DocumentDigest::new(row.digest("document_digest")?),
@@ -316,7 +360,7 @@ fn read_document(row: &PgRow) -> Result<DocumentRow> {
             spec_version: row.get("spec_version")?,
             document_id: row.get("document_id")?,
             revision: row.get("revision")?,
-            issuer: issuer.zip(row.get("issuer_id")?),
+            issuer: scheme.zip(issuer),
             stated_at: row.get("stated_at")?,
             retires: row.get("retires")?,
             source: row.get("source")?,
@@ -328,7 +372,7 @@ fn read_document(row: &PgRow) -> Result<DocumentRow> {
     })
 }
 
-async fn select_findings(
+pub(crate) async fn select_findings(
     connection: &mut PgConnection,
     tenant: &TenantId,
     digest: &DocumentDigest,

@@ -1,10 +1,12 @@
 //! `attestor.envelopes` and `attestor.envelope_members`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provex_core::digest::Digest;
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, ObservationId, TenantId};
+use provex_core::intoto::SetCommitment;
 use provex_core::time::Timestamp;
+use provex_store::ledger::{AttestedMember, EnvelopeFacts};
 use provex_store::{LeaseToken, NewEnvelope, StoredEnvelope};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -12,7 +14,7 @@ use sqlx::postgres::PgRow;
 use crate::connection::{Attempt, Database};
 use crate::failure::Result;
 use crate::sql::{Stored, Time, signed};
-use crate::{submissions, tenants};
+use crate::{ledger_events, submissions, tenants};
 
 /// The two kinds of members.
 mod kind {
@@ -29,7 +31,7 @@ pub(crate) async fn record(
     envelopes: &[NewEnvelope],
 ) -> Result<Attempt<()>> {
     let mut tx = database.begin(tenant).await?;
-    tenants::lock_chain(&mut tx, tenant).await?;
+    ledger_events::lock(&mut tx, tenant).await?;
     submissions::finish(&mut tx, tenant, token, replaces).await?;
     let mut sorted: Vec<_> = envelopes.iter().collect();
     sorted.sort_by_key(|envelope| envelope.digest);
@@ -144,7 +146,7 @@ async fn select_envelope(
 ) -> Result<Option<StoredEnvelope>> {
     let row = sqlx::query(
         "-- select_envelope
-        SELECT tenant_id, dsse_digest, envelope, key_fingerprint, created_at
+        SELECT tenant_id, dsse_digest, envelope, predicate_type, key_fingerprint, set_root, set_size, created_at
         FROM attestor.envelopes WHERE tenant_id = $1 AND dsse_digest = $2",
     )
     .bind(tenant.as_str())
@@ -158,11 +160,68 @@ fn read_envelope(row: &PgRow) -> Result<StoredEnvelope> {
     let row = stored(row);
     Ok(StoredEnvelope {
         bytes: row.get("envelope")?,
+        predicate_type: row.get("predicate_type")?,
         key_fingerprint: row.digest("key_fingerprint")?,
+        set: SetCommitment { root: row.digest("set_root")?, size: row.unsigned("set_size")? },
         documents: Vec::new(),
         observations: Vec::new(),
         created_at: row.time("created_at")?,
     })
+}
+
+/// What an event says of these envelopes.
+pub(crate) async fn select_facts(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digests: &[EnvelopeDigest],
+) -> Result<BTreeMap<EnvelopeDigest, EnvelopeFacts>> {
+    let rows = sqlx::query(
+        "-- select_facts
+        SELECT tenant_id, dsse_digest, predicate_type, key_fingerprint, set_root, set_size, created_at
+        FROM attestor.envelopes WHERE tenant_id = $1 AND dsse_digest = ANY($2)",
+    )
+    .bind(tenant.as_str())
+    .bind(digests.iter().map(EnvelopeDigest::to_text).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read_facts).map(|facts| facts.map(|facts| (facts.digest, facts))).collect()
+}
+
+fn read_facts(row: &PgRow) -> Result<EnvelopeFacts> {
+    let row = stored(row);
+    Ok(EnvelopeFacts {
+        digest: EnvelopeDigest::new(row.digest("dsse_digest")?),
+        predicate_type: row.get("predicate_type")?,
+        key_fingerprint: row.digest("key_fingerprint")?,
+        set: SetCommitment { root: row.digest("set_root")?, size: row.unsigned("set_size")? },
+        created_at: row.time("created_at")?,
+    })
+}
+
+/// What rows say of an envelope's observations, in set order.
+pub(crate) async fn select_attested(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+) -> Result<Vec<AttestedMember>> {
+    let rows = sqlx::query(
+        "-- select_attested
+        SELECT o.tenant_id, o.observation_id, o.vulnerability_id, o.product_key
+        FROM attestor.envelope_members AS m
+            JOIN vex.observations AS o ON o.tenant_id = m.tenant_id AND o.observation_id = m.member
+        WHERE m.tenant_id = $1 AND m.dsse_digest = $2 AND m.kind = 'observation' ORDER BY m.position",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_all(connection)
+    .await?;
+    let read = |row| {
+        let row = Stored::new(row, "vex.observations", &["tenant_id", "observation_id"]);
+        let id = ObservationId::new(row.digest("observation_id")?);
+        let (vulnerability_id, product_key) = (row.get("vulnerability_id")?, row.get("product_key")?);
+        Ok(AttestedMember { id, vulnerability_id, product_key })
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn select_members(

@@ -11,10 +11,10 @@ use provex_core::time::Timestamp;
 use provex_store::Error;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-use crate::catalog;
 use crate::connection::{APP_ROLE, Target};
 use crate::failure::{Again, Failure, Result, code, message};
 use crate::sql::Time;
+use crate::{backfill, catalog};
 
 /// A migration.
 #[derive(Debug)]
@@ -25,12 +25,22 @@ struct Migration {
 }
 
 /// Every migration, in order.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { version: 1, name: "base", sql: include_str!("../migrations/0001_base.sql") },
     Migration {
         version: 2,
         name: "vex_rekor_linkage",
         sql: include_str!("../migrations/0002_vex_rekor_linkage.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "ledger_events",
+        sql: include_str!("../migrations/0003_ledger_events.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "ledger_attestations",
+        sql: include_str!("../migrations/0004_ledger_attestations.sql"),
     },
 ];
 
@@ -180,6 +190,7 @@ async fn apply_all(
         let applied = apply(connection, migration, plan.layout, now).await;
         applied.map_err(|failure| name_right(failure, user))?;
     }
+    backfill::backfill(connection).await?;
     require(connection).await?;
     Ok(plan)
 }

@@ -8,14 +8,14 @@ use provex_core::ids::{ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, Obser
 use provex_core::jcs::ObjectWriter;
 use provex_core::linkage::{Linkage, LinkageFields, LinkedEntry};
 use provex_core::time::Timestamp;
-use provex_store::{
-    Error, LinkageRow, NewDocument, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
-};
+use provex_core::vex::Status;
+use provex_store::ledger::{AttestedMember, KnownMember, LinkedNow};
+use provex_store::{Error, LinkageRow, NewDocument, ObservationFilter, ObservationPosition, ObservationRow};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::connection::Database;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::sql::{Stored, Time, limit as sql_limit, signed};
 use crate::tenants;
 
@@ -137,49 +137,95 @@ pub(crate) async fn select_ids_of_documents(
     rows.iter().map(read).collect()
 }
 
-/// Sets linkages where there are none: how many were set now. Of two for one observation the first counts.
-///
-/// # Errors
-/// [`Error::UnknownObservation`].
+/// What an attestation says of these observations, and whether they are linked.
+pub(crate) async fn select_members(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    ids: &[ObservationId],
+) -> Result<BTreeMap<ObservationId, KnownMember>> {
+    let rows = sqlx::query(
+        "-- select_members
+        SELECT tenant_id, observation_id, vulnerability_id, product_key, rekor_uuid IS NOT NULL AS linked
+        FROM vex.observations WHERE tenant_id = $1 AND observation_id = ANY($2)",
+    )
+    .bind(tenant.as_str())
+    .bind(ids.iter().map(|id| id.digest().to_hex()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| read_member(row).map(|member| (member.attested.id, member))).collect()
+}
+
+pub(crate) fn read_member(row: &PgRow) -> Result<KnownMember> {
+    let row = stored(row);
+    let id = ObservationId::new(row.digest("observation_id")?);
+    let (vulnerability_id, product_key) = (row.get("vulnerability_id")?, row.get("product_key")?);
+    let attested = AttestedMember { id, vulnerability_id, product_key };
+    Ok(KnownMember { attested, linked: row.get("linked")? })
+}
+
+/// What linkages to the entry at a position say; none where there are none.
+pub(crate) async fn select_linked_at(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    log: LogId,
+    index: u64,
+) -> Result<Option<LinkedEntry>> {
+    let row = sqlx::query(
+        "-- select_linked_at
+        SELECT tenant_id, observation_id, rekor_uuid, rekor_log_id, rekor_log_index, rekor_log_url, rekor_tree_size,
+            rekor_tree_root, rekor_integrated_time, rekor_timestamp_time, rekor_entry_kind, rekor_entry_version,
+            rekor_entry_body_hash, rekor_inclusion_proof::text, rekor_envelope_digest, rekor_set_index, rekor_set_path,
+            rekor_linked_at
+        FROM vex.observations WHERE tenant_id = $1 AND rekor_log_id = $2 AND rekor_log_index = $3 LIMIT 1",
+    )
+    .bind(tenant.as_str())
+    .bind(log.to_text())
+    .bind(signed(index)?)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        let row = stored(&row);
+        let id = ObservationId::new(row.digest("observation_id")?);
+        let linkage = read_linkage(&row, id, row.digest("rekor_uuid")?)?;
+        Ok((*linkage.fields.entry).clone())
+    })
+    .transpose()
+}
+
+/// Sets linkages of observations that have none.
 pub(crate) async fn link(
     connection: &mut PgConnection,
     tenant: &TenantId,
-    links: &[NewLink<'_>],
-    now: Timestamp,
-) -> Result<u64> {
-    let mut first: BTreeMap<ObservationId, (i64, &Linkage)> = BTreeMap::new();
-    for (entry, link) in (1..).zip(links) {
-        for linkage in link.linkages {
-            first.entry(linkage.observation).or_insert((entry, linkage));
-        }
+    linkages: &[LinkedNow<'_>],
+) -> Result<()> {
+    if linkages.is_empty() {
+        return Ok(());
     }
-    if first.is_empty() {
-        return Ok(0);
+    // Those of one entry follow one another, and share its columns; rows are written by key.
+    let mut entries: Vec<&LinkedEntry> = Vec::new();
+    let mut rows = Vec::with_capacity(linkages.len());
+    for of_entry in linkages.chunk_by(|a, b| Arc::ptr_eq(&a.linkage.entry, &b.linkage.entry)) {
+        entries.push(&of_entry[0].linkage.entry);
+        rows.extend(of_entry.iter().map(|linked| (entries.len() as i64, linked)));
     }
-    let linked = set_linkages(connection, tenant, links, &first, now).await?;
-    if linked < first.len() as u64 {
-        let ids = links.iter().flat_map(|link| link.linkages).map(|linkage| linkage.observation).collect();
-        if let Some(missing) = select_missing(connection, tenant, ids).await? {
-            return Err(Failure::Refused(Error::UnknownObservation(missing)));
-        }
-    }
-    Ok(linked)
+    rows.sort_by_key(|(_, linked)| linked.linkage.observation);
+    set_linkages(connection, tenant, &entries, &rows).await
 }
 
 async fn set_linkages(
     connection: &mut PgConnection,
     tenant: &TenantId,
-    links: &[NewLink<'_>],
-    first: &BTreeMap<ObservationId, (i64, &Linkage)>,
-    now: Timestamp,
-) -> Result<u64> {
-    let entries = || links.iter().map(|link| &link.entry.linked);
+    entries: &[&LinkedEntry],
+    rows: &[(i64, &LinkedNow<'_>)],
+) -> Result<()> {
+    let linkages = || rows.iter().map(|(_, linked)| linked.linkage);
     let path = |l: &Linkage| l.set_path.iter().flat_map(|hash| *hash.as_bytes()).collect::<Vec<u8>>();
-    let numbers =
-        |number: fn(&LinkedEntry) -> u64| entries().map(|e| signed(number(e))).collect::<Result<Vec<_>>>();
-    let proofs = entries().map(|entry| write_proof(entry)).collect::<Result<Vec<_>>>()?;
-    let indexes = first.values().map(|(_, l)| signed(l.set_index)).collect::<Result<Vec<_>>>()?;
-    let done = sqlx::query(
+    let numbers = |number: fn(&LinkedEntry) -> u64| {
+        entries.iter().map(|e| signed(number(e))).collect::<Result<Vec<_>>>()
+    };
+    let proofs = entries.iter().map(|entry| write_proof(entry)).collect::<Result<Vec<_>>>()?;
+    let indexes = linkages().map(|l| signed(l.set_index)).collect::<Result<Vec<_>>>()?;
+    sqlx::query(
         "-- set_linkages
         UPDATE vex.observations AS o SET
             rekor_uuid = e.rekor_uuid, rekor_log_id = e.log_id, rekor_log_index = e.log_index,
@@ -187,9 +233,9 @@ async fn set_linkages(
             rekor_integrated_time = e.integrated_time, rekor_timestamp_time = e.timestamp_time,
             rekor_entry_kind = e.kind, rekor_entry_version = e.version, rekor_entry_body_hash = e.body_hash,
             rekor_inclusion_proof = e.proof::jsonb, rekor_envelope_digest = e.envelope, rekor_set_index = r.set_index,
-            rekor_set_path = r.set_path, rekor_linked_at = $2
-        FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bytea[])
-                AS r (observation_id, entry, set_index, set_path)
+            rekor_set_path = r.set_path, rekor_linked_at = r.at
+        FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bytea[], $6::timestamptz[])
+                AS r (observation_id, entry, set_index, set_path, at)
             JOIN unnest(
                 $7::text[], $8::text[], $9::bigint[], $10::text[], $11::bigint[], $12::text[], $13::timestamptz[],
                 $14::timestamptz[], $15::text[], $16::text[], $17::text[], $18::text[], $19::text[])
@@ -198,47 +244,27 @@ async fn set_linkages(
         WHERE o.tenant_id = $1 AND o.observation_id = r.observation_id AND o.rekor_uuid IS NULL",
     )
     .bind(tenant.as_str())
-    .bind(Time(now))
-    .bind(first.keys().map(|id| id.digest().to_hex()).collect::<Vec<_>>())
-    .bind(first.values().map(|(entry, _)| *entry).collect::<Vec<_>>())
+    .bind(linkages().map(|l| l.observation.digest().to_hex()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(entry, _)| *entry).collect::<Vec<_>>())
     .bind(indexes)
-    .bind(first.values().map(|(_, linkage)| path(linkage)).collect::<Vec<_>>())
-    .bind(entries().map(|e| e.rekor_uuid.to_hex()).collect::<Vec<_>>())
-    .bind(entries().map(|e| e.log_id.to_text()).collect::<Vec<_>>())
+    .bind(linkages().map(path).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, linked)| Time(linked.at)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.rekor_uuid.to_hex()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.log_id.to_text()).collect::<Vec<_>>())
     .bind(numbers(|e| e.log_index)?)
-    .bind(entries().map(|e| e.log_url.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.log_url.as_str()).collect::<Vec<_>>())
     .bind(numbers(|e| e.tree_size)?)
-    .bind(entries().map(|e| e.tree_root.to_hex()).collect::<Vec<_>>())
-    .bind(entries().map(|e| e.integrated_time.map(Time)).collect::<Vec<_>>())
-    .bind(entries().map(|e| e.timestamp_time.map(Time)).collect::<Vec<_>>())
-    .bind(entries().map(|e| e.entry_kind.as_str()).collect::<Vec<_>>())
-    .bind(entries().map(|e| e.entry_version.as_str()).collect::<Vec<_>>())
-    .bind(entries().map(|e| e.entry_body_hash.to_hex()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.tree_root.to_hex()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.integrated_time.map(Time)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.timestamp_time.map(Time)).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.entry_kind.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.entry_version.as_str()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.entry_body_hash.to_hex()).collect::<Vec<_>>())
     .bind(proofs)
-    .bind(entries().map(|e| e.envelope_digest.to_text()).collect::<Vec<_>>())
+    .bind(entries.iter().map(|e| e.envelope_digest.to_text()).collect::<Vec<_>>())
     .execute(connection)
     .await?;
-    Ok(done.rows_affected())
-}
-
-/// The first of these that does not exist.
-async fn select_missing(
-    connection: &mut PgConnection,
-    tenant: &TenantId,
-    ids: Vec<ObservationId>,
-) -> Result<Option<ObservationId>> {
-    let row = sqlx::query(
-        "-- select_missing
-        SELECT $1 AS tenant_id, u.observation_id FROM unnest($2::text[]) WITH ORDINALITY AS u (observation_id, place)
-        WHERE NOT EXISTS (
-            SELECT FROM vex.observations AS o WHERE o.tenant_id = $1 AND o.observation_id = u.observation_id)
-        ORDER BY u.place LIMIT 1",
-    )
-    .bind(tenant.as_str())
-    .bind(ids.iter().map(|id| id.digest().to_hex()).collect::<Vec<_>>())
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| stored(&row).digest("observation_id").map(ObservationId::new)).transpose()
+    Ok(())
 }
 
 async fn select_observation(
@@ -248,7 +274,8 @@ async fn select_observation(
 ) -> Result<Option<ObservationRow>> {
     let row = sqlx::query(
         "-- select_observation
-        SELECT tenant_id, observation_id, document_digest, claim_digest, body, created_at, rekor_uuid, rekor_log_id,
+        SELECT tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
+            subcomponent_key, created_at, rekor_uuid, rekor_log_id,
             rekor_log_index, rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_integrated_time,
             rekor_timestamp_time, rekor_entry_kind, rekor_entry_version, rekor_entry_body_hash,
             rekor_inclusion_proof::text, rekor_envelope_digest, rekor_set_index, rekor_set_path, rekor_linked_at
@@ -284,7 +311,8 @@ pub(crate) fn page_query(
 ) -> Result<QueryBuilder<Postgres>> {
     let mut query = QueryBuilder::new(
         "-- page_query
-        SELECT tenant_id, observation_id, document_digest, claim_digest, body, created_at, rekor_uuid, rekor_log_id,
+        SELECT tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
+            subcomponent_key, created_at, rekor_uuid, rekor_log_id,
             rekor_log_index, rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_integrated_time,
             rekor_timestamp_time, rekor_entry_kind, rekor_entry_version, rekor_entry_body_hash,
             rekor_inclusion_proof::text, rekor_envelope_digest, rekor_set_index, rekor_set_path, rekor_linked_at
@@ -346,9 +374,43 @@ fn read_observation(row: &PgRow) -> Result<ObservationRow> {
         document_digest: DocumentDigest::new(row.digest("document_digest")?),
         body: row.get("body")?,
         claim_digest: ClaimDigest::new(row.digest("claim_digest")?),
+        status: row.label("status", Status::from_label)?,
+        vulnerability_id: row.get("vulnerability_id")?,
+        product_key: row.get("product_key")?,
+        subcomponent_key: row.get("subcomponent_key")?,
         created_at: row.time("created_at")?,
-        linkage: row.opt_digest("rekor_uuid")?.map(|uuid| read_linkage(&row, id, uuid)).transpose()?,
+        linkage: match row.opt_digest("rekor_uuid")? {
+            Some(uuid) => Some(read_linkage(&row, id, uuid)?),
+            None => require_unlinked(&row).map(|()| None)?,
+        },
     })
+}
+
+/// A linkage is there whole or not at all.
+fn require_unlinked(row: &Stored<'_>) -> Result<()> {
+    const OTHERS: [&str; 15] = [
+        "rekor_log_id",
+        "rekor_log_index",
+        "rekor_log_url",
+        "rekor_tree_size",
+        "rekor_tree_root",
+        "rekor_integrated_time",
+        "rekor_timestamp_time",
+        "rekor_entry_kind",
+        "rekor_entry_version",
+        "rekor_entry_body_hash",
+        "rekor_inclusion_proof",
+        "rekor_envelope_digest",
+        "rekor_set_index",
+        "rekor_set_path",
+        "rekor_linked_at",
+    ];
+    for column in OTHERS {
+        if !row.is_null(column)? {
+            return Err(row.corrupt(column, "it is there without rekor_uuid".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn read_linkage(row: &Stored<'_>, observation: ObservationId, rekor_uuid: Digest) -> Result<LinkageRow> {

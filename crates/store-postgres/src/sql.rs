@@ -9,7 +9,7 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgRow, PgTypeInfo, PgValueFormat, PgValueRef};
-use sqlx::{Decode, Encode, Postgres, Row as _, Type};
+use sqlx::{Decode, Encode, Postgres, Row as _, Type, ValueRef as _};
 
 use crate::failure::{Failure, Result};
 
@@ -84,6 +84,12 @@ impl<'r> Stored<'r> {
     pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(&self, column: &'static str) -> Result<T> {
         let text: &str = self.get(column)?;
         text.parse().map_err(|error: T::Err| self.corrupt(column, error.to_string()))
+    }
+
+    /// Whether the column has no value.
+    pub(crate) fn is_null(&self, column: &'static str) -> Result<bool> {
+        let raw = self.row.try_get_raw(column);
+        raw.map(|raw| raw.is_null()).map_err(|error| self.corrupt(column, error.to_string()))
     }
 
     /// A text that is one of a closed set of labels.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::time::Timestamp;
+use provex_store::ledger::Append;
 use provex_store::{
     Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, QueuedSubmission, Recording, Release, Settle,
     Stage, Submission, SubmissionSubject,
@@ -18,7 +19,7 @@ use sqlx::postgres::PgRow;
 use crate::connection::{Attempt, Claimed, Database};
 use crate::failure::{Failure, Result};
 use crate::sql::{Stored, Time, limit as sql_limit};
-use crate::tenants;
+use crate::{ledger_events, log_entries, tenants};
 
 /// A claim: `again` takes what the same token holds already, for an attempt whose COMMIT did not answer.
 pub(crate) async fn acquire(
@@ -77,19 +78,33 @@ pub(crate) async fn record_answers(
 pub(crate) async fn release(
     database: &Database,
     tenant: &TenantId,
-    _recording: &Recording,
+    recording: &Recording,
     token: LeaseToken,
     submission: uuid::Uuid,
     release: &Release,
 ) -> Result<Attempt<()>> {
     let mut tx = database.begin(tenant).await?;
-    tenants::require(&mut tx, tenant).await?;
+    // What may say something in the ledger takes the chain row before any other.
+    let head = match release {
+        Release::Dead { .. } => Some(ledger_events::lock(&mut tx, tenant).await?),
+        Release::Retry { .. } | Release::Resubmit { .. } => {
+            tenants::require(&mut tx, tenant).await?;
+            None
+        }
+    };
     let released = match release {
         Release::Retry { at, reason } => set_due(&mut tx, tenant, token, submission, *at, reason).await?,
         Release::Resubmit { at, reason } => {
             set_unanswered(&mut tx, tenant, token, submission, *at, reason).await?
         }
-        Release::Dead { reason } => set_dead(&mut tx, tenant, token, submission, reason).await?,
+        Release::Dead { reason } => {
+            let dead = set_dead(&mut tx, tenant, token, submission, reason).await?;
+            if let (Some(head), Some(Some(envelope))) = (head, dead) {
+                let append = Append::new(head, recording);
+                log_entries::refuse(&mut tx, tenant, append, &envelope, reason).await?;
+            }
+            u64::from(dead.is_some())
+        }
     };
     held(released, 1)?;
     tx.commit(()).await
@@ -320,25 +335,30 @@ async fn set_unanswered(
     Ok(done.rows_affected())
 }
 
+/// Gives a submission up: whether it was leased, and with which envelope.
 async fn set_dead(
     connection: &mut PgConnection,
     tenant: &TenantId,
     token: LeaseToken,
     submission: uuid::Uuid,
     reason: &str,
-) -> Result<u64> {
-    let done = sqlx::query(
+) -> Result<Option<Option<EnvelopeDigest>>> {
+    let row = sqlx::query(
         "-- set_dead
         UPDATE attestor.submissions SET state = 'dead', reason = $4, lease_token = NULL, lease_until = NULL
-        WHERE tenant_id = $1 AND submission_id = $2 AND lease_token = $3",
+        WHERE tenant_id = $1 AND submission_id = $2 AND lease_token = $3 RETURNING submission_id, dsse_digest",
     )
     .bind(tenant.as_str())
     .bind(submission)
     .bind(token.0)
     .bind(reason)
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(done.rows_affected())
+    row.map(|row| {
+        let row = Stored::new(&row, "attestor.submissions", &["submission_id"]);
+        Ok(row.opt_digest("dsse_digest")?.map(EnvelopeDigest::new))
+    })
+    .transpose()
 }
 
 async fn delete_leased(

@@ -25,7 +25,7 @@ pub(crate) async fn add(
     database.attempt(repeated, listed).await?;
     let chained = async |_| {
         let mut tx = database.begin(tenant).await?;
-        insert_chain(&mut tx, tenant, chain).await?;
+        insert_chain(&mut tx, tenant, chain, now).await?;
         tx.commit(()).await
     };
     database.attempt(repeated, chained).await
@@ -60,49 +60,9 @@ pub(crate) async fn found_or_unknown<T>(
     Ok(found)
 }
 
-/// Takes the tenant's chain row until the end of the transaction: whoever records begins with it, so writers of a tenant
-/// queue here and nowhere else. The last time that was given to anything recorded.
-pub(crate) async fn lock_chain(connection: &mut PgConnection, tenant: &TenantId) -> Result<Timestamp> {
-    let row = sqlx::query(
-        "-- lock_chain
-        SELECT tenant_id, last_at FROM findings.ledger_chains WHERE tenant_id = $1 FOR UPDATE",
-    )
-    .bind(tenant.as_str())
-    .fetch_optional(connection)
-    .await?
-    .ok_or_else(|| unknown(tenant))?;
-    Stored::new(&row, "findings.ledger_chains", &["tenant_id"]).time("last_at")
-}
-
-/// Gives what is recorded its time, under the lock: the larger of `now` and the last one + 1 µs.
-pub(crate) async fn next_time(
-    connection: &mut PgConnection,
-    tenant: &TenantId,
-    last: Timestamp,
-    now: Timestamp,
-) -> Result<Timestamp> {
-    let after = last
-        .plus_micros(1)
-        .map_err(|source| Error::Database { operation: "giving a time", source: source.into() })?;
-    let time = now.max(after);
-    set_last_at(connection, tenant, time).await?;
-    Ok(time)
-}
-
-fn unknown(tenant: &TenantId) -> Failure {
+/// The refusal of a tenant that was never added.
+pub(crate) fn unknown(tenant: &TenantId) -> Failure {
     Failure::Refused(Error::UnknownTenant(tenant.clone()))
-}
-
-async fn set_last_at(connection: &mut PgConnection, tenant: &TenantId, time: Timestamp) -> Result<()> {
-    sqlx::query(
-        "-- set_last_at
-        UPDATE findings.ledger_chains SET last_at = $2 WHERE tenant_id = $1",
-    )
-    .bind(tenant.as_str())
-    .bind(Time(time))
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 async fn insert_tenant(connection: &mut PgConnection, tenant: &TenantId, now: Timestamp) -> Result<()> {
@@ -117,17 +77,23 @@ async fn insert_tenant(connection: &mut PgConnection, tenant: &TenantId, now: Ti
     Ok(())
 }
 
-async fn insert_chain(connection: &mut PgConnection, tenant: &TenantId, chain: uuid::Uuid) -> Result<()> {
+async fn insert_chain(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    chain: uuid::Uuid,
+    now: Timestamp,
+) -> Result<()> {
     sqlx::query(
         "-- insert_chain
         INSERT INTO findings.ledger_chains
-            (tenant_id, chain_id, sequence_no, event_hash, cycle_hash, frontier, last_at)
-        VALUES ($1, $2, 0, $3, $3, '', $4) ON CONFLICT (tenant_id) DO NOTHING",
+            (tenant_id, chain_id, sequence_no, event_hash, cycle_hash, frontier, last_at, backfilled_at)
+        VALUES ($1, $2, 0, $3, $3, '', $4, $5) ON CONFLICT (tenant_id) DO NOTHING",
     )
     .bind(tenant.as_str())
     .bind(chain)
     .bind("0".repeat(64))
     .bind(Time(Timestamp::EPOCH))
+    .bind(Time(now))
     .execute(connection)
     .await?;
     Ok(())
@@ -155,7 +121,7 @@ async fn is_listed(connection: &mut PgConnection, tenant: &TenantId) -> Result<b
     Ok(listed)
 }
 
-async fn select_tenants(connection: &mut PgConnection) -> Result<Vec<TenantId>> {
+pub(crate) async fn select_tenants(connection: &mut PgConnection) -> Result<Vec<TenantId>> {
     let rows = sqlx::query(
         "-- select_tenants
         SELECT tenant_id FROM control.tenants ORDER BY tenant_id",

@@ -4,8 +4,11 @@
 
 mod common;
 
-use common::{BASE, LAYOUTS, LINKAGE, fill, observations, of_base_schema, tenant};
-use provex_store::testing::at;
+use common::{
+    ALL, BASE, LAYOUTS, LEDGER_ATTESTATIONS, LEDGER_EVENTS, LINKAGE, fill, observations, of_base_schema,
+    tenant,
+};
+use provex_store::testing::{assert_backfilled, at, by, check_ledger, document, id, tell_story};
 use provex_store::{Error, Store as _};
 use provex_store_postgres::migrate::{self, Layout};
 use provex_store_postgres::testing::TestDatabase;
@@ -28,7 +31,7 @@ async fn all_migrations_make_the_recorded_schema() {
             "the migrations make another schema than {file} says; if that is meant:\n\
             PROVEX_UPDATE_SCHEMA=1 scripts/with-postgres cargo test -p provex-store-postgres --test schema"
         );
-        assert_eq!(made.unwrap().steps, [(1, "base"), (2, "vex_rekor_linkage")]);
+        assert_eq!(made.unwrap().steps, ALL);
     }
 }
 
@@ -70,11 +73,13 @@ async fn a_migrated_database_stays_as_it_is_when_migrated_again() {
         // Each file by hand, as `psql -f` does it, the first one with the other layout chosen.
         let other = if layout == Layout::Flat { "hash16" } else { "flat" };
         database.execute(&format!("SET provex.layout = '{other}'; {BASE}")).await;
-        database.execute(LINKAGE).await;
+        for later in [LINKAGE, LEDGER_EVENTS, LEDGER_ATTESTATIONS] {
+            database.execute(later).await;
+        }
         assert_eq!(migrate::migrate(&database.url(), Some(layout), at(1)).await.unwrap().steps, []);
         assert_eq!(migrate::describe(&database.url()).await.unwrap(), schema);
         assert_eq!(observations(&store, &tenant()).await, rows);
-        assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 2);
+        assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 4);
     }
 }
 
@@ -156,7 +161,7 @@ async fn the_linkage_migration_stops_at_another_definition_and_changes_nothing()
         assert!(differing.iter().all(|(_, named)| refused.contains(named)), "{refused}");
         assert_eq!(database.integer("SELECT max(version) FROM control.migrations").await, 1);
         let connected = PostgresStore::connect(&database.url(), Options::default()).await;
-        assert!(matches!(connected, Err(Error::NotMigrated { found: 1, needed: 2 })), "{connected:?}");
+        assert!(matches!(connected, Err(Error::NotMigrated { found: 1, needed: 4 })), "{connected:?}");
     }
 }
 
@@ -201,14 +206,14 @@ async fn what_a_migrated_database_lacks_is_named_at_every_start() {
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let database = TestDatabase::migrated(Layout::Flat).await;
-    database.execute("INSERT INTO control.migrations VALUES (3, 'later', repeat('0', 64))").await;
+    database.execute("INSERT INTO control.migrations VALUES (5, 'later', repeat('0', 64))").await;
     for refused in [
         PostgresStore::connect(&database.url(), Options::default()).await.map(|_| ()),
         migrate::migrate(&database.url(), None, at(5)).await.map(|_| ()),
         migrate::plan(&database.url(), None).await.map(|_| ()),
         migrate::check(&database.url()).await.map(|_| ()),
     ] {
-        assert!(matches!(refused, Err(Error::NewerSchema { found: 3, known: 2 })), "{refused:?}");
+        assert!(matches!(refused, Err(Error::NewerSchema { found: 5, known: 4 })), "{refused:?}");
     }
 }
 
@@ -254,10 +259,10 @@ async fn what_another_tool_made_is_refused_and_left_alone() {
 async fn a_database_that_was_never_migrated_says_what_to_do() {
     let database = TestDatabase::empty().await;
     let refused = PostgresStore::connect(&database.url(), Options::default()).await.unwrap_err();
-    assert!(matches!(refused, Error::NotMigrated { found: 0, needed: 2 }), "{refused:?}");
+    assert!(matches!(refused, Error::NotMigrated { found: 0, needed: 4 }), "{refused:?}");
     assert!(refused.to_string().contains("provex migrate"), "{refused}");
     let plan = migrate::plan(&database.url(), None).await.unwrap();
-    assert_eq!((plan.found, plan.layout, plan.steps.len()), (0, Layout::Hash16, 2));
+    assert_eq!((plan.found, plan.layout, plan.steps.len()), (0, Layout::Hash16, 4));
     assert_eq!(migrate::describe(&database.url()).await.unwrap().len(), 0);
 }
 
@@ -274,7 +279,7 @@ async fn two_migrators_at_once_wait_for_each_other() {
         for migrator in migrators.collect::<Vec<_>>() {
             applied += migrator.await.unwrap().unwrap().steps.len();
         }
-        assert_eq!(applied, 2);
+        assert_eq!(applied, 4);
         assert_eq!(migrate::check(&url).await.unwrap(), layout);
         // The server is shared with other tests' databases.
         let locks = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
@@ -318,5 +323,63 @@ async fn a_migrator_that_is_given_up_anywhere_is_run_again() {
     migrate::migrate(&database.url(), None, at(5)).await.unwrap();
     migrate::check(&database.url()).await.unwrap();
     assert_eq!(observations(&database.store().await, &tenant()).await.len(), 1);
-    assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 2);
+    assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 4);
+}
+
+/// Takes the ledger out of a database: what a release before it left.
+const BEFORE_THE_LEDGER: &str = "
+    DROP TABLE findings.ledger_events, findings.ledger_tiles, findings.ledger_merkle_roots,
+        findings.ledger_attestations;
+    ALTER TABLE control.migrations DISABLE TRIGGER USER;
+    DELETE FROM control.migrations WHERE version > 2;
+    ALTER TABLE control.migrations ENABLE TRIGGER USER;
+    ALTER TABLE findings.ledger_chains DROP COLUMN backfilled_at;
+    UPDATE findings.ledger_chains SET sequence_no = 0, event_hash = repeat('0', 64), cycle_hash = repeat('0', 64),
+        frontier = ''";
+
+#[tokio::test]
+async fn what_an_older_release_recorded_gets_the_events_that_it_would_have_now() {
+    for layout in LAYOUTS {
+        let database = TestDatabase::migrated(layout).await;
+        let told = tell_story(&database.store().await).await;
+        database.execute(BEFORE_THE_LEDGER).await;
+        migrate::migrate(&database.url(), None, at(5)).await.unwrap();
+        let store = database.store().await;
+        assert_backfilled(&store, &told).await;
+        let events = check_ledger(&store, &tenant()).await;
+        // Done, it does nothing.
+        migrate::migrate(&database.url(), None, at(6)).await.unwrap();
+        assert_eq!(check_ledger(&store, &tenant()).await, events);
+    }
+}
+
+#[tokio::test]
+async fn a_backfill_that_is_given_up_anywhere_goes_on() {
+    let database = TestDatabase::migrated(Layout::Hash16).await;
+    let told = tell_story(&database.store().await).await;
+    database.execute(BEFORE_THE_LEDGER).await;
+    let mut millis = 1;
+    loop {
+        let url = database.url();
+        let migrating = migrate::migrate(&url, None, at(5));
+        match tokio::time::timeout(std::time::Duration::from_millis(millis), migrating).await {
+            Ok(migrated) => {
+                migrated.unwrap();
+                break;
+            }
+            Err(_) => millis += millis.div_ceil(2),
+        };
+    }
+    assert_backfilled(&database.store().await, &told).await;
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_before_the_backfill_is_done() {
+    let database = TestDatabase::migrated(Layout::Flat).await;
+    let store = database.store().await;
+    store.add_tenant(&tenant(), id(1), at(0)).await.unwrap();
+    database.execute("UPDATE findings.ledger_chains SET backfilled_at = NULL").await;
+    let refused = store.record_documents(&tenant(), &by(0), &[document(1, 1)]).await.unwrap_err();
+    assert!(matches!(&refused, Error::Backfilling(of) if *of == tenant()), "{refused}");
+    assert!(refused.is_transient());
 }

@@ -12,8 +12,12 @@ use provex_store::testing::{at, id};
 use provex_store_postgres::testing::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 17] = [
     "findings.ledger_chains",
+    "findings.ledger_events",
+    "findings.ledger_tiles",
+    "findings.ledger_merkle_roots",
+    "findings.ledger_attestations",
     "vex.documents",
     "vex.document_bodies",
     "vex.observations",
@@ -47,6 +51,15 @@ async fn two_tenants(layout: provex_store_postgres::migrate::Layout) -> (TestDat
     };
     database.execute(&statement(&tenant())).await;
     database.execute(&statement(&other())).await;
+    // So small a ledger has no full tile and no root.
+    database
+        .execute(
+            "INSERT INTO findings.ledger_tiles
+            SELECT tenant_id, chain_id, 0, 0, decode(repeat('00', 8192), 'hex') FROM findings.ledger_chains;
+            INSERT INTO findings.ledger_merkle_roots
+            SELECT tenant_id, chain_id, 1, repeat('0', 64), 'x', now() FROM findings.ledger_chains",
+        )
+        .await;
     let mut connection = database.connect().await;
     sqlx::raw_sql("SET ROLE provex_app").execute(&mut connection).await.unwrap();
     (database, connection)
@@ -206,7 +219,13 @@ async fn what_is_only_added_to_is_neither_changed_nor_deleted() {
     for layout in LAYOUTS {
         let (database, mut app) = two_tenants(layout).await;
         let tables = TABLES.iter().filter(|table| {
-            !["findings.ledger_chains", "vex.document_bodies", "attestor.submissions"].contains(table)
+            ![
+                "findings.ledger_attestations",
+                "findings.ledger_chains",
+                "vex.document_bodies",
+                "attestor.submissions",
+            ]
+            .contains(table)
         });
         for table in tables {
             for sql in [

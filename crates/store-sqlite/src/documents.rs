@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use provex_core::ids::{DocumentDigest, TenantId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Format;
+use provex_store::ledger::Append;
 use provex_store::{
     AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument,
-    RecordedDocument, Recording,
+    RecordedDocument, Recording, StandingRow,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
@@ -15,7 +16,7 @@ use sqlx::{Row as _, SqliteConnection};
 use crate::connection::Connections;
 use crate::failure::Result;
 use crate::sql::{Stored, insert_rows, json_array};
-use crate::{observations, submissions, tenants};
+use crate::{ledger_events, observations, submissions, tenants};
 
 pub(crate) async fn record(
     connections: &Connections,
@@ -34,13 +35,16 @@ pub(crate) async fn record(
         tx.rollback().await?;
         return Ok(vec![RecordedDocument::Unchanged; documents.len()]);
     }
-    let created_at = tenants::next_time(&mut tx, tenant, recording.now).await?;
+    let head = ledger_events::lock(&mut tx, tenant).await?;
+    let mut append = Append::new(head, recording);
+    let created_at = append.documents(&new)?;
     insert_documents(&mut tx, tenant, &new, created_at).await?;
     insert_bodies(&mut tx, tenant, &new).await?;
     observations::insert(&mut tx, tenant, &new, created_at).await?;
     insert_findings(&mut tx, tenant, &new).await?;
     insert_quarantined(&mut tx, tenant, &new, created_at).await?;
     submissions::insert_attest(&mut tx, tenant, &new, recording.now).await?;
+    ledger_events::write(&mut tx, append).await?;
     tx.commit().await?;
     let mut unreported: BTreeSet<_> = new.iter().map(|document| document.facts.digest).collect();
     let recorded = documents.iter().map(|document| match unreported.remove(&document.facts.digest) {
@@ -102,6 +106,41 @@ pub(crate) async fn body(
     let mut connection = connections.read().await?;
     let body = select_body(&mut connection, tenant, digest).await?;
     tenants::found_or_unknown(&mut connection, tenant, body).await
+}
+
+pub(crate) async fn standings(
+    connections: &Connections,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<StandingRow>> {
+    let mut tx = connections.read_snapshot().await?;
+    let standings = select_standings(&mut tx, tenant, digest).await?;
+    if standings.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    Ok(standings)
+}
+
+async fn select_standings(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<StandingRow>> {
+    let rows = sqlx::query(
+        "-- select_standings
+        SELECT tenant_id, document_digest, created_at, standing, cause FROM vex_standings
+        WHERE tenant_id = ? AND document_digest = ? ORDER BY created_at",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_all(connection)
+    .await?;
+    let read = |row| {
+        let row = Stored::new(row, "vex_standings", &["tenant_id", "document_digest"]);
+        let (standing, cause) = (row.get("standing")?, row.get("cause")?);
+        Ok(StandingRow { created_at: row.time("created_at")?, standing, cause })
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn select_known(
@@ -253,7 +292,7 @@ async fn select_format(
     row.map(|row| stored(&row).label("format", Format::from_label)).transpose()
 }
 
-async fn select_document(
+pub(crate) async fn select_document(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     digest: &DocumentDigest,
@@ -273,7 +312,13 @@ async fn select_document(
 
 fn read_document(row: &SqliteRow) -> Result<DocumentRow> {
     let row = stored(row);
-    let issuer: Option<String> = row.get("issuer_scheme")?;
+    let (scheme, issuer): (Option<String>, Option<String>) =
+        (row.get("issuer_scheme")?, row.get("issuer_id")?);
+    if scheme.is_some() != issuer.is_some() {
+        return Err(
+            row.corrupt("issuer_scheme", "it is there without issuer_id, or the other way round".to_owned())
+        );
+    }
     Ok(DocumentRow {
         facts: DocumentFacts {
             digest: DocumentDigest::new(row.digest("document_digest")?),
@@ -282,7 +327,7 @@ fn read_document(row: &SqliteRow) -> Result<DocumentRow> {
             spec_version: row.get("spec_version")?,
             document_id: row.get("document_id")?,
             revision: row.get("revision")?,
-            issuer: issuer.zip(row.get("issuer_id")?),
+            issuer: scheme.zip(issuer),
             stated_at: row.get("stated_at")?,
             retires: row.get("retires")?,
             source: row.get("source")?,
@@ -294,7 +339,7 @@ fn read_document(row: &SqliteRow) -> Result<DocumentRow> {
     })
 }
 
-async fn select_findings(
+pub(crate) async fn select_findings(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     digest: &DocumentDigest,

@@ -1,7 +1,9 @@
 //! `attestor_envelopes` and `attestor_envelope_members`.
 
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, ObservationId, TenantId};
+use provex_core::intoto::SetCommitment;
 use provex_core::time::Timestamp;
+use provex_store::ledger::{AttestedMember, EnvelopeFacts};
 use provex_store::{LeaseToken, NewEnvelope, StoredEnvelope};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -126,7 +128,7 @@ async fn select_envelope(
 ) -> Result<Option<StoredEnvelope>> {
     let row = sqlx::query(
         "-- select_envelope
-        SELECT tenant_id, dsse_digest, envelope, key_fingerprint, created_at
+        SELECT tenant_id, dsse_digest, envelope, predicate_type, key_fingerprint, set_root, set_size, created_at
         FROM attestor_envelopes WHERE tenant_id = ? AND dsse_digest = ?",
     )
     .bind(tenant.as_str())
@@ -140,11 +142,68 @@ fn read_envelope(row: &SqliteRow) -> Result<StoredEnvelope> {
     let row = Stored::new(row, "attestor_envelopes", &["tenant_id", "dsse_digest"]);
     Ok(StoredEnvelope {
         bytes: row.get("envelope")?,
+        predicate_type: row.get("predicate_type")?,
         key_fingerprint: row.digest("key_fingerprint")?,
+        set: SetCommitment { root: row.digest("set_root")?, size: row.unsigned("set_size")? },
         documents: Vec::new(),
         observations: Vec::new(),
         created_at: row.time("created_at")?,
     })
+}
+
+/// What an event says of an envelope.
+pub(crate) async fn select_facts(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+) -> Result<Option<EnvelopeFacts>> {
+    let row = sqlx::query(
+        "-- select_facts
+        SELECT tenant_id, dsse_digest, predicate_type, key_fingerprint, set_root, set_size, created_at
+        FROM attestor_envelopes WHERE tenant_id = ? AND dsse_digest = ?",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| read_facts(&row)).transpose()
+}
+
+fn read_facts(row: &SqliteRow) -> Result<EnvelopeFacts> {
+    let row = Stored::new(row, "attestor_envelopes", &["tenant_id", "dsse_digest"]);
+    Ok(EnvelopeFacts {
+        digest: EnvelopeDigest::new(row.digest("dsse_digest")?),
+        predicate_type: row.get("predicate_type")?,
+        key_fingerprint: row.digest("key_fingerprint")?,
+        set: SetCommitment { root: row.digest("set_root")?, size: row.unsigned("set_size")? },
+        created_at: row.time("created_at")?,
+    })
+}
+
+/// What rows say of an envelope's observations, in set order.
+pub(crate) async fn select_attested(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+) -> Result<Vec<AttestedMember>> {
+    let rows = sqlx::query(
+        "-- select_attested
+        SELECT o.tenant_id, o.observation_id, o.vulnerability_id, o.product_key
+        FROM attestor_envelope_members AS m
+            JOIN vex_observations AS o ON o.tenant_id = m.tenant_id AND o.observation_id = m.member
+        WHERE m.tenant_id = ? AND m.dsse_digest = ? AND m.kind = 'observation' ORDER BY m.position",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_all(connection)
+    .await?;
+    let read = |row| {
+        let row = Stored::new(row, "vex_observations", &["tenant_id", "observation_id"]);
+        let id = ObservationId::new(row.digest("observation_id")?);
+        let (vulnerability_id, product_key) = (row.get("vulnerability_id")?, row.get("product_key")?);
+        Ok(AttestedMember { id, vulnerability_id, product_key })
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn select_members(

@@ -11,6 +11,7 @@ use provex_core::time::Timestamp;
 use provex_store::Error;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
+use crate::backfill;
 use crate::connection::{self, Connections, Patience};
 use crate::failure::{Failure, Result};
 
@@ -23,12 +24,22 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [Migration; 2] = [
+pub(crate) const MIGRATIONS: [Migration; 4] = [
     Migration { version: 1, name: "base", sql: include_str!("../migrations/0001_base.sql") },
     Migration {
         version: 2,
         name: "vex_rekor_linkage",
         sql: include_str!("../migrations/0002_vex_rekor_linkage.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "ledger_events",
+        sql: include_str!("../migrations/0003_ledger_events.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "ledger_attestations",
+        sql: include_str!("../migrations/0004_ledger_attestations.sql"),
     },
 ];
 
@@ -89,7 +100,9 @@ pub(crate) async fn migrate(connections: &Connections, now: Option<Timestamp>) -
         tx.commit().await?;
     }
     let mut connection = connections.read().await?;
-    check(&mut connection).await
+    check(&mut connection).await?;
+    drop(connection);
+    backfill::backfill(connections).await
 }
 
 /// Checks that nothing is left to migrate, and that everything is as the migrations define it. Writes nothing.

@@ -1,5 +1,6 @@
 //! `vex_observations` with its linkage columns, and `vex_observation_keys`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use provex_core::digest::Digest;
@@ -7,13 +8,15 @@ use provex_core::ids::{ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, Obser
 use provex_core::jcs::ObjectWriter;
 use provex_core::linkage::{Linkage, LinkageFields, LinkedEntry};
 use provex_core::time::Timestamp;
+use provex_core::vex::Status;
+use provex_store::ledger::{AttestedMember, KnownMember, LinkedNow};
 use provex_store::{Error, LinkageRow, NewDocument, ObservationFilter, ObservationPosition, ObservationRow};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::connection::Connections;
-use crate::failure::{Failure, Result};
-use crate::sql::{Stored, insert_rows, limit as sql_limit, signed};
+use crate::failure::Result;
+use crate::sql::{Stored, insert_rows, json_array, limit as sql_limit, signed};
 use crate::tenants;
 
 pub(crate) async fn observation(
@@ -121,24 +124,75 @@ pub(crate) async fn select_ids_of_document(
     rows.iter().map(|row| stored(row).digest("observation_id").map(ObservationId::new)).collect()
 }
 
-/// Sets a linkage where there is none: whether it was set now.
-///
-/// # Errors
-/// [`Error::UnknownObservation`].
+/// What an attestation says of these observations, and whether they are linked.
+pub(crate) async fn select_members(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    ids: &[ObservationId],
+) -> Result<BTreeMap<ObservationId, KnownMember>> {
+    let rows = sqlx::query(
+        "-- select_members
+        SELECT tenant_id, observation_id, vulnerability_id, product_key, rekor_uuid IS NOT NULL AS linked
+        FROM vex_observations WHERE tenant_id = ? AND observation_id IN (SELECT value FROM json_each(?))",
+    )
+    .bind(tenant.as_str())
+    .bind(json_array(ids.iter().map(|id| id.digest().to_hex())))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| read_member(row).map(|member| (member.attested.id, member))).collect()
+}
+
+pub(crate) fn read_member(row: &SqliteRow) -> Result<KnownMember> {
+    let row = stored(row);
+    let id = ObservationId::new(row.digest("observation_id")?);
+    let (vulnerability_id, product_key) = (row.get("vulnerability_id")?, row.get("product_key")?);
+    let attested = AttestedMember { id, vulnerability_id, product_key };
+    Ok(KnownMember { attested, linked: row.get("linked")? })
+}
+
+/// What linkages to the entry at a position say; none where there are none.
+pub(crate) async fn select_linked_at(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    log: LogId,
+    index: u64,
+) -> Result<Option<LinkedEntry>> {
+    let row = sqlx::query(
+        "-- select_linked_at
+        SELECT tenant_id, observation_id, rekor_uuid, rekor_log_id, rekor_log_index, rekor_log_url, rekor_tree_size,
+            rekor_tree_root, rekor_integrated_time, rekor_timestamp_time, rekor_entry_kind, rekor_entry_version,
+            rekor_entry_body_hash, rekor_inclusion_proof, rekor_envelope_digest, rekor_set_index, rekor_set_path,
+            rekor_linked_at
+        FROM vex_observations WHERE tenant_id = ? AND rekor_log_id = ? AND rekor_log_index = ? LIMIT 1",
+    )
+    .bind(tenant.as_str())
+    .bind(log.to_text())
+    .bind(signed(index)?)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        let row = stored(&row);
+        let id = ObservationId::new(row.digest("observation_id")?);
+        let linkage = read_linkage(&row, id, row.digest("rekor_uuid")?)?;
+        Ok((*linkage.fields.entry).clone())
+    })
+    .transpose()
+}
+
+/// Sets linkages where there are none.
 pub(crate) async fn link(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
-    linkage: &Linkage,
-    proof: &str,
-    now: Timestamp,
-) -> Result<bool> {
-    if set_linkage(connection, tenant, linkage, proof, now).await? {
-        return Ok(true);
+    linkages: &[LinkedNow<'_>],
+) -> Result<()> {
+    // Those of one entry follow one another, and share its proof.
+    for of_entry in linkages.chunk_by(|a, b| Arc::ptr_eq(&a.linkage.entry, &b.linkage.entry)) {
+        let proof = write_proof(&of_entry[0].linkage.entry)?;
+        for LinkedNow { linkage, at } in of_entry {
+            set_linkage(connection, tenant, linkage, &proof, *at).await?;
+        }
     }
-    match exists(connection, tenant, &linkage.observation).await? {
-        true => Ok(false),
-        false => Err(Failure::Refused(Error::UnknownObservation(linkage.observation))),
-    }
+    Ok(())
 }
 
 async fn set_linkage(
@@ -146,11 +200,11 @@ async fn set_linkage(
     tenant: &TenantId,
     linkage: &Linkage,
     proof: &str,
-    now: Timestamp,
-) -> Result<bool> {
+    at: Timestamp,
+) -> Result<()> {
     let entry = &linkage.entry;
     let path: Vec<u8> = linkage.set_path.iter().flat_map(|hash| *hash.as_bytes()).collect();
-    let done = sqlx::query(
+    sqlx::query(
         "-- set_linkage
         UPDATE vex_observations SET
             rekor_uuid = ?3, rekor_log_id = ?4, rekor_log_index = ?5, rekor_log_url = ?6, rekor_tree_size = ?7,
@@ -176,22 +230,10 @@ async fn set_linkage(
     .bind(entry.envelope_digest.to_text())
     .bind(signed(linkage.set_index)?)
     .bind(path)
-    .bind(now.as_unix_micros())
+    .bind(at.as_unix_micros())
     .execute(connection)
     .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-async fn exists(connection: &mut SqliteConnection, tenant: &TenantId, id: &ObservationId) -> Result<bool> {
-    let exists = sqlx::query_scalar(
-        "-- exists
-        SELECT EXISTS (SELECT 1 FROM vex_observations WHERE tenant_id = ? AND observation_id = ?)",
-    )
-    .bind(tenant.as_str())
-    .bind(id.digest().to_hex())
-    .fetch_one(connection)
-    .await?;
-    Ok(exists)
+    Ok(())
 }
 
 async fn select_observation(
@@ -201,7 +243,8 @@ async fn select_observation(
 ) -> Result<Option<ObservationRow>> {
     let row = sqlx::query(
         "-- select_observation
-        SELECT tenant_id, observation_id, document_digest, claim_digest, body, created_at, rekor_uuid, rekor_log_id,
+        SELECT tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
+            subcomponent_key, created_at, rekor_uuid, rekor_log_id,
             rekor_log_index, rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_integrated_time,
             rekor_timestamp_time, rekor_entry_kind, rekor_entry_version, rekor_entry_body_hash, rekor_inclusion_proof,
             rekor_envelope_digest, rekor_set_index, rekor_set_path, rekor_linked_at
@@ -238,7 +281,8 @@ pub(crate) fn page_query(
 ) -> Result<QueryBuilder<Sqlite>> {
     let mut query = QueryBuilder::new(
         "-- page_query
-        SELECT tenant_id, observation_id, document_digest, claim_digest, body, created_at, rekor_uuid, rekor_log_id,
+        SELECT tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
+            subcomponent_key, created_at, rekor_uuid, rekor_log_id,
             rekor_log_index, rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_integrated_time,
             rekor_timestamp_time, rekor_entry_kind, rekor_entry_version, rekor_entry_body_hash, rekor_inclusion_proof,
             rekor_envelope_digest, rekor_set_index, rekor_set_path, rekor_linked_at
@@ -299,9 +343,43 @@ fn read_observation(row: &SqliteRow) -> Result<ObservationRow> {
         document_digest: DocumentDigest::new(row.digest("document_digest")?),
         body: row.get("body")?,
         claim_digest: ClaimDigest::new(row.digest("claim_digest")?),
+        status: row.label("status", Status::from_label)?,
+        vulnerability_id: row.get("vulnerability_id")?,
+        product_key: row.get("product_key")?,
+        subcomponent_key: row.get("subcomponent_key")?,
         created_at: row.time("created_at")?,
-        linkage: row.opt_digest("rekor_uuid")?.map(|uuid| read_linkage(&row, id, uuid)).transpose()?,
+        linkage: match row.opt_digest("rekor_uuid")? {
+            Some(uuid) => Some(read_linkage(&row, id, uuid)?),
+            None => require_unlinked(&row).map(|()| None)?,
+        },
     })
+}
+
+/// A linkage is there whole or not at all.
+fn require_unlinked(row: &Stored<'_>) -> Result<()> {
+    const OTHERS: [&str; 15] = [
+        "rekor_log_id",
+        "rekor_log_index",
+        "rekor_log_url",
+        "rekor_tree_size",
+        "rekor_tree_root",
+        "rekor_integrated_time",
+        "rekor_timestamp_time",
+        "rekor_entry_kind",
+        "rekor_entry_version",
+        "rekor_entry_body_hash",
+        "rekor_inclusion_proof",
+        "rekor_envelope_digest",
+        "rekor_set_index",
+        "rekor_set_path",
+        "rekor_linked_at",
+    ];
+    for column in OTHERS {
+        if !row.is_null(column)? {
+            return Err(row.corrupt(column, "it is there without rekor_uuid".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn read_linkage(row: &Stored<'_>, observation: ObservationId, rekor_uuid: Digest) -> Result<LinkageRow> {

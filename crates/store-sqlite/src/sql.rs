@@ -6,7 +6,7 @@ use provex_core::digest::Digest;
 use provex_core::time::Timestamp;
 use provex_store::Error;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Decode, Row as _, SqlStr, Sqlite, SqliteConnection, Type};
+use sqlx::{AssertSqlSafe, Decode, Row as _, SqlStr, Sqlite, SqliteConnection, Type, ValueRef as _};
 
 use crate::failure::{Failure, Result};
 
@@ -78,6 +78,21 @@ impl<'r> Stored<'r> {
     pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(&self, column: &'static str) -> Result<T> {
         let text: &str = self.get(column)?;
         text.parse().map_err(|error: T::Err| self.corrupt(column, error.to_string()))
+    }
+
+    /// As [`Stored::parse`], or null.
+    pub(crate) fn opt_parse<T: FromStr<Err: std::fmt::Display>>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>> {
+        let text: Option<&str> = self.get(column)?;
+        text.map(str::parse).transpose().map_err(|error: T::Err| self.corrupt(column, error.to_string()))
+    }
+
+    /// Whether the column has no value.
+    pub(crate) fn is_null(&self, column: &'static str) -> Result<bool> {
+        let raw = self.row.try_get_raw(column);
+        raw.map(|raw| raw.is_null()).map_err(|error| self.corrupt(column, error.to_string()))
     }
 
     /// A text that is one of a closed set of labels.

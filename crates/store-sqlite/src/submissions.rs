@@ -14,7 +14,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::connection::Connections;
 use crate::failure::{Failure, Result};
 use crate::sql::{Stored, insert_rows, limit as sql_limit};
-use crate::tenants;
+use crate::{log_entries, tenants};
 
 pub(crate) async fn acquire(
     connections: &Connections,
@@ -61,7 +61,7 @@ pub(crate) async fn record_answers(
 pub(crate) async fn release(
     connections: &Connections,
     tenant: &TenantId,
-    _recording: &Recording,
+    recording: &Recording,
     token: LeaseToken,
     submission: uuid::Uuid,
     release: &Release,
@@ -73,7 +73,13 @@ pub(crate) async fn release(
         Release::Resubmit { at, reason } => {
             set_unanswered(&mut tx, tenant, token, submission, *at, reason).await?
         }
-        Release::Dead { reason } => set_dead(&mut tx, tenant, token, submission, reason).await?,
+        Release::Dead { reason } => {
+            let dead = set_dead(&mut tx, tenant, token, submission, reason).await?;
+            if let Some(Some(envelope)) = dead {
+                log_entries::refuse(&mut tx, tenant, recording, &envelope, reason).await?;
+            }
+            u64::from(dead.is_some())
+        }
     };
     held(released)?;
     tx.commit().await
@@ -292,25 +298,30 @@ async fn set_unanswered(
     Ok(done.rows_affected())
 }
 
+/// Gives a submission up: whether it was leased, and with which envelope.
 async fn set_dead(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     token: LeaseToken,
     submission: uuid::Uuid,
     reason: &str,
-) -> Result<u64> {
-    let done = sqlx::query(
+) -> Result<Option<Option<EnvelopeDigest>>> {
+    let row = sqlx::query(
         "-- set_dead
         UPDATE attestor_submissions SET state = 'dead', reason = ?4, lease_token = NULL, lease_until = NULL
-        WHERE tenant_id = ?1 AND submission_id = ?2 AND lease_token = ?3",
+        WHERE tenant_id = ?1 AND submission_id = ?2 AND lease_token = ?3 RETURNING submission_id, dsse_digest",
     )
     .bind(tenant.as_str())
     .bind(submission.to_string())
     .bind(token.0.to_string())
     .bind(reason)
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(done.rows_affected())
+    row.map(|row| {
+        let row = Stored::new(&row, "attestor_submissions", &["submission_id"]);
+        Ok(row.opt_digest("dsse_digest")?.map(EnvelopeDigest::new))
+    })
+    .transpose()
 }
 
 async fn delete_leased(

@@ -17,7 +17,7 @@ pub(crate) async fn add(
 ) -> Result<()> {
     let mut tx = connections.write().await?;
     insert_tenant(&mut tx, tenant, now).await?;
-    insert_chain(&mut tx, tenant, chain).await?;
+    insert_chain(&mut tx, tenant, chain, now).await?;
     tx.commit().await
 }
 
@@ -44,26 +44,8 @@ pub(crate) async fn found_or_unknown<T>(
     Ok(found)
 }
 
-/// Takes the tenant's chain row and gives what is recorded its time: the larger of `now` and the last one + 1 µs.
-pub(crate) async fn next_time(
-    connection: &mut SqliteConnection,
-    tenant: &TenantId,
-    now: Timestamp,
-) -> Result<Timestamp> {
-    let row = sqlx::query(
-        "-- next_time
-        UPDATE findings_ledger_chains SET last_at = max(?2, last_at + 1) WHERE tenant_id = ?1
-        RETURNING tenant_id, last_at",
-    )
-    .bind(tenant.as_str())
-    .bind(now.as_unix_micros())
-    .fetch_optional(connection)
-    .await?
-    .ok_or_else(|| unknown(tenant))?;
-    Stored::new(&row, "findings_ledger_chains", &["tenant_id"]).time("last_at")
-}
-
-fn unknown(tenant: &TenantId) -> Failure {
+/// The refusal of a tenant that was never added.
+pub(crate) fn unknown(tenant: &TenantId) -> Failure {
     Failure::Refused(Error::UnknownTenant(tenant.clone()))
 }
 
@@ -79,16 +61,22 @@ async fn insert_tenant(connection: &mut SqliteConnection, tenant: &TenantId, now
     Ok(())
 }
 
-async fn insert_chain(connection: &mut SqliteConnection, tenant: &TenantId, chain: uuid::Uuid) -> Result<()> {
+async fn insert_chain(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    chain: uuid::Uuid,
+    now: Timestamp,
+) -> Result<()> {
     sqlx::query(
         "-- insert_chain
         INSERT INTO findings_ledger_chains
-            (tenant_id, chain_id, sequence_no, event_hash, cycle_hash, frontier, last_at)
-        VALUES (?1, ?2, 0, ?3, ?3, x'', 0) ON CONFLICT DO NOTHING",
+            (tenant_id, chain_id, sequence_no, event_hash, cycle_hash, frontier, last_at, backfilled_at)
+        VALUES (?1, ?2, 0, ?3, ?3, x'', 0, ?4) ON CONFLICT DO NOTHING",
     )
     .bind(tenant.as_str())
     .bind(chain.to_string())
     .bind("0".repeat(64))
+    .bind(now.as_unix_micros())
     .execute(connection)
     .await?;
     Ok(())

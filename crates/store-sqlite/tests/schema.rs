@@ -5,7 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use provex_core::ids::TenantId;
-use provex_store::testing::{SignedFixture, at, by, document, id, lease};
+use provex_store::testing::{
+    SignedFixture, assert_backfilled, at, by, check_ledger, document, id, lease, tell_story,
+};
 use provex_store::{Error, NewLink, ObservationFilter, ObservationRow, Stage, Store as _};
 use provex_store_sqlite::SqliteStore;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -54,6 +56,10 @@ impl Database {
                 "INSERT INTO control_migrations (version, name, checksum) VALUES
                     (1, 'base', '0000000000000000000000000000000000000000000000000000000000000000');
                 INSERT INTO control_tenants (tenant_id, created_at) VALUES ('default', 5);
+                INSERT INTO findings_ledger_chains
+                    (tenant_id, chain_id, sequence_no, event_hash, cycle_hash, frontier, last_at)
+                VALUES ('default', '00000000-0000-7000-8000-000000000001', 0, printf('%064d', 0), printf('%064d', 0),
+                        x'', 6);
                 INSERT INTO vex_documents
                     (tenant_id, document_digest, format, source, authentication, observation_count, created_at)
                 VALUES ('default', printf('%064d', 1), 'csaf', 'x', 'none', 1, 6);
@@ -160,8 +166,8 @@ async fn an_open_database_stays_as_it_is_when_opened_again() {
     let before = observations(&filled(&database).await).await;
     let store = SqliteStore::open(&database.path).await.unwrap();
     assert_eq!(observations(&store).await, before);
-    assert_eq!(database.integer("SELECT count(*) FROM control_migrations").await, 2);
-    assert!(!database.backup(2).exists() && !database.backup(1).exists());
+    assert_eq!(database.integer("SELECT count(*) FROM control_migrations").await, 4);
+    assert!(!database.backup(4).exists() && !database.backup(1).exists());
 }
 
 #[tokio::test]
@@ -169,7 +175,7 @@ async fn two_processes_may_create_a_database_at_once() {
     let database = Database::new();
     let (first, second) = tokio::join!(SqliteStore::open(&database.path), SqliteStore::open(&database.path));
     assert_eq!(first.unwrap().tenants().await.unwrap(), second.unwrap().tenants().await.unwrap());
-    assert_eq!(database.integer("SELECT count(*) FROM control_migrations").await, 2);
+    assert_eq!(database.integer("SELECT count(*) FROM control_migrations").await, 4);
 }
 
 #[cfg(unix)]
@@ -193,12 +199,12 @@ async fn a_newer_schema_is_refused() {
     database
         .execute(
             "INSERT INTO control_migrations (version, name, checksum) VALUES
-            (3, 'later', '0000000000000000000000000000000000000000000000000000000000000000')",
+            (5, 'later', '0000000000000000000000000000000000000000000000000000000000000000')",
         )
         .await
         .unwrap();
     let refused = SqliteStore::open(&database.path).await;
-    assert!(matches!(refused, Err(Error::NewerSchema { found: 3, known: 2 })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::NewerSchema { found: 5, known: 4 })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -223,7 +229,7 @@ async fn an_older_schema_is_backed_up_and_then_migrated() {
     let store = SqliteStore::open(&database.path).await.unwrap();
     let rows = observations(&store).await;
     assert_eq!((rows.len(), rows[0].body.as_slice(), &rows[0].linkage), (1, b"{}".as_slice(), &None));
-    assert_eq!(database.integer("SELECT max(version) FROM control_migrations").await, 2);
+    assert_eq!(database.integer("SELECT max(version) FROM control_migrations").await, 4);
     let mut backup = connect(&database.backup(1)).await;
     let old: i64 = sqlx::query_scalar(
         "SELECT (SELECT max(version) FROM control_migrations) * 1000 + (SELECT count(*) FROM vex_observations)",
@@ -245,7 +251,7 @@ async fn the_linkage_migration_applied_again_keeps_what_is_linked() {
     database
         .execute(
             "DROP TRIGGER control_migrations_no_delete;
-            DELETE FROM control_migrations WHERE version = 2;
+            DELETE FROM control_migrations WHERE version > 1;
             CREATE TRIGGER control_migrations_no_delete BEFORE DELETE ON control_migrations
             BEGIN SELECT RAISE(ABORT, 'control_migrations is only added to'); END;
             DROP INDEX observations_rekor_pending_idx;
@@ -336,6 +342,7 @@ async fn what_is_only_added_to_is_neither_changed_nor_deleted_nor_replaced() {
         "attestor_envelope_members",
         "attestor_bundles",
         "attestor_log_entries",
+        "findings_ledger_events",
     ];
     let mut connection = database.connect().await;
     for table in tables {
@@ -427,7 +434,7 @@ async fn an_entry_of_an_envelope_that_is_not_recorded_is_refused() {
     let logged = fixture.log(&fixture.sign(&tenant(), &[&new]));
     let links = [NewLink { entry: &logged.entry, linkages: &logged.linkages, finished: None }];
     let refused = store.link(&tenant(), &by(1), lease(1, 1).token, &links).await;
-    assert!(matches!(&refused, Err(Error::Database { .. })), "{refused:?}");
+    assert!(matches!(&refused, Err(Error::UnknownEnvelope(_))), "{refused:?}");
     assert_eq!(observations(&store).await[0].linkage, None);
 }
 
@@ -444,4 +451,42 @@ async fn a_key_that_is_too_long_is_refused_with_all_of_its_transaction() {
     assert_eq!(operation, "recording documents");
     assert!(source.to_string().contains("vex_observation_keys_key_check"), "{source}");
     assert_eq!(store.counts(&tenant()).await.unwrap().documents, 0);
+}
+
+/// Takes the ledger out of a database: what a release before it left.
+const BEFORE_THE_LEDGER: &str = "
+    DROP TABLE findings_ledger_events; DROP TABLE findings_ledger_tiles; DROP TABLE findings_ledger_merkle_roots;
+    DROP TABLE findings_ledger_attestations; DROP TRIGGER control_migrations_no_delete;
+    DELETE FROM control_migrations WHERE version > 2;
+    CREATE TRIGGER control_migrations_no_delete BEFORE DELETE ON control_migrations
+    BEGIN SELECT RAISE(ABORT, 'control_migrations is only added to'); END;
+    ALTER TABLE findings_ledger_chains DROP COLUMN backfilled_at;
+    UPDATE findings_ledger_chains SET sequence_no = 0, event_hash = printf('%064d', 0),
+        cycle_hash = printf('%064d', 0), frontier = x''";
+
+#[tokio::test]
+async fn what_an_older_release_recorded_gets_the_events_that_it_would_have_now() {
+    let database = Database::new();
+    let store = SqliteStore::open(&database.path).await.unwrap();
+    let told = tell_story(&store).await;
+    store.close().await.unwrap();
+    database.execute(BEFORE_THE_LEDGER).await.unwrap();
+    let store = SqliteStore::open(&database.path).await.unwrap();
+    assert_backfilled(&store, &told).await;
+    let events = check_ledger(&store, &tenant()).await;
+    store.close().await.unwrap();
+    // Done, it does nothing.
+    let store = SqliteStore::open(&database.path).await.unwrap();
+    assert_eq!(check_ledger(&store, &tenant()).await, events);
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_before_the_backfill_is_done() {
+    let database = Database::new();
+    let store = SqliteStore::open(&database.path).await.unwrap();
+    store.add_tenant(&tenant(), id(1), at(0)).await.unwrap();
+    database.execute("UPDATE findings_ledger_chains SET backfilled_at = NULL").await.unwrap();
+    let refused = store.record_documents(&tenant(), &by(0), &[document(1, 1)]).await.unwrap_err();
+    assert!(matches!(&refused, Error::Backfilling(of) if *of == tenant()), "{refused}");
+    assert!(refused.is_transient());
 }

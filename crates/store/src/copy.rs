@@ -11,7 +11,7 @@ use crate::Error;
 
 /// Every table whose rows are copied, each behind those that it refers to; SQLite's names have `_` for the point.
 /// `control.migrations` is not among them: each database has its own.
-pub const TABLES: [&str; 19] = [
+pub const TABLES: [&str; 23] = [
     "control.tenants",
     "control.logs",
     "control.log_forks",
@@ -31,6 +31,10 @@ pub const TABLES: [&str; 19] = [
     "attestor.bundles",
     "attestor.log_entries",
     "attestor.submissions",
+    "findings.ledger_events",
+    "findings.ledger_tiles",
+    "findings.ledger_merkle_roots",
+    "findings.ledger_attestations",
 ];
 
 /// About how many bytes of rows are in memory at a time; one row may have more.

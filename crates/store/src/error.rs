@@ -1,6 +1,6 @@
 //! What can go wrong in a store.
 
-use provex_core::ids::{ObservationId, TenantId};
+use provex_core::ids::{EnvelopeDigest, ObservationId, TenantId};
 
 /// A store's refusal or failure.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,15 @@ pub enum Error {
     /// An observation to be linked does not exist.
     #[error("there is no observation {}", .0.to_text())]
     UnknownObservation(ObservationId),
+    /// An envelope to be linked was never recorded.
+    #[error("there is no envelope {}", .0.to_text())]
+    UnknownEnvelope(EnvelopeDigest),
+    /// What was recorded before there was a ledger has no events yet: nothing else is recorded until then.
+    #[error(
+        "the ledger of tenant `{0}` is still being made of what was recorded before: try again when `provex migrate` \
+         has finished; if none runs, run it"
+    )]
+    Backfilling(TenantId),
     /// The lease ended, or another worker holds it: its work stands, ours was not written.
     #[error("the lease on this submission is no longer held")]
     LostLease,
@@ -163,7 +172,8 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Busy
+            Self::Backfilling(_)
+                | Self::Busy
                 | Self::OutcomeUnknown
                 | Self::LostLease
                 | Self::Unreachable { .. }

@@ -7,6 +7,7 @@
 
 pub mod copy;
 mod error;
+pub mod ledger;
 mod rows;
 pub mod testing;
 
@@ -16,6 +17,8 @@ pub use rows::*;
 use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
+use provex_core::ledger::{AttestationFilter, Head};
+use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 
 /// The most linkages that one call of [`Store::link`] takes: as many as one ledger event holds.
@@ -196,6 +199,43 @@ pub trait Store: Send + Sync {
         tenant: &TenantId,
         digest: &DocumentDigest,
     ) -> Result<Vec<EnvelopeDigest>, Error>;
+
+    /// The head of the tenant's ledger chain.
+    async fn ledger_head(&self, tenant: &TenantId) -> Result<Head, Error>;
+
+    /// Up to `limit` events after the one of number `after`, in their order.
+    async fn ledger_events(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<EventRow>, Error>;
+
+    /// The hashes of these tiles of the chain's tree, as many as each is wide or as there are.
+    async fn ledger_hashes(&self, tenant: &TenantId, tiles: &[TilePath]) -> Result<Vec<Vec<Digest>>, Error>;
+
+    /// A full tile of the chain's tree as it is kept.
+    async fn ledger_tile(&self, tenant: &TenantId, path: TilePath) -> Result<Option<Vec<Digest>>, Error>;
+
+    /// A document's changes of standing, oldest first.
+    async fn standings(&self, tenant: &TenantId, digest: &DocumentDigest) -> Result<Vec<StandingRow>, Error>;
+
+    /// The entry that is kept of a log at an index.
+    async fn log_entry(
+        &self,
+        tenant: &TenantId,
+        log: &LogId,
+        index: u64,
+    ) -> Result<Option<LogEntryRow>, Error>;
+
+    /// Attestations that fit a filter, in `(recorded_at, attestation_id)` order, after a position.
+    async fn attestations(
+        &self,
+        tenant: &TenantId,
+        filter: &AttestationFilter,
+        after: Option<AttestationPosition>,
+        limit: usize,
+    ) -> Result<AttestationPage, Error>;
 
     /// The newest checkpoint that was verified, or published by our own embedded log.
     async fn log_checkpoint(&self, log: &LogId) -> Result<Option<LogCheckpoint>, Error>;

@@ -7,7 +7,7 @@ use provex_core::ids::{
     BundleDigest, ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId,
 };
 use provex_core::intoto::SetCommitment;
-use provex_core::ledger::ActorType;
+use provex_core::ledger::{ActorType, AttestationFacts, Event, VerificationStatus};
 use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::time::Timestamp;
 use provex_core::vex::{Format, Status};
@@ -317,8 +317,12 @@ pub struct NewEnvelope {
 pub struct StoredEnvelope {
     /// The JCS bytes.
     pub bytes: Vec<u8>,
+    /// Its predicate's type.
+    pub predicate_type: String,
     /// SHA-256 of the signer's SPKI.
     pub key_fingerprint: Digest,
+    /// The signed set.
+    pub set: SetCommitment,
     /// The documents it attests.
     pub documents: Vec<DocumentDigest>,
     /// The observations, in set order.
@@ -421,6 +425,14 @@ pub struct ObservationRow {
     pub body: Vec<u8>,
     /// SHA-256 of its claim.
     pub claim_digest: ClaimDigest,
+    /// Its status.
+    pub status: Status,
+    /// The vulnerability's id.
+    pub vulnerability_id: String,
+    /// The product's key.
+    pub product_key: String,
+    /// The subcomponent's key.
+    pub subcomponent_key: Option<String>,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// Its linkage, once it has one.
@@ -469,6 +481,101 @@ pub struct ObservationFilter {
     pub log_index: Option<u64>,
     /// Not linked.
     pub pending: bool,
+}
+
+/// A change of a document's standing, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingRow {
+    /// Since when it stands so.
+    pub created_at: Timestamp,
+    /// How.
+    pub standing: String,
+    /// Why, in a sentence for people.
+    pub cause: String,
+}
+
+/// A log entry, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntryRow {
+    /// The leaf hash.
+    pub rekor_uuid: Digest,
+    /// The envelope that was logged.
+    pub envelope: EnvelopeDigest,
+    /// JCS bytes of the log's whole answer.
+    pub entry: Vec<u8>,
+    /// Who says when: `tsa`, `set` or `none`.
+    pub time_source: String,
+    /// The bundle made of it.
+    pub bundle_digest: BundleDigest,
+    /// When it was kept.
+    pub created_at: Timestamp,
+    /// What verification said, if it said anything yet.
+    pub status: Option<VerificationStatus>,
+    /// When.
+    pub verified_at: Option<Timestamp>,
+    /// Why it does not hold.
+    pub error: Option<String>,
+    /// The release that verified.
+    pub verifier_version: Option<String>,
+}
+
+/// An event of the ledger, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// The event.
+    pub event: Event,
+    /// The JCS bytes of its body.
+    pub body: Vec<u8>,
+    /// `event_hash`.
+    pub event_hash: Digest,
+    /// `merkle_leaf_hash`.
+    pub leaf_hash: Digest,
+}
+
+/// An attestation: a row of `findings.ledger_attestations`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttestationRow {
+    /// What its event says of it.
+    pub facts: AttestationFacts,
+    /// The event that wrote the row.
+    pub ledger_event_id: uuid::Uuid,
+    /// That event's time.
+    pub recorded_at: Timestamp,
+    /// That event's leaf hash.
+    pub merkle_leaf_hash: Digest,
+    /// The root of the chain up to and including that event.
+    pub root_hash: Digest,
+    /// That event's cycle hash.
+    pub cycle_hash: Digest,
+    /// The rules by which the row was made.
+    pub projection_version: String,
+}
+
+impl AttestationRow {
+    /// Where it stands in the order of all attestations.
+    pub fn position(&self) -> AttestationPosition {
+        AttestationPosition { recorded_at: self.recorded_at, attestation_id: self.facts.attestation_id }
+    }
+}
+
+/// A place in the order `(recorded_at, attestation_id)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttestationPosition {
+    /// When the row's event was recorded.
+    pub recorded_at: Timestamp,
+    /// The attestation.
+    pub attestation_id: uuid::Uuid,
+}
+
+/// A page of attestations, and the state of the ledger that it was cut from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttestationPage {
+    /// The rows, in their order.
+    pub rows: Vec<AttestationRow>,
+    /// How many events the ledger had.
+    pub tree_size: u64,
+    /// The root over them.
+    pub root_hash: Digest,
 }
 
 /// A log's newest checkpoint.

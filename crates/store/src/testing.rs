@@ -6,6 +6,8 @@
 // A suite: what does not hold panics, with the place where it did not.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod ledger;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -35,6 +37,8 @@ use provex_core::vex::{
 };
 use uuid::Uuid;
 
+pub use ledger::*;
+
 use crate::{
     Actor, Answer, ApiToken, Authentication, Counts, DocumentFacts, Error, FindingRow, IdempotentAnswer,
     KeyKind, Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, NewDocument, NewEnvelope, NewLink,
@@ -61,7 +65,10 @@ macro_rules! store_conformance {
             a_document_comes_back_whole
             a_document_of_all_facts_comes_back_whole
             a_document_without_observations_is_recorded_and_attested
+            a_fresh_ledger_is_empty
             a_kept_answer_stays_until_it_may_be_forgotten
+            a_large_envelope_is_an_event_a_part_and_goes_on_after_a_crash
+            a_later_outcome_takes_the_row_over
             a_linkage_comes_back_whole
             a_log_checkpoint_only_grows
             a_lost_lease_writes_nothing
@@ -69,6 +76,7 @@ macro_rules! store_conformance {
             a_refused_answer_is_dropped_and_its_envelope_submitted_again
             a_released_submission_is_due_again_at_its_time
             a_revoked_api_token_stays_revoked
+            a_set_without_members_is_an_event_without_rows
             adding_a_tenant_again_changes_nothing
             all_that_one_call_records_has_one_time
             an_answer_gives_its_lease_back
@@ -79,13 +87,16 @@ macro_rules! store_conformance {
             an_unknown_tenant_is_an_error_everywhere
             another_entry_is_kept_and_the_first_linkage_stays
             api_tokens_are_listed_by_tenant
+            attestations_are_found_by_every_filter
             cleared_leases_can_be_taken_at_once
             conditions_of_a_filter_hold_together
             created_at_strictly_rises_though_the_clock_goes_back
+            each_new_document_is_an_event_that_names_all_of_it
             equal_bundles_are_kept_once
             linkages_are_looked_up_by_leaf_hash_and_by_log_index
             linking_a_missing_observation_is_refused_and_writes_nothing
             linking_again_changes_nothing
+            linking_is_one_event_with_a_row_for_each_member
             many_rows_of_each_kind_come_back
             more_linkages_than_one_call_may_hold_are_refused
             observations_are_found_by_every_key
@@ -96,9 +107,14 @@ macro_rules! store_conformance {
             recording_an_envelope_again_changes_nothing
             submissions_are_leased_oldest_first_when_due
             tenants_see_nothing_of_one_another
+            the_chain_has_no_gap_and_no_fork_under_concurrent_writers
+            the_same_story_gives_the_same_bytes_everywhere
             the_stages_lead_from_a_document_to_its_linkages
+            tiles_are_written_by_the_append_that_fills_them
             two_workers_never_lease_the_same_submission
+            verifying_again_with_the_same_outcome_writes_no_row
             what_is_recorded_is_there_after_opening_again
+            what_is_refused_is_not_said
             what_waits_to_be_tried_again_is_due_when_leases_are_cleared
         }
     };
@@ -736,6 +752,10 @@ pub async fn an_observation_comes_back_whole(backend: &impl Backend) {
             document_digest: new.facts.digest,
             body: observation.body.clone(),
             claim_digest: observation.claim_digest,
+            status: observation.status,
+            vulnerability_id: observation.vulnerability_id.clone(),
+            product_key: observation.product_key.clone(),
+            subcomponent_key: observation.subcomponent_key.clone(),
             created_at: at(0),
             linkage: None,
         };
@@ -1069,10 +1089,12 @@ pub async fn a_linkage_comes_back_whole(backend: &impl Backend) {
         let logged = fixture.log(&signed);
         assert_eq!(link(&store, 3, &logged).await.linked, document.observations.len() as u64);
         assert!(!logged.entry.linked.inclusion_path.is_empty());
+        // All of one envelope at the time of its event.
+        let linked_at = at(3).plus_micros(number as i64 - 100).unwrap();
         for linkage in &logged.linkages {
             let row = store.observation(&tenant(), &linkage.observation).await.unwrap().unwrap();
             let stored = row.linkage.unwrap();
-            assert_eq!((stored.fields, stored.linked_at), ((**linkage).clone(), at(3)));
+            assert_eq!((stored.fields, stored.linked_at), ((**linkage).clone(), linked_at));
         }
         assert_eq!(stored_fields(&listed(&store, document).await), fields(&logged));
         let bundle = store.bundle(&tenant(), &logged.entry.bundle_digest).await.unwrap();

@@ -33,7 +33,7 @@ impl Table {
 const OF_DOCUMENT: &str = "JOIN vex_documents AS d USING (tenant_id, document_digest)";
 
 /// In the order of a commit.
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table {
         name: "vex_documents",
         columns: "tenant_id, document_digest, payload_digest, format, spec_version, document_id, \
@@ -78,6 +78,15 @@ const TABLES: [Table; 7] = [
         columns: "tenant_id, submission_id, stage, document_digest, state, attempts, available_at",
         source: OF_DOCUMENT,
         order: "t.rowid",
+    },
+    Table {
+        name: "findings_ledger_events",
+        columns: "tenant_id, chain_id, sequence_no, event_id, event_type, policy_version, finding_id, artifact_id, \
+            source_run_id, actor_id, actor_type, occurred_at, recorded_at, event_body, row_count, rows_root, \
+            event_hash, previous_hash, merkle_leaf_hash",
+        source: "JOIN (SELECT DISTINCT tenant_id, created_at FROM vex_documents) AS d \
+            ON d.tenant_id = t.tenant_id AND d.created_at = t.occurred_at",
+        order: "t.sequence_no",
     },
 ];
 const DOCUMENTS: usize = 0;

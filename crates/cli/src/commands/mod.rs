@@ -1,10 +1,12 @@
 //! The commands, a file each.
 
+mod attestations;
 mod check;
 mod export;
 mod generated;
 mod init;
 mod key;
+mod ledger;
 mod link;
 mod list;
 mod log;
@@ -45,6 +47,8 @@ pub(crate) fn run(args: Args) -> Result<Done, Failure> {
             Command::Pending(listing) => list::pending(global, listing).await,
             Command::Link(args) => link::run(global, args).await,
             Command::Observations(observations) => list::observations(global, &observations).await,
+            Command::Attestations(args) => attestations::run(global, &args).await,
+            Command::Ledger(command) => ledger::run(global, &command).await,
             Command::Show(show) => show::run(global, &show).await,
             Command::Export(export) => export::run(global, &export).await,
             Command::Status(args) => status::run(global, args).await,

@@ -1,10 +1,13 @@
 //! What an attestation row says, apart from where it stands in the ledger.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use crate::digest::Digest;
 use crate::ids::{BundleDigest, EnvelopeDigest, TenantId};
 use crate::jcs::ObjectWriter;
+use crate::json::{self, Limits, ReadError};
 use crate::merkle;
 use crate::time::Timestamp;
 
@@ -88,6 +91,85 @@ impl AttestationFacts {
     }
 }
 
+/// Why an event's body does not give facts.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// It is no JSON object with facts as these.
+    #[error("the event's body cannot be read")]
+    Json(#[from] ReadError),
+    /// A member whose value is none of its kind.
+    #[error("facts {index} of the event's body: {member} cannot be read")]
+    Member {
+        /// Which facts, from 0.
+        index: usize,
+        /// The member.
+        member: &'static str,
+    },
+}
+
+/// The facts in an event's body, in their order; none where it has no member `facts`.
+///
+/// # Errors
+/// [`FactsError`]. What is read is not proven by that: the caller compares [`rows_root`] with the event's.
+pub fn facts_of_body(body: &[u8]) -> Result<Vec<AttestationFacts>, FactsError> {
+    #[derive(serde::Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow, default)]
+        facts: Vec<Wire<'a>>,
+    }
+    let text = json::check(body, &Limits::own()).map_err(ReadError::Strict)?;
+    let body: Body<'_> = serde_json::from_str(text).map_err(ReadError::Shape)?;
+    body.facts.into_iter().enumerate().map(|(index, wire)| wire.read(index)).collect()
+}
+
+/// Facts as they stand in a body.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    artifact_id: Cow<'a, str>,
+    attestation_id: &'a str,
+    dsse_digest: &'a str,
+    evidence_bundle_ref: Option<&'a str>,
+    #[serde(borrow)]
+    finding_id: Option<Cow<'a, str>>,
+    rekor_entry_id: Option<&'a str>,
+    schema: &'a str,
+    tenant_id: &'a str,
+    verification_status: &'a str,
+    verification_time: &'a str,
+}
+
+impl Wire<'_> {
+    fn read(self, index: usize) -> Result<AttestationFacts, FactsError> {
+        let bad = |member| FactsError::Member { index, member };
+        if self.schema != FACTS_SCHEMA {
+            return Err(bad("schema"));
+        }
+        Ok(AttestationFacts {
+            tenant_id: self.tenant_id.parse().map_err(|_| bad("tenantId"))?,
+            attestation_id: self.attestation_id.parse().map_err(|_| bad("attestationId"))?,
+            artifact_id: self.artifact_id.into_owned(),
+            finding_id: self.finding_id.map(Cow::into_owned),
+            verification_status: VerificationStatus::from_label(self.verification_status)
+                .ok_or(bad("verificationStatus"))?,
+            verification_time: Timestamp::parse(self.verification_time)
+                .map_err(|_| bad("verificationTime"))?,
+            dsse_digest: self.dsse_digest.parse().map_err(|_| bad("dsseDigest"))?,
+            rekor_entry_id: self
+                .rekor_entry_id
+                .map(Digest::from_hex)
+                .transpose()
+                .map_err(|_| bad("rekorEntryId"))?,
+            evidence_bundle_ref: self
+                .evidence_bundle_ref
+                .map(str::parse)
+                .transpose()
+                .map_err(|_| bad("evidenceBundleRef"))?,
+        })
+    }
+}
+
 /// The root over the facts of one event's rows, which stand in ascending order of their attestation ids: RFC 6962,
 /// leaf data = their JCS bytes.
 pub fn rows_root<'a>(facts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
@@ -157,6 +239,23 @@ mod tests {
         assert_eq!((id.get_version_num(), id.get_variant()), (8, uuid::Variant::RFC4122));
         let other = attestation_id(&EnvelopeDigest::new(Digest::of(b"e")), "vex:obs:sha256:01");
         assert_ne!(id, other);
+    }
+
+    #[test]
+    fn facts_come_back_from_a_body() {
+        let other = AttestationFacts { finding_id: Some("CVE-\"ü".to_owned()), ..facts() };
+        let [one, two] = [facts().to_jcs(), other.to_jcs()].map(|jcs| String::from_utf8(jcs).unwrap());
+        let body = format!(r#"{{"bundleDigest":null,"facts":[{one},{two}]}}"#);
+        assert_eq!(facts_of_body(body.as_bytes()).unwrap(), [facts(), other]);
+        assert_eq!(facts_of_body(br#"{"cause":"x"}"#).unwrap(), []);
+        for (from, to) in [
+            ("provex.facts/v1", "provex.facts/v2"),
+            ("verified\"", "Verified\""),
+            ("\"artifactId\"", "\"artifact\""),
+            ("000001Z", "000001"),
+        ] {
+            assert!(facts_of_body(body.replacen(from, to, 1).as_bytes()).is_err(), "{from}");
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ mod head;
 
 pub use event::{ActorType, EVENT_SCHEMA, Event, EventType};
 pub use facts::{
-    AttestationFacts, FACTS_SCHEMA, VerificationStatus, artifact_of_product, attestation_id, rows_root,
+    AttestationFacts, FACTS_SCHEMA, FactsError, VerificationStatus, artifact_of_product, attestation_id,
+    facts_of_body, rows_root,
 };
 pub use filter::{AttestationFilter, FILTERS_SCHEMA};
 pub use head::{AppendError, Appended, CYCLE_SCHEMA, Head, NewEvent, cycle_hash, event_id};

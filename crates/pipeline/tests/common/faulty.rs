@@ -9,13 +9,16 @@ use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
+use provex_core::ledger::{AttestationFilter, Head};
+use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::TrustedLog;
 use provex_store::{
-    Answer, ApiToken, AttestableDocument, Backlog, Counts, DocumentRow, Error, IdempotentAnswer, Lease,
-    LeaseToken, LinkCounts, LogCheckpoint, NewDocument, NewEnvelope, NewLink, ObservationFilter,
-    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle,
-    Stage, Store, StoredEnvelope, Submission,
+    Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
+    Error, EventRow, IdempotentAnswer, Lease, LeaseToken, LinkCounts, LogCheckpoint, LogEntryRow,
+    NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
+    QueuedSubmission, RecordedDocument, Recording, Release, Settle, Stage, StandingRow, Store,
+    StoredEnvelope, Submission,
 };
 use provex_tlog::embedded::EmbeddedLog;
 use provex_tlog::{LogError, TransparencyLog};
@@ -267,6 +270,18 @@ faulty_store! {
     bundle(tenant: &TenantId, digest: &BundleDigest) -> Option<Vec<u8>>;
     bundle_of_envelope(tenant: &TenantId, digest: &EnvelopeDigest) -> Option<(BundleDigest, Vec<u8>)>;
     envelopes_of_document(tenant: &TenantId, digest: &DocumentDigest) -> Vec<EnvelopeDigest>;
+    ledger_head(tenant: &TenantId) -> Head;
+    ledger_events(tenant: &TenantId, after: u64, limit: usize) -> Vec<EventRow>;
+    ledger_hashes(tenant: &TenantId, tiles: &[TilePath]) -> Vec<Vec<Digest>>;
+    ledger_tile(tenant: &TenantId, path: TilePath) -> Option<Vec<Digest>>;
+    standings(tenant: &TenantId, digest: &DocumentDigest) -> Vec<StandingRow>;
+    log_entry(tenant: &TenantId, log: &LogId, index: u64) -> Option<LogEntryRow>;
+    attestations(
+        tenant: &TenantId,
+        filter: &AttestationFilter,
+        after: Option<AttestationPosition>,
+        limit: usize
+    ) -> AttestationPage;
     log_checkpoint(log: &LogId) -> Option<LogCheckpoint>;
     record_log_checkpoint(log: &LogId, checkpoint: &LogCheckpoint) -> ();
     counts(tenant: &TenantId) -> Counts;

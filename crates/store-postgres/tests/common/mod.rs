@@ -11,6 +11,10 @@ use provex_store_postgres::testing::TestDatabase;
 pub const LAYOUTS: [Layout; 2] = [Layout::Hash16, Layout::Flat];
 pub const BASE: &str = include_str!("../../migrations/0001_base.sql");
 pub const LINKAGE: &str = include_str!("../../migrations/0002_vex_rekor_linkage.sql");
+pub const LEDGER_EVENTS: &str = include_str!("../../migrations/0003_ledger_events.sql");
+pub const LEDGER_ATTESTATIONS: &str = include_str!("../../migrations/0004_ledger_attestations.sql");
+pub const ALL: [(u32, &str); 4] =
+    [(1, "base"), (2, "vex_rekor_linkage"), (3, "ledger_events"), (4, "ledger_attestations")];
 
 pub fn tenant() -> TenantId {
     TenantId::default_tenant()

@@ -1,0 +1,502 @@
+//! Audit: the ledger proven from its bytes, and all that it proves compared with what is there.
+//!
+//! Two passes. The first follows the chain: each event, its place, its body, what its transaction recorded, the rows and
+//! the tiles. The second goes over all observations: body, what is derived from it, and the linkage, against what the
+//! events said. Memory grows with the attestations, by some dozen bytes each.
+
+use std::collections::HashMap;
+
+use provex_core::digest::Digest;
+use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId};
+use provex_core::intoto::{ObservationSet, ObservationsPredicate, SetCommitment};
+use provex_core::ledger::{
+    AttestationFacts, EventType, Head, PROJECTION_VERSION, VerificationStatus, attestation_id, cycle_hash,
+    facts_of_body, rows_root,
+};
+use provex_core::merkle::{self, CompactRange};
+use provex_core::tile::{FULL_WIDTH, TilePath};
+use provex_core::time::Timestamp;
+use provex_core::vex::Observation;
+use provex_core::{dsse::Envelope, jcs};
+use provex_store::ledger::backfill::linked_entry;
+use provex_store::ledger::{
+    document_body, findings_commitment, linkage_json, observations_commitment, standing_body,
+};
+use provex_store::{EventRow, ObservationFilter, ObservationRow};
+use serde_json::Value;
+
+use crate::{Error, Pipeline};
+
+/// Events and observations that are in memory at a time.
+const PAGE: usize = 500;
+
+/// What an audit came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// Events that were proven.
+    pub events: u64,
+    /// Attestation rows that they wrote.
+    pub attestations: u64,
+    /// Observations that were proven.
+    pub observations: u64,
+    /// The root over the events.
+    pub root: Digest,
+    /// The first thing that is wrong.
+    pub wrong: Option<String>,
+}
+
+/// Why an audit ended early.
+enum Stop {
+    Wrong(String),
+    Failed(Error),
+}
+
+impl From<provex_store::Error> for Stop {
+    fn from(error: provex_store::Error) -> Self {
+        match error {
+            // A value that cannot be read back is what an audit looks for.
+            provex_store::Error::Corrupt { .. } | provex_store::Error::Damaged(_) => {
+                Self::Wrong(error.to_string())
+            }
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error.into(),
+            error => Self::Failed(error),
+        }
+    }
+}
+
+fn wrong<T>(what: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Wrong(what.into()))
+}
+
+fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), Stop> {
+    if holds { Ok(()) } else { Err(Stop::Wrong(what())) }
+}
+
+/// What the first pass leaves for the second.
+struct Said {
+    replayed: Head,
+    rows: u64,
+    documents: u64,
+    observations: u64,
+    /// When each attestation was first verified.
+    verified: HashMap<uuid::Uuid, Timestamp>,
+    /// What linkages to an entry say: SHA-256 of the members in JCS.
+    entries: HashMap<(LogId, u64), Digest>,
+    sets: HashMap<EnvelopeDigest, SetCommitment>,
+    /// Leaf hashes, and roots of full tiles, that fill no tile yet, by level.
+    tiles: Vec<(u64, Vec<Digest>)>,
+}
+
+impl Pipeline {
+    /// Proves the tenant's ledger and what it says of all else. The state is that of one moment as long as nobody records.
+    ///
+    /// # Errors
+    /// [`Error`] where it could not be read.
+    pub async fn audit(&self) -> Result<Audit, Error> {
+        let head = self.store.ledger_head(&self.tenant).await?;
+        let mut said = Said {
+            replayed: Head::new(self.tenant.clone(), head.chain_id).map_err(|_| Error::Clock)?,
+            rows: 0,
+            documents: 0,
+            observations: 0,
+            verified: HashMap::new(),
+            entries: HashMap::new(),
+            sets: HashMap::new(),
+            tiles: Vec::new(),
+        };
+        let wrong = match self.audit_all(&head, &mut said).await {
+            Ok(()) => None,
+            Err(Stop::Wrong(what)) => Some(what),
+            Err(Stop::Failed(error)) => return Err(error),
+        };
+        Ok(Audit {
+            events: said.replayed.sequence_no(),
+            attestations: said.rows,
+            observations: said.observations,
+            root: said.replayed.frontier.root(),
+            wrong,
+        })
+    }
+
+    async fn audit_all(&self, head: &Head, said: &mut Said) -> Result<(), Stop> {
+        while said.replayed.sequence_no() < head.sequence_no() {
+            let after = said.replayed.sequence_no();
+            let page = self.store.ledger_events(&self.tenant, after, PAGE).await?;
+            require(!page.is_empty(), || format!("findings.ledger_events: event {} is missing", after + 1))?;
+            for row in &page {
+                self.audit_event(row, said).await?;
+            }
+        }
+        check_head(head, said)?;
+        let replay = self.replay(PROJECTION_VERSION).await.map_err(Stop::from)?;
+        if let Some(differs) = replay.differs {
+            return wrong(differs);
+        }
+        self.audit_observations(said).await?;
+        let counts = self.store.counts(&self.tenant).await?;
+        require(counts.documents == said.documents, || {
+            format!("vex.documents: {} rows, but {} were recorded", counts.documents, said.documents)
+        })
+    }
+
+    async fn audit_event(&self, row: &EventRow, said: &mut Said) -> Result<(), Stop> {
+        let number = said.replayed.sequence_no() + 1;
+        let event = &row.event;
+        let at = |what: &str| format!("findings.ledger_events, event {number}: {what}");
+        require(event.sequence_no == number, || at("sequence_no has a gap before it"))?;
+        require(event.chain_id == said.replayed.chain_id, || at("chain_id is another chain's"))?;
+        require(event.previous_hash == said.replayed.event_hash, || {
+            at("previous_hash is not the hash of the event before")
+        })?;
+        require(number == 1 || event.recorded_at > said.replayed.last_at, || {
+            at("recorded_at is not above that of the event before")
+        })?;
+        let hashes = event.hashes().map_err(|error| Stop::Wrong(at(&error.to_string())))?;
+        require(hashes.0 == row.event_hash, || at("event_hash is not the hash of its columns and its body"))?;
+        require(hashes.1 == row.leaf_hash, || {
+            at("merkle_leaf_hash is not the leaf hash of its columns and its body")
+        })?;
+        let facts = facts_of_body(&row.body).map_err(|error| Stop::Wrong(at(&error.to_string())))?;
+        let leaves: Vec<_> = facts.iter().map(AttestationFacts::to_jcs).collect();
+        let root = rows_root(leaves.iter().map(Vec::as_slice));
+        require(root == event.rows_root && facts.len() as u64 == event.row_count, || {
+            at("rows_root and row_count are not those of the facts in its body")
+        })?;
+        let replayed = &mut said.replayed;
+        replayed.cycle_hash = cycle_hash(&replayed.cycle_hash, &row.event_hash, PROJECTION_VERSION, &root);
+        replayed.event_hash = row.event_hash;
+        replayed.last_at = event.recorded_at;
+        replayed.frontier.append(row.leaf_hash);
+        said.rows += facts.len() as u64;
+        self.audit_tiles(row.leaf_hash, said).await?;
+        match event.event_type {
+            EventType::DocumentRecorded => self.audit_document(number, &row.body, said).await,
+            EventType::StandingChanged => self.audit_standing(number, &row.body).await,
+            EventType::AttestationVerified | EventType::AttestationFailed | EventType::AttestationUnknown => {
+                self.audit_attestation(row, &facts, said).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a leaf, and compares each tile that it fills.
+    async fn audit_tiles(&self, leaf: Digest, said: &mut Said) -> Result<(), Stop> {
+        let (mut hash, mut level) = (leaf, 0);
+        loop {
+            if said.tiles.len() == level {
+                said.tiles.push((0, Vec::new()));
+            }
+            let (index, hashes) = &mut said.tiles[level];
+            hashes.push(hash);
+            if hashes.len() < usize::from(FULL_WIDTH) {
+                return Ok(());
+            }
+            let path = TilePath { level: level as u8, index: *index, width: FULL_WIDTH };
+            let kept = self.store.ledger_tile(&self.tenant, path).await?;
+            require(kept.as_ref() == Some(hashes), || {
+                format!("findings.ledger_tiles: tile {index} of level {level} is not that of the events")
+            })?;
+            let mut tree = CompactRange::new();
+            hashes.drain(..).for_each(|hash| tree.append(hash));
+            *index += 1;
+            (hash, level) = (tree.root(), level + 1);
+        }
+    }
+
+    async fn audit_document(&self, number: u64, body: &[u8], said: &mut Said) -> Result<(), Stop> {
+        let said_body = parse(number, body)?;
+        let digest: DocumentDigest = member(number, &said_body, "/document/digest")?;
+        let at = |what: &str| format!("vex.documents, {}: {what} (event {number})", digest.to_text());
+        let Some(row) = self.store.document(&self.tenant, &digest).await? else {
+            return wrong(at("the row is gone"));
+        };
+        let mut ids = Vec::new();
+        let filter = ObservationFilter { document: Some(digest), ..ObservationFilter::default() };
+        let mut after = None;
+        loop {
+            let page = self.store.observations(&self.tenant, &filter, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.position());
+            for observation in &page {
+                require(observation.created_at == row.created_at, || {
+                    format!(
+                        "vex.observations, {}: created_at is not its document's",
+                        observation.id.to_text()
+                    )
+                })?;
+                ids.push(observation.id);
+            }
+        }
+        let observations = observations_commitment(ids);
+        require(row.observations == observations.size, || at("observation_count is not how many there are"))?;
+        let findings = findings_commitment(&row.findings)?;
+        let found = document_body(&row.facts, row.created_at, observations, findings)?;
+        if found != body {
+            let found = parse(number, &found)?;
+            return wrong(at(&format!("{} is not as it was recorded", differing(&said_body, &found))));
+        }
+        let Some(bytes) = self.store.document_body(&self.tenant, &digest).await? else {
+            return wrong(format!("vex.document_bodies, {}: the row is gone", digest.to_text()));
+        };
+        require(Digest::of(&bytes) == *digest.digest(), || {
+            format!("vex.document_bodies, {}: SHA-256 of body is another", digest.to_text())
+        })?;
+        said.documents += 1;
+        Ok(())
+    }
+
+    async fn audit_standing(&self, number: u64, body: &[u8]) -> Result<(), Stop> {
+        let said = parse(number, body)?;
+        let document: DocumentDigest = member(number, &said, "/documentDigest")?;
+        for row in self.store.standings(&self.tenant, &document).await? {
+            if standing_body(&document, row.created_at, &row.standing, &row.cause)? == body {
+                return Ok(());
+            }
+        }
+        wrong(format!("vex.standings, {}: no row is as event {number} says", document.to_text()))
+    }
+
+    async fn audit_attestation(
+        &self,
+        row: &EventRow,
+        facts: &[AttestationFacts],
+        said: &mut Said,
+    ) -> Result<(), Stop> {
+        let number = row.event.sequence_no;
+        let body = parse(number, &row.body)?;
+        let envelope: EnvelopeDigest = member(number, &body, "/envelope/digest")?;
+        let set = match said.sets.get(&envelope) {
+            Some(set) => *set,
+            None => self.audit_envelope(number, &body, envelope).await?,
+        };
+        said.sets.insert(envelope, set);
+        let same = facts.iter().all(|facts| facts.dsse_digest == envelope);
+        require(same, || format!("findings.ledger_events, event {number}: facts of another envelope"))?;
+        if body["verification"]["status"] == VerificationStatus::Verified.label() {
+            for facts in facts {
+                said.verified.entry(facts.attestation_id).or_insert(row.event.recorded_at);
+            }
+        }
+        if !body["entry"].is_null() {
+            let position = self.audit_entry(number, &body, envelope).await?;
+            let says = linkage_part(&body["entry"]);
+            let before = *said.entries.entry(position).or_insert(says);
+            require(before == says, || {
+                format!("findings.ledger_events, event {number}: another linkage to the same entry")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// An envelope, its members, and what the event says of it: the set that it signed.
+    async fn audit_envelope(
+        &self,
+        number: u64,
+        body: &Value,
+        digest: EnvelopeDigest,
+    ) -> Result<SetCommitment, Stop> {
+        let at = |what: &str| format!("attestor.envelopes, {}: {what} (event {number})", digest.to_text());
+        let Some(kept) = self.store.envelope(&self.tenant, &digest).await? else {
+            return wrong(at("the row is gone"));
+        };
+        require(EnvelopeDigest::new(Digest::of(&kept.bytes)) == digest, || {
+            at("SHA-256 of envelope is another")
+        })?;
+        let says = &body["envelope"];
+        let columns = [
+            ("created_at", kept.created_at.to_rfc3339(), &says["createdAt"]),
+            ("key_fingerprint", kept.key_fingerprint.to_hex(), &says["keyFingerprint"]),
+            ("predicate_type", kept.predicate_type, &says["predicateType"]),
+            ("set_root", kept.set.root.to_hex(), &says["set"]["root"]),
+        ];
+        for (column, found, said) in columns {
+            require(*said == found, || at(&format!("{column} is not as it was when it was verified")))?;
+        }
+        require(says["set"]["size"] == kept.set.size, || {
+            at("set_size is not as it was when it was verified")
+        })?;
+        let members = |what: &str| format!("attestor.envelope_members, {}: {what}", digest.to_text());
+        let set = ObservationSet::new(kept.observations.iter().map(|id| *id.digest()).collect());
+        let ascending = kept.observations.is_sorted();
+        require(set.commitment() == kept.set && ascending, || {
+            members("the observations are not the signed set")
+        })?;
+        let envelope = Envelope::parse(&kept.bytes).map_err(|error| Stop::Wrong(at(&error.to_string())))?;
+        let predicate = ObservationsPredicate::from_payload(envelope.payload())
+            .map_err(|error| Stop::Wrong(at(&error.to_string())))?;
+        require(predicate.set == kept.set, || at("set_root and set_size are not what is signed"))?;
+        let signed: Vec<_> = predicate.documents.iter().map(|document| document.digest).collect();
+        require(signed == kept.documents, || members("the documents are not those that are signed"))?;
+        Ok(kept.set)
+    }
+
+    /// A log entry, its bundle, and what the event says of them: where it is in its log.
+    async fn audit_entry(
+        &self,
+        number: u64,
+        body: &Value,
+        envelope: EnvelopeDigest,
+    ) -> Result<(LogId, u64), Stop> {
+        let says = &body["entry"];
+        let log: LogId = member(number, body, "/entry/rekorLogId")?;
+        let index = says["rekorLogIndex"].as_u64().unwrap_or_default();
+        let at =
+            |what: &str| format!("attestor.log_entries, {}/{index}: {what} (event {number})", log.to_text());
+        let Some(kept) = self.store.log_entry(&self.tenant, &log, index).await? else {
+            return wrong(at("the row is gone"));
+        };
+        let verification = &body["verification"];
+        let text = |text: Option<String>| text.map_or(Value::Null, Value::String);
+        let time_source = match (says["rekorTimestampTime"].is_null(), says["rekorIntegratedTime"].is_null())
+        {
+            (false, _) => "tsa",
+            (true, false) => "set",
+            (true, true) => "none",
+        };
+        let columns = [
+            ("rekor_uuid", Value::String(kept.rekor_uuid.to_hex()), &says["rekorUuid"]),
+            ("dsse_digest", Value::String(kept.envelope.to_text()), &Value::String(envelope.to_text())),
+            ("entry", Value::String(Digest::of(&kept.entry).to_hex()), &says["digest"]),
+            ("time_source", Value::String(kept.time_source), &Value::String(time_source.to_owned())),
+            ("bundle_digest", Value::String(kept.bundle_digest.to_text()), &body["bundleDigest"]),
+            ("created_at", Value::String(kept.created_at.to_rfc3339()), &says["createdAt"]),
+            ("verification_status", text(kept.status.map(|s| s.label().to_owned())), &verification["status"]),
+            ("verified_at", text(kept.verified_at.map(Timestamp::to_rfc3339)), &verification["time"]),
+            ("verification_error", text(kept.error), &verification["error"]),
+            ("verifier_version", text(kept.verifier_version), &verification["verifierVersion"]),
+        ];
+        for (column, found, said) in columns {
+            require(found == *said, || at(&format!("{column} is not as it was when it was verified")))?;
+        }
+        // What every linkage says of the entry stands in its own bytes.
+        let linked = linked_entry(envelope, &kept.entry).map_err(|error| Stop::Wrong(at(&error)))?;
+        require(says["rekorUuid"] == linked.rekor_uuid.to_hex(), || at("entry is of another leaf"))?;
+        let bundle: BundleDigest = kept.bundle_digest;
+        let bytes = self.store.bundle(&self.tenant, &bundle).await?;
+        let sound = bytes.is_some_and(|bytes| BundleDigest::new(Digest::of(&bytes)) == bundle);
+        require(sound, || format!("attestor.bundles, {}: the row is gone or changed", bundle.to_text()))?;
+        Ok((log, index))
+    }
+
+    async fn audit_observations(&self, said: &mut Said) -> Result<(), Stop> {
+        let (filter, mut after) = (ObservationFilter::default(), None);
+        loop {
+            let page = self.store.observations(&self.tenant, &filter, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.position());
+            for row in &page {
+                check_observation(row)?;
+                match &row.linkage {
+                    Some(_) => check_linkage(row, said)?,
+                    None => self.audit_pending(row, said).await?,
+                }
+                said.observations += 1;
+            }
+        }
+    }
+
+    /// An observation without a linkage: no envelope of its document was verified with it.
+    async fn audit_pending(&self, row: &ObservationRow, said: &Said) -> Result<(), Stop> {
+        for envelope in self.store.envelopes_of_document(&self.tenant, &row.document_digest).await? {
+            let id = attestation_id(&envelope, &row.id.to_text());
+            require(!said.verified.contains_key(&id), || {
+                format!("vex.observations, {}: its linkage is gone", row.id.to_text())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn check_head(head: &Head, said: &Said) -> Result<(), Stop> {
+    let at = |column: &str| format!("findings.ledger_chains: {column} is not that of the events");
+    let replayed = &said.replayed;
+    require(head.event_hash == replayed.event_hash, || at("event_hash"))?;
+    require(head.cycle_hash == replayed.cycle_hash, || at("cycle_hash"))?;
+    require(head.frontier == replayed.frontier, || at("frontier"))?;
+    require(head.last_at >= replayed.last_at, || at("last_at"))
+}
+
+/// An observation's columns against its body.
+fn check_observation(row: &ObservationRow) -> Result<(), Stop> {
+    let at = |what: &str| format!("vex.observations, {}: {what}", row.id.to_text());
+    require(ObservationId::new(Digest::of(&row.body)) == row.id, || at("SHA-256 of body is another"))?;
+    let body = Observation::from_body(&row.body).map_err(|error| Stop::Wrong(at(&error.to_string())))?;
+    let columns = [
+        ("document_digest", row.document_digest == body.document.digest),
+        ("claim_digest", row.claim_digest == body.claim_digest()),
+        ("status", row.status == body.status),
+        ("vulnerability_id", row.vulnerability_id == body.vulnerability.id),
+        ("product_key", row.product_key == body.product.key),
+        ("subcomponent_key", row.subcomponent_key == body.subcomponent.as_ref().map(|part| part.key.clone())),
+    ];
+    for (column, holds) in columns {
+        require(holds, || at(&format!("{column} is not what its body says")))?;
+    }
+    Ok(())
+}
+
+/// A linkage against the event that set it.
+fn check_linkage(row: &ObservationRow, said: &Said) -> Result<(), Stop> {
+    let at = |what: &str| format!("vex.observations, {}: {what}", row.id.to_text());
+    let Some(linkage) = &row.linkage else { return Ok(()) };
+    let (fields, entry) = (&linkage.fields, &linkage.fields.entry);
+    let id = attestation_id(&entry.envelope_digest, &row.id.to_text());
+    let Some(set) = said.sets.get(&entry.envelope_digest) else {
+        return wrong(at("rekor_envelope_digest is of no envelope that was verified"));
+    };
+    let Some(verified) = said.verified.get(&id) else {
+        return wrong(at("no event verified it with this envelope"));
+    };
+    require(*verified == linkage.linked_at, || at("rekor_linked_at is not the time of its event"))?;
+    let leaf = merkle::leaf_hash(row.id.digest().as_bytes());
+    let path = merkle::verify_inclusion(fields.set_index, set.size, &leaf, &fields.set_path, &set.root);
+    require(path.is_ok(), || at("rekor_set_index and rekor_set_path do not lead to the signed set"))?;
+    let Some(says) = said.entries.get(&(entry.log_id, entry.log_index)) else {
+        return wrong(at("rekor_log_id and rekor_log_index are of no entry that was verified"));
+    };
+    let found = linkage_json(entry).map_err(|error| Stop::Failed(error.into()))?;
+    require(Digest::of(&found) == *says, || at("the linkage is not what its event says of the entry"))
+}
+
+/// The part of an event's `entry` that every linkage to it says, hashed.
+fn linkage_part(entry: &Value) -> Digest {
+    let mut entry = entry.clone();
+    if let Some(entry) = entry.as_object_mut() {
+        entry.remove("createdAt");
+        entry.remove("digest");
+    }
+    jcs::hash(&entry).unwrap_or_else(|_| Digest::of(b""))
+}
+
+fn parse(number: u64, body: &[u8]) -> Result<Value, Stop> {
+    provex_core::json::parse_own(body)
+        .map_err(|error| Stop::Wrong(format!("findings.ledger_events, event {number}: event_body: {error}")))
+}
+
+fn member<T: std::str::FromStr>(number: u64, body: &Value, pointer: &str) -> Result<T, Stop> {
+    let found = body.pointer(pointer).and_then(Value::as_str).and_then(|text| text.parse().ok());
+    found.ok_or_else(|| {
+        Stop::Wrong(format!("findings.ledger_events, event {number}: event_body has no {pointer}"))
+    })
+}
+
+/// The first member in which two bodies differ.
+fn differing(said: &Value, found: &Value) -> String {
+    let (Some(said), Some(found)) = (said.as_object(), found.as_object()) else { return String::new() };
+    for (key, value) in said {
+        match found.get(key) {
+            Some(other) if other == value => {}
+            Some(other) if value.is_object() => return format!("{key}/{}", differing(value, other)),
+            _ => return key.clone(),
+        }
+    }
+    String::new()
+}
