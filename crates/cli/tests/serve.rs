@@ -8,7 +8,8 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
 
-use common::{Folder, all, examples, provex};
+use common::{Folder, all, examples, provex, repository};
+use serde_json::Value;
 
 /// A server on a port of its own.
 struct Server {
@@ -62,6 +63,46 @@ fn local_token(folder: &Folder) -> String {
 }
 
 #[test]
+fn the_page_about_attestations_does_what_it_says() {
+    let folder = Folder::new();
+    // The page's data folder is `.provex`.
+    std::os::unix::fs::symlink(folder.data(), folder.path(".provex")).unwrap();
+    let server = Server::start(&folder, &[]);
+    let page = std::fs::read_to_string(repository("docs/ledger-attestations.md")).unwrap();
+    let section = page.split_once("\n## Try it\n").unwrap().1;
+    let blocks = section.split("\n```sh\n").skip(1).map(|block| block.split("\n```").next().unwrap());
+    let script = blocks.collect::<Vec<_>>().join("\n").replace("127.0.0.1:7070", &server.address);
+    let products: Vec<_> =
+        (0..5).map(|n| serde_json::json!({"@id": format!("pkg:generic/app@{n}")})).collect();
+    let document = serde_json::json!({
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.com/vex/1",
+        "author": "Example",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": [{"vulnerability": {"name": "CVE-2026-1000"}, "products": products, "status": "fixed"}],
+    });
+    folder.write("document.json", document.to_string());
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_provex")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let ran = Command::new("bash")
+        .args(["-euc", &script])
+        .env("PATH", path)
+        .current_dir(&folder.root)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", all(&ran));
+    let rows = std::fs::read_to_string(folder.path("rows.ndjson")).unwrap();
+    let rows: Vec<Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 5);
+    assert!(
+        rows.iter().all(|row| row["verificationStatus"] == "verified" && row["findingId"] == "CVE-2026-1000")
+    );
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("the proof holds") || ran.status.success());
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
 fn the_local_token_is_its_owners_alone_and_stays() {
     let folder = Folder::new();
     let server = Server::start(&folder, &["--no-worker"]);
@@ -83,6 +124,7 @@ fn a_revoked_token_is_refused_by_a_running_server() {
         .json(0, &["token", "create", "--scope", "vex.read", "--label", "audit", "--days", "7", "--json"]);
     let (token, id) = (made["token"].as_str().unwrap(), made["tokenId"].as_str().unwrap());
     assert_eq!(server.status(token, "/v1/vex/observations"), 200);
+    assert_eq!(server.status(token, "/v1/ledger/attestations"), 403);
     assert!(folder.text(0, &["token", "list"]).contains("audit"));
     assert!(!folder.text(0, &["token", "list", "--json"]).contains(token));
     folder.text(0, &["token", "revoke", id]);

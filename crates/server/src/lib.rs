@@ -1,9 +1,10 @@
 //! The HTTP interface: documents in; observations, proofs and attestations out.
 //!
 //! A library: clock, randomness and store are passed in. Every request is admitted by its token before anything is
-//! looked up ([`access`]), reads never call a log, and every refusal is a problem (RFC 9457).
+//! looked up, reads never call a log, and every refusal is a problem (RFC 9457).
 
 mod access;
+mod attestations;
 mod documents;
 mod health;
 mod metrics;
@@ -108,6 +109,7 @@ fn routes() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(observations::bundle))
         .routes(routes!(observations::proof))
         .routes(routes!(observations::bundle_by_digest))
+        .routes(routes!(attestations::list))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
@@ -155,6 +157,9 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let micros = app.environment.now().as_unix_micros() - began.as_unix_micros();
     let (status, seconds) = (response.status().as_u16(), micros.max(0) as f64 / 1e6);
     tracing::info!(method, path, status, duration_ms = seconds * 1e3, "request");
+    if path == attestations::PATH {
+        app.metrics.count_attestation_query(&response);
+    }
     app.metrics.requests.get_or_create(&RequestLabels { method, path, status }).observe(seconds);
     response
 }

@@ -1,5 +1,6 @@
 //! What is counted, in the names of the contract, for Prometheus.
 
+use axum::response::Response;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -7,12 +8,29 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::attestations::Admitted;
+use crate::problem::FailureReason;
+
 /// The counters of one server.
 pub(crate) struct Metrics {
     registry: Registry,
+    attestation_queries: Family<QueryLabels, Counter>,
+    attestation_failures: Family<FailureLabels, Counter>,
     pub(crate) requests: Family<RequestLabels, Histogram>,
     pub(crate) documents: Family<DocumentLabels, Counter>,
     pub(crate) observations: Family<FormatLabels, Counter>,
+}
+
+/// A query of attestations: the tenant where it was admitted, else empty, and the HTTP status.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct QueryLabels {
+    pub(crate) tenant: String,
+    pub(crate) status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct FailureLabels {
+    pub(crate) reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,6 +55,18 @@ pub(crate) struct FormatLabels {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::default();
+        let attestation_queries = Family::default();
+        registry.register(
+            "ledger_attestations_queries",
+            "Queries of attestations by tenant and HTTP status",
+            attestation_queries.clone(),
+        );
+        let attestation_failures = Family::default();
+        registry.register(
+            "ledger_attestations_failures",
+            "Queries of attestations that failed, by reason",
+            attestation_failures.clone(),
+        );
         let requests = Family::new_with_constructor(seconds as fn() -> Histogram);
         registry.register_with_unit(
             "provex_http_request_duration",
@@ -48,7 +78,18 @@ impl Metrics {
         registry.register("provex_documents", "Received documents by format and outcome", documents.clone());
         let observations = Family::default();
         registry.register("provex_observations", "Recorded observations by format", observations.clone());
-        Self { registry, requests, documents, observations }
+        Self { registry, attestation_queries, attestation_failures, requests, documents, observations }
+    }
+
+    /// Counts a query of attestations by its answer.
+    pub(crate) fn count_attestation_query(&self, answer: &Response) {
+        let tenant = answer.extensions().get::<Admitted>();
+        let tenant = tenant.map_or_else(String::new, |Admitted(tenant)| tenant.as_str().to_owned());
+        let status = answer.status().as_u16();
+        self.attestation_queries.get_or_create(&QueryLabels { tenant, status }).inc();
+        if let Some(FailureReason(reason)) = answer.extensions().get() {
+            self.attestation_failures.get_or_create(&FailureLabels { reason }).inc();
+        }
     }
 
     /// The OpenMetrics text.

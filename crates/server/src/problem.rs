@@ -6,6 +6,10 @@ use provex_store::Error as StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Why a request failed, in the words of the counter of failures: travels with the answer to where it is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FailureReason(pub(crate) &'static str);
+
 /// What every `type` begins with.
 const TYPES: &str = "https://provex.dev/problems/";
 /// How long a client waits before it tries again what could not be done now.
@@ -118,6 +122,29 @@ impl Problem {
         self.kind().0
     }
 
+    /// Why a query of attestations failed, as the counter of failures names it.
+    fn failure_reason(&self) -> &'static str {
+        match self {
+            Self::BadToken => "bad_token",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Timeout => "timeout",
+            Self::Unavailable | Self::Internal => "internal",
+            Self::BadRequest { .. }
+            | Self::NotFound { .. }
+            | Self::NotLinked
+            | Self::NoSuchPath
+            | Self::MethodNotAllowed
+            | Self::NotAcceptable { .. }
+            | Self::UnsupportedMediaType { .. }
+            | Self::TooLarge { .. }
+            | Self::SlowRequest
+            | Self::BrokenBody
+            | Self::Rejected { .. }
+            | Self::IdempotencyKeyReused => "bad_request",
+        }
+    }
+
     /// Status, last part of the type, and title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
@@ -225,6 +252,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.body()).unwrap_or_default();
         let mut response = (self.status(), body).into_response();
+        response.extensions_mut().insert(FailureReason(self.failure_reason()));
         let mut set = |name: HeaderName, value: &'static str| {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode;
+use provex_core::time::Timestamp;
 
 use crate::problem::Problem;
 
@@ -75,6 +76,21 @@ impl Query {
         })
     }
 
+    /// A UUID in its one canonical spelling (RFC 9562 section 4).
+    pub(crate) fn uuid(&self, name: &'static str) -> Result<Option<uuid::Uuid>, Problem> {
+        self.read(name, "a UUID in lower case with hyphens", |text| {
+            let id: uuid::Uuid = text.parse().ok()?;
+            (id.to_string() == text).then_some(id)
+        })
+    }
+
+    /// A time (RFC 3339).
+    pub(crate) fn time(&self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        let expected =
+            "an RFC 3339 time with `Z` or an offset, as 2026-01-31T12:00:00.000000Z (`+` is written %2B)";
+        self.read(name, expected, |text| Timestamp::parse(text).ok())
+    }
+
     /// How many rows a page has.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
         const EXPECTED: &str = "a number from 1 to 1000";
@@ -126,13 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_one_spelling() {
+    fn numbers_and_uuids_have_one_spelling() {
         for (text, limit) in [("limit=1", 1), ("limit=1000", 1_000), ("", 200)] {
             assert_eq!(Query::parse(Some(text), &["limit"]).unwrap().limit().unwrap(), limit);
         }
         for text in ["0", "1001", "-1", "+5", "05", "5.0", "", "18446744073709551616"] {
             let text = format!("limit={text}");
             assert!(Query::parse(Some(&text), &["limit"]).unwrap().limit().is_err(), "{text}");
+        }
+        let id = "0190d1c4-0000-7000-8000-000000000000";
+        for (text, right) in [(id.to_owned(), true), (id.to_uppercase(), false), (id.replace('-', ""), false)]
+        {
+            let text = format!("id={text}");
+            assert_eq!(Query::parse(Some(&text), &["id"]).unwrap().uuid("id").is_ok(), right);
         }
     }
 }

@@ -27,6 +27,7 @@ fn paths() -> Vec<(&'static str, String, Scope)> {
         ("GET", format!("{observation}/bundle"), Scope::VexRead),
         ("GET", format!("{observation}/proof"), Scope::VexRead),
         ("GET", format!("/v1/bundles/sha256:{}", "0".repeat(64)), Scope::VexRead),
+        ("GET", "/v1/ledger/attestations".to_owned(), Scope::LedgerAttestRead),
     ]
 }
 
