@@ -63,11 +63,14 @@ impl PostgresStore {
         let target = Target::parse(url)?;
         let checked = async {
             let mut connection = target.connect(options.connect_timeout).await?;
-            let became = become_app(&mut connection, &target.user, &options).await;
             match migrate::require(&mut connection).await {
-                Ok(_) => became?,
-                // Who cannot become the application may not even look: that is what has to be granted.
-                Err(failure) if failure.is_denied() => return Err(became.err().unwrap_or(failure)),
+                Ok(_) => become_app(&mut connection, &target.user, &options).await?,
+                // Who may look at nothing by himself may as the application; where he cannot become it, that is what
+                // has to be granted.
+                Err(failure) if failure.is_denied() => {
+                    become_app(&mut connection, &target.user, &options).await?;
+                    migrate::require(&mut connection).await?;
+                }
                 Err(failure) => return Err(failure),
             }
             connection.close().await?;
