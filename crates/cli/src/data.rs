@@ -299,19 +299,21 @@ pub(crate) struct WorkLock {
 }
 
 impl WorkLock {
-    /// Waits a moment for work that another process holds. If that process has ended, its leases are given back here:
-    /// nobody holds the lock meanwhile but who waits like this, without any lease.
+    /// Waits a moment for work that another process holds. If that process has ended, its leases are given back here.
+    /// Who waits has no lease and does not hold the lock: two that wait would else keep each other from it for ever.
     pub(crate) async fn wait(&self, pipeline: &Pipeline) -> Result<(), Failure> {
-        tokio::time::sleep(WAIT).await;
         if !self.clears {
+            tokio::time::sleep(WAIT).await;
             return Ok(());
         }
+        let context = || self.path.display().to_string();
+        self.file.unlock().with_context(context)?;
+        tokio::time::sleep(WAIT).await;
         if self.file.try_lock().is_ok() {
             pipeline.store.clear_leases(&pipeline.tenant, System.now()).await?;
         }
         // Taking the lock alone gives the shared one up first, whether it succeeds or not.
-        self.file.lock_shared().with_context(|| self.path.display().to_string())?;
-        Ok(())
+        self.file.lock_shared().with_context(context).map_err(Failure::from)
     }
 }
 
