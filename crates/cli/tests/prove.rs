@@ -353,3 +353,18 @@ fn a_named_pipe_in_a_folder_stops_nothing() {
     assert_eq!(run["rejected"][0]["code"], "unreadable");
     assert_eq!(run["linkages"]["linked"], 4);
 }
+
+#[test]
+fn status_shows_the_head_of_the_ledger() {
+    let folder = Folder::new();
+    folder.text(0, &["init"]);
+    assert!(folder.text(0, &["status"]).contains("ledger        no events yet"));
+    folder.text(0, &["prove", &examples()]);
+    let audit = folder.json(0, &["ledger", "audit", "--json"]);
+    let (events, root) = (audit["events"].as_u64().unwrap(), audit["rootHash"].as_str().unwrap());
+    assert!(events > 3, "{audit}");
+    let status = folder.text(0, &["status"]);
+    assert!(status.contains(&format!("ledger        {events} events, root {root}")), "{status}");
+    let status = folder.json(0, &["status", "--json"]);
+    assert_eq!(status["ledger"], json!({"treeSize": events, "rootHash": root}));
+}

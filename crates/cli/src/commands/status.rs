@@ -1,6 +1,7 @@
 //! `provex status`
 
 use provex_core::keys::Signer as _;
+use provex_core::ledger::Head;
 use provex_core::time::Timestamp;
 use provex_core::verify::Verifier;
 use provex_pipeline::Pipeline;
@@ -27,6 +28,7 @@ struct Status {
     origin: String,
     log: Result<Newest, Trouble>,
     key: String,
+    ledger: Head,
     /// What is wrong with the clock.
     clock: Option<String>,
     /// What is wrong with the public keys.
@@ -91,6 +93,7 @@ async fn read(global: &Global, args: &LogArgs) -> Result<Status, Failure> {
         origin: logs.name(),
         log,
         key: folder.signer()?.public_key().fingerprint().to_hex(),
+        ledger: pipeline.store.ledger_head(&pipeline.tenant).await?,
         now,
     })
 }
@@ -163,7 +166,7 @@ fn print(global: &Global, status: &Status) -> Result<(), Failure> {
     }
     output::line(&format!("log           {}, {}", status.origin, log_line(&status.log)))?;
     output::line(&format!("signing key   sha256 {}", status.key))?;
-    output::line("ledger        no events yet")?;
+    output::line(&format!("ledger        {}", ledger_line(&status.ledger)))?;
     if let Some(warning) = &status.clock {
         output::line(&format!("clock         {warning}"))?;
     }
@@ -193,6 +196,13 @@ fn log_line(log: &Result<Newest, Trouble>) -> String {
         );
     }
     line
+}
+
+fn ledger_line(head: &Head) -> String {
+    match head.sequence_no() {
+        0 => "no events yet".to_owned(),
+        events => format!("{events} events, root {}", head.frontier.root().to_hex()),
+    }
 }
 
 /// What a person would do now.
@@ -253,6 +263,10 @@ fn view(status: &Status) -> Value {
             "error": status.log.as_ref().err().map(|trouble| &trouble.reason),
         },
         "keyFingerprint": status.key,
+        "ledger": {
+            "treeSize": status.ledger.sequence_no(),
+            "rootHash": status.ledger.frontier.root().to_hex(),
+        },
         "warnings": warnings.collect::<Vec<_>>(),
     })
 }
