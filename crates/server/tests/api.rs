@@ -45,6 +45,20 @@ async fn the_described_paths_are_those_that_are_tested_here() {
     assert_eq!(described, tested);
 }
 
+/// `PROVEX_WRITE_DOCS=1 cargo test -p provex-server --test api` writes it anew.
+#[test]
+fn the_committed_description_is_the_generated_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+    let generated = provex_server::openapi_json();
+    if std::env::var_os("PROVEX_WRITE_DOCS").is_some() {
+        std::fs::write(path, &generated).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(path).unwrap() == generated,
+        "docs/openapi.json is not the generated one"
+    );
+}
+
 #[tokio::test]
 async fn nobody_is_admitted_without_a_token_that_holds() {
     let world = World::new().await;
@@ -205,7 +219,12 @@ async fn an_idempotency_key_repeats_the_answer_and_takes_no_other_request() {
     );
     assert_eq!(post("", openvex(1, 1)).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(post(&"k".repeat(256), openvex(1, 1)).await.status, StatusCode::BAD_REQUEST);
+    // A day later the key may be used again.
     world.clock.advance(24 * 60 * 60);
+    let token = world.token(WRITE).await;
+    let later = request("POST", &token, "/v1/vex/documents").header("idempotency-key", "k");
+    let later = world.send(later.body(Body::from(openvex(2, 1))).unwrap()).await;
+    assert_eq!(later.status, StatusCode::CREATED, "{later:?}");
 }
 
 #[tokio::test]

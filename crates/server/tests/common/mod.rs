@@ -113,7 +113,7 @@ impl World {
             scopes: scopes.iter().copied().collect::<BTreeSet<_>>(),
             label: None,
             created_at: self.clock.now(),
-            expires_at: Some(at(10_000)),
+            expires_at: Some(self.clock.now().plus_micros(10_000 * 1_000_000).unwrap()),
             revoked_at: None,
         };
         self.store.add_api_token(&token).await.unwrap();
