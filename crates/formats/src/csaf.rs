@@ -32,19 +32,24 @@ use provex_core::json;
 use provex_core::vex::Format;
 
 use crate::Context;
-use crate::document::{Claims, DocumentFacts, Parsed};
+use crate::document::{Accepted, Claims, DocumentFacts};
 use crate::report::{Code, Findings, Rejection, child, quoted};
 use crate::typed::{List, Member, Shape, object};
 
 type Text<'a> = Cow<'a, str>;
 
 /// Reads a document that has CSAF's `document`.
-pub(crate) fn read(text: &str, root: json::Node<'_>, context: &Context) -> Result<Parsed, Rejection> {
+pub(crate) fn read(
+    text: &str,
+    root: json::Node<'_>,
+    context: &Context,
+    claims: Claims<'_>,
+) -> Result<Accepted, Rejection> {
     let Member::Value(document) = Member::<Document<'_>>::of(root) else {
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
-    match read_document(document, context, &mut findings) {
+    match read_document(document, context, claims, &mut findings) {
         Ok((facts, claims)) => Ok(claims.finish(facts, findings, text)),
         Err(mut rejection) => {
             rejection.findings = findings.located(text);
@@ -53,11 +58,12 @@ pub(crate) fn read(text: &str, root: json::Node<'_>, context: &Context) -> Resul
     }
 }
 
-fn read_document(
+fn read_document<'c>(
     document: Document<'_>,
     context: &Context,
+    claims: Claims<'c>,
     findings: &mut Findings,
-) -> Result<(DocumentFacts, Claims), Rejection> {
+) -> Result<(DocumentFacts, Claims<'c>), Rejection> {
     let (tree, items) = (document.product_tree, document.vulnerabilities);
     let meta = document.document.take(findings, || "/document".to_owned(), "an object").unwrap_or_default();
     let edition = header::edition(&meta);
@@ -66,7 +72,6 @@ fn read_document(
     let header = header::read(meta, edition, context, findings);
     let tree = tree.take(findings, || "/product_tree".to_owned(), "an object");
     let items = items.take(findings, || "/vulnerabilities".to_owned(), "a list");
-    let claims = Claims::new(context);
     if header.facts.retires.is_some() {
         return Ok((header.facts, claims));
     }
@@ -77,7 +82,7 @@ fn read_document(
         reader.vulnerability(&format!("/vulnerabilities/{n}"), item)?;
     }
     let claims = reader.finish();
-    if claims.list().is_empty() {
+    if claims.is_empty() {
         return Err(no_claims(findings));
     }
     Ok((header.facts, claims))

@@ -1,15 +1,25 @@
 //! What a parsed document is: facts about it, its claims, and what was found.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, ObservationId};
 use provex_core::vex::{BodyWriter, Canonical, DocumentRef, Format, Issuer, Observation, Shared};
 
-use crate::Context;
+use crate::ParseLimits;
 use crate::component::Keyed;
 use crate::report::{Code, Finding, Findings, Rejection};
+
+/// A document that was read, but for its claims.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// What the document says of itself.
+    pub document: DocumentFacts,
+    /// How many claims it makes.
+    pub observations: u64,
+    /// What is wrong with it; empty for a document without fault.
+    pub findings: Vec<Finding>,
+}
 
 /// A document that was read.
 #[derive(Debug, Clone)]
@@ -169,10 +179,13 @@ impl KeyKind {
 /// Longest identifier, vulnerability name or derived key, in bytes of UTF-8: a database index holds no longer ones.
 pub const MAX_KEY_BYTES: usize = 1_024;
 
-/// Turns observations into [`ParsedObservation`]s, one by one.
-#[derive(Debug)]
-pub(crate) struct Claims {
-    list: Vec<ParsedObservation>,
+/// Takes claims as they are read: each with the JCS bytes of its body, which its id is the SHA-256 of.
+pub(crate) type Each<'c> = dyn FnMut(ParsedObservation, &[u8]) + 'c;
+
+/// Turns observations into [`ParsedObservation`]s and hands them over, one by one.
+pub(crate) struct Claims<'c> {
+    each: &'c mut Each<'c>,
+    count: u64,
     bodies: BodyWriter,
     /// How many bytes of bodies may still come.
     body_bytes_left: usize,
@@ -180,11 +193,11 @@ pub(crate) struct Claims {
     buffer: Vec<u8>,
 }
 
-impl Claims {
-    /// No claims yet, and none over the limit of `context`.
-    pub(crate) fn new(context: &Context) -> Self {
-        let body_bytes_left = context.max_body_bytes;
-        Self { list: Vec::new(), bodies: BodyWriter::default(), body_bytes_left, buffer: Vec::new() }
+impl<'c> Claims<'c> {
+    /// No claims yet, and none over the limit.
+    pub(crate) fn new(limits: &ParseLimits, each: &'c mut Each<'c>) -> Self {
+        let body_bytes_left = limits.max_body_bytes;
+        Self { each, count: 0, bodies: BodyWriter::default(), body_bytes_left, buffer: Vec::new() }
     }
 
     /// Adds a claim about `product` and `subcomponent`, which are the observation's own.
@@ -203,47 +216,19 @@ impl Claims {
             return Err(Rejection::new(Code::TooManyClaims, Some(format), pointer, message));
         };
         self.body_bytes_left = left;
+        self.count += 1;
         let (product, subcomponent) = (Arc::clone(product), subcomponent.cloned());
-        self.list.push(ParsedObservation { observation, id, product, subcomponent });
+        (self.each)(ParsedObservation { observation, id, product, subcomponent }, &self.buffer);
         Ok(())
     }
 
-    /// The claims so far.
-    pub(crate) fn list(&self) -> &[ParsedObservation] {
-        &self.list
-    }
-
-    /// Reports claims that give one subject different statuses at one time. At different times they are a history.
-    pub(crate) fn report_conflicts(&self, findings: &mut Findings) {
-        if self.list.is_sorted_by(|one, other| one.observation.status == other.observation.status) {
-            return;
-        }
-        let mut first = BTreeMap::new();
-        for ParsedObservation { observation, .. } in &self.list {
-            let subject = (
-                observation.vulnerability.id.as_str(),
-                observation.product.key.as_str(),
-                observation.subcomponent.as_ref().map(|component| component.key.as_str()),
-                observation.version_scope.as_deref(),
-                observation.asserted_at.as_deref(),
-            );
-            let earlier: &Observation = first.entry(subject).or_insert(observation);
-            if earlier.status != observation.status {
-                findings.add(Code::IntraDocumentConflict, || observation.locator.pointer.clone(), || {
-                    format!(
-                        "This product is `{}` here and `{}` at {} for the same vulnerability and time; both are \
-                         kept; state one, or give them different times.",
-                        observation.status.label(),
-                        earlier.status.label(),
-                        earlier.locator.pointer
-                    )
-                });
-            }
-        }
+    /// Whether there are none so far.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// The document, once all is added.
-    pub(crate) fn finish(self, document: DocumentFacts, findings: Findings, text: &str) -> Parsed {
-        Parsed { document, observations: self.list, findings: findings.located(text) }
+    pub(crate) fn finish(self, document: DocumentFacts, findings: Findings, text: &str) -> Accepted {
+        Accepted { document, observations: self.count, findings: findings.located(text) }
     }
 }

@@ -5,7 +5,7 @@
 //! what JSON readers understand differently, then the format is detected by content, then its reader takes the
 //! members it knows and reports the rest.
 //!
-//! A reader is a module with one entry point, `read(text, context)`; it leans on `typed` (members of any JSON
+//! A reader is a module with one entry point, `read(text, root, context, claims)`; it leans on `typed` (members of any JSON
 //! type without losing the document), `component` and `vulnerability` (keys), `terms` (the mapping tables) and
 //! `document` (claims and their digests). To add one, name its marks in `detect` and call it in `read`. What a
 //! document comes wrapped in (`wrapper`) is opened first.
@@ -13,6 +13,7 @@
 //! Everything here is pure: no files, sockets, clock, threads or randomness. Merging is not done here.
 
 pub mod component;
+mod conflicts;
 pub mod cpe;
 mod csaf;
 mod cyclonedx;
@@ -33,8 +34,9 @@ use provex_core::ids::DocumentDigest;
 use provex_core::json::{self, Limits, Node};
 
 use crate::detect::Carrier;
+use crate::document::Claims;
 pub use crate::document::{
-    DocumentFacts, KeyKind, LookupKey, MAX_KEY_BYTES, Parsed, ParsedObservation, Retirement,
+    Accepted, DocumentFacts, KeyKind, LookupKey, MAX_KEY_BYTES, Parsed, ParsedObservation, Retirement,
 };
 pub use crate::report::{Code, Finding, Rejection};
 use crate::wrapper::{Subjects, Wrapper};
@@ -63,29 +65,43 @@ impl Default for ParseLimits {
 pub(crate) struct Context<'a> {
     /// SHA-256 of the received bytes.
     pub(crate) digest: DocumentDigest,
-    /// [`ParseLimits::max_body_bytes`].
-    pub(crate) max_body_bytes: usize,
     /// What the wrapper that the document came in is about.
     pub(crate) subjects: Option<&'a Subjects>,
 }
 
-/// Reads a document of any format.
+/// Reads a document of any format, with all its claims.
 ///
 /// # Errors
 /// [`Rejection`] if the document gives no observation: it is not strict JSON, its format is not read, or no
 /// statement in it makes a claim.
 pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
+    let mut observations = Vec::new();
+    let accepted = parse_each(bytes, limits, |observation, _| observations.push(observation))?;
+    Ok(Parsed { document: accepted.document, observations, findings: accepted.findings })
+}
+
+/// Reads a document of any format and hands over each of its claims as soon as it is read, with the JCS bytes of its
+/// body: what is held is not more for more claims. The same bytes give the same claims in the same order.
+///
+/// # Errors
+/// As [`parse`]. Claims that were handed over before are void.
+pub fn parse_each(
+    bytes: &[u8],
+    limits: &ParseLimits,
+    mut each: impl FnMut(ParsedObservation, &[u8]),
+) -> Result<Accepted, Rejection> {
+    let claims = Claims::new(limits, &mut each);
     if cyclonedx::is_xml(bytes) {
-        return cyclonedx::read_xml(bytes, limits);
+        return cyclonedx::read_xml(bytes, limits, claims);
     }
     let indexed = json::index(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
     let (text, root) = (indexed.text(), indexed.root());
     let carrier = detect::detect(root).map_err(|rejection| rejection.located(text))?;
     let digest = DocumentDigest::new(Digest::of(bytes));
-    let context = Context { digest, max_body_bytes: limits.max_body_bytes, subjects: None };
+    let context = Context { digest, subjects: None };
     match Wrapper::of(carrier) {
-        Some(wrapper) => wrapper.read(text, root, &context),
-        None => read(carrier, text, root, &context).map_err(|rejection| rejection.located(text)),
+        Some(wrapper) => wrapper.read(text, root, &context, claims),
+        None => read(carrier, text, root, &context, claims).map_err(|rejection| rejection.located(text)),
     }
 }
 
@@ -95,12 +111,13 @@ pub(crate) fn read(
     text: &str,
     root: Node<'_>,
     context: &Context<'_>,
-) -> Result<Parsed, Rejection> {
+    claims: Claims<'_>,
+) -> Result<Accepted, Rejection> {
     match carrier {
-        Carrier::OpenVex => openvex::read(text, root, context),
-        Carrier::Csaf => csaf::read(text, root, context),
-        Carrier::CycloneDx => cyclonedx::read(text, root, context),
-        Carrier::Spdx3 => spdx3::read(text, root, context),
+        Carrier::OpenVex => openvex::read(text, root, context, claims),
+        Carrier::Csaf => csaf::read(text, root, context, claims),
+        Carrier::CycloneDx => cyclonedx::read(text, root, context, claims),
+        Carrier::Spdx3 => spdx3::read(text, root, context, claims),
         other => Err(detect::unsupported(other)),
     }
 }

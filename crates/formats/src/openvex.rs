@@ -21,35 +21,46 @@ use provex_core::vex::{
 
 use crate::Context;
 use crate::component::{Components, Described, IdentifierType, Keyed};
+use crate::conflicts::Subjects;
 use crate::detect::OPENVEX_CONTEXT;
-use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES, Parsed};
+use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES};
 use crate::purl;
 use crate::report::{Code, Findings, Rejection, child, element, quoted};
 use crate::stated::{Parts, Texts, Time, Times, integer, is_blank};
 use crate::terms;
 use crate::typed::{Entries, List, Member, Number, Shape, object};
 use crate::vulnerability::vulnerability;
-use crate::wrapper::Subjects;
+use crate::wrapper;
 
 /// `scheme` of the issuer, whose id is the `author`.
 const ISSUER_SCHEME: &str = "openvex";
 
 /// Reads a document whose `@context` is OpenVEX's.
-pub(crate) fn read(text: &str, root: Node<'_>, context: &Context<'_>) -> Result<Parsed, Rejection> {
+pub(crate) fn read(
+    text: &str,
+    root: Node<'_>,
+    context: &Context<'_>,
+    claims: Claims<'_>,
+) -> Result<Accepted, Rejection> {
     let Member::Value(document) = Member::<Document<'_>>::of(root) else {
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
     let (facts, form, statements) = facts(document, context, &mut findings)?;
-    let mut reader = Reader::new(&facts, form, context, findings);
+    let mut reader = Reader::new(&facts, form, context, claims, findings);
     for (n, statement) in statements.enumerate() {
         reader.statement(&element("", "statements", n), statement)?;
     }
-    let Reader { claims, mut findings, .. } = reader;
-    if claims.list().is_empty() {
+    let Reader { claims, about, mut findings, .. } = reader;
+    if claims.is_empty() {
         return Err(no_claims(&findings));
     }
-    claims.report_conflicts(&mut findings);
+    about.report(&mut findings, |says, first, pointer| {
+        format!(
+            "This product is `{says}` here and `{first}` at {pointer} for the same vulnerability and time; both are \
+             kept; state one, or give them different times."
+        )
+    });
     Ok(claims.finish(facts, findings, text))
 }
 
@@ -363,9 +374,9 @@ impl Targets {
     }
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'c> {
     form: Form,
-    subjects: Option<&'a Subjects>,
+    subjects: Option<&'a wrapper::Subjects>,
     issuer: Option<Shared<Issuer>>,
     document: Shared<DocumentRef>,
     stated_at: Option<Arc<str>>,
@@ -375,12 +386,19 @@ struct Reader<'a> {
     times: Times<'a>,
     vulnerabilities: HashMap<Names<'a>, Option<Shared<Vulnerability>>>,
     components: Components<'a>,
-    claims: Claims,
+    claims: Claims<'c>,
+    about: Subjects,
     findings: Findings,
 }
 
-impl<'a> Reader<'a> {
-    fn new(facts: &DocumentFacts, form: Form, context: &Context<'a>, findings: Findings) -> Self {
+impl<'a, 'c> Reader<'a, 'c> {
+    fn new(
+        facts: &DocumentFacts,
+        form: Form,
+        context: &Context<'a>,
+        claims: Claims<'c>,
+        findings: Findings,
+    ) -> Self {
         Self {
             form,
             subjects: context.subjects,
@@ -393,7 +411,8 @@ impl<'a> Reader<'a> {
             times: Times::default(),
             vulnerabilities: HashMap::new(),
             components: Components::default(),
-            claims: Claims::new(context),
+            claims,
+            about: Subjects::default(),
             findings,
         }
     }
@@ -745,7 +764,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(), Rejection> {
         let mut index = 0..;
         let mut locator = || Locator { pointer: at.to_owned(), index: index.next().unwrap_or_default() };
-        for product in self.subjects.map(Subjects::components).unwrap_or_default() {
+        for product in self.subjects.map(wrapper::Subjects::components).unwrap_or_default() {
             match shared {
                 Some(shared) => {
                     for part in shared {
@@ -786,6 +805,7 @@ impl<'a> Reader<'a> {
             last_updated: said.last_updated.clone(),
             canon: purl::RULE_SET.into(),
         };
+        self.about.note(&observation, observation.asserted_at.as_deref());
         self.claims.add(observation, product, subcomponent)
     }
 

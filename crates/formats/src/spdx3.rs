@@ -26,7 +26,8 @@ use provex_core::vex::{
 
 use crate::Context;
 use crate::component::{Components, Described, IdentifierType, Keyed};
-use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES, Parsed, Retirement};
+use crate::conflicts::Subjects;
+use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES, Retirement};
 use crate::purl;
 use crate::report::{Code, Findings, Rejection, quoted};
 use crate::stated::{Time, is_blank};
@@ -65,27 +66,37 @@ object! {
 }
 
 /// Reads a document whose `@context` is SPDX 3's.
-pub(crate) fn read(text: &str, root: json::Node<'_>, context: &Context<'_>) -> Result<Parsed, Rejection> {
+pub(crate) fn read(
+    text: &str,
+    root: json::Node<'_>,
+    context: &Context<'_>,
+    claims: Claims<'_>,
+) -> Result<Accepted, Rejection> {
     let Member::Value(root) = Member::<Node<'_>>::of(root) else {
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let graph = Graph::of(&root)?;
-    let mut reader = Reader::new(&graph, context);
+    let mut reader = Reader::new(&graph, context, claims);
     let mut facts = reader.facts(&root, context);
     for (at, node) in graph.nodes() {
         if is_statement(node) {
             reader.statement(&graph.pointer(at), node)?;
         }
     }
-    let Reader { claims, mut findings, any_withdrawn, .. } = reader;
-    if claims.list().is_empty() {
+    let Reader { claims, about, mut findings, any_withdrawn, .. } = reader;
+    if claims.is_empty() {
         if !any_withdrawn || findings.first_of(&DROPPED).is_some() {
             let rejection = no_claims(&findings);
             return Err(Rejection { findings: findings.located(text), ..rejection });
         }
         facts.retires = Some(Retirement::Withdrawn);
     }
-    claims.report_conflicts(&mut findings);
+    about.report(&mut findings, |says, first, pointer| {
+        format!(
+            "This product is `{says}` here and `{first}` at {pointer} for the same vulnerability and time; both are \
+             kept; state one, or give them different times."
+        )
+    });
     Ok(claims.finish(facts, findings, text))
 }
 
@@ -138,7 +149,7 @@ struct Targets {
     subcomponents: Option<Vec<Arc<Keyed>>>,
 }
 
-struct Reader<'g> {
+struct Reader<'g, 'c> {
     graph: &'g Graph<'g>,
     /// Ids of what is withdrawn: all nodes with one id are one element.
     withdrawn: BTreeSet<&'g str>,
@@ -151,12 +162,13 @@ struct Reader<'g> {
     vulnerabilities: BTreeMap<&'g str, Option<Named>>,
     products: BTreeMap<&'g str, Option<Arc<Keyed>>>,
     components: Components<'g>,
-    claims: Claims,
+    claims: Claims<'c>,
+    about: Subjects,
     findings: Findings,
 }
 
-impl<'g> Reader<'g> {
-    fn new(graph: &'g Graph<'g>, context: &Context<'_>) -> Self {
+impl<'g, 'c> Reader<'g, 'c> {
+    fn new(graph: &'g Graph<'g>, context: &Context<'_>, claims: Claims<'c>) -> Self {
         let withdrawn = graph.nodes().map(|(_, node)| node).filter(|node| node.is_withdrawn());
         let document = DocumentRef {
             format: Format::Spdx3,
@@ -176,7 +188,8 @@ impl<'g> Reader<'g> {
             vulnerabilities: BTreeMap::new(),
             products: BTreeMap::new(),
             components: Components::default(),
-            claims: Claims::new(context),
+            claims,
+            about: Subjects::default(),
             findings: Findings::default(),
         }
     }
@@ -710,6 +723,7 @@ impl<'g> Reader<'g> {
             last_updated: said.last_updated.clone(),
             canon: purl::RULE_SET.into(),
         };
+        self.about.note(&observation, observation.asserted_at.as_deref());
         self.claims.add(observation, product, subcomponent)
     }
 }

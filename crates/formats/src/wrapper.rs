@@ -24,7 +24,7 @@ use crate::Context;
 use crate::component::{Components, Described, IdentifierType, Keyed};
 use crate::cpe::Cpe;
 use crate::detect::{self, Carrier, OPENVEX_CONTEXT, is_below};
-use crate::document::Parsed;
+use crate::document::{Accepted, Claims};
 use crate::purl::Purl;
 use crate::report::{Code, Finding, Findings, Rejection, quoted};
 use crate::typed::{Entries, Member, Shape, object};
@@ -52,10 +52,16 @@ impl Wrapper {
     }
 
     /// Reads the document inside; a rejection has its line already.
-    pub(crate) fn read(self, text: &str, root: Node<'_>, context: &Context<'_>) -> Result<Parsed, Rejection> {
+    pub(crate) fn read(
+        self,
+        text: &str,
+        root: Node<'_>,
+        context: &Context<'_>,
+        claims: Claims<'_>,
+    ) -> Result<Accepted, Rejection> {
         let mut findings = Findings::default();
         let envelope = match self {
-            Self::Statement => return statement(text, root, context, findings),
+            Self::Statement => return statement(text, root, context, claims, findings),
             Self::Envelope => typed(root).unwrap_or_default(),
             Self::Bundle => match typed::<Bundle<'_>>(root).unwrap_or_default().envelope {
                 Member::Value(envelope) => envelope,
@@ -74,7 +80,7 @@ impl Wrapper {
         })?;
         let (text, root) = (payload.text(), payload.root());
         only_a_statement(root).map_err(|rejection| rejection.located(text))?;
-        statement(text, root, context, findings)
+        statement(text, root, context, claims, findings)
     }
 }
 
@@ -177,8 +183,9 @@ fn statement(
     text: &str,
     root: Node<'_>,
     context: &Context<'_>,
+    claims: Claims<'_>,
     mut findings: Findings,
-) -> Result<Parsed, Rejection> {
+) -> Result<Accepted, Rejection> {
     let statement: Statement<'_> = typed(root).unwrap_or_default();
     let expected = expected(&statement).map_err(|rejection| rejection.located(text))?;
     let missing = || {
@@ -190,15 +197,15 @@ fn statement(
     let place = json::locate(text, &["/predicate"]).into_iter().next().flatten().ok_or_else(missing)?;
     let subjects = Subjects::read(statement.subject, &mut findings);
     let context = Context { subjects: Some(&subjects), ..*context };
-    let read = read_as(expected, predicate, root, &context);
+    let read = read_as(expected, predicate, root, &context, claims);
     // Those on the wrapper come first.
     let mut all = findings.located(predicate);
     match read {
-        Ok(mut parsed) => {
-            parsed.document.payload_digest = Some(Digest::of(predicate.as_bytes()));
-            all.append(&mut parsed.findings);
-            parsed.findings = moved(all, place);
-            Ok(parsed)
+        Ok(mut accepted) => {
+            accepted.document.payload_digest = Some(Digest::of(predicate.as_bytes()));
+            all.append(&mut accepted.findings);
+            accepted.findings = moved(all, place);
+            Ok(accepted)
         }
         Err(rejection) => {
             let mut rejection = moved_rejection(rejection.located(predicate), place);
@@ -215,9 +222,10 @@ fn read_as(
     predicate: &str,
     root: Node<'_>,
     context: &Context<'_>,
-) -> Result<Parsed, Rejection> {
+    claims: Claims<'_>,
+) -> Result<Accepted, Rejection> {
     match detect::detect(root)? {
-        found if found == expected => crate::read(found, predicate, root, context),
+        found if found == expected => crate::read(found, predicate, root, context, claims),
         Carrier::Spdx2 => Err(detect::unsupported(Carrier::Spdx2)),
         found => {
             let message = format!(

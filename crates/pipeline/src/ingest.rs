@@ -1,18 +1,23 @@
 //! Ingest: received bytes to recorded documents and observations. Files are read and parsed on all cores, and
 //! recorded in batches; memory depends on the largest documents, not on their number.
+//!
+//! A document may make many more observations than should be in memory at once. So what it says is read first, with
+//! no more observations kept than fit one portion; those beyond are read from it again, portion by portion, while it
+//! is recorded.
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use provex_core::time::{StatedTime, Timestamp};
+use provex_core::time::StatedTime;
 use provex_core::vex::Format;
-use provex_formats::{Finding, ParseLimits, Parsed, ParsedObservation, Rejection};
+use provex_formats::{Accepted, Finding, ParseLimits, ParsedObservation, Rejection, parse_each};
 use provex_store::{
-    Authentication, DocumentFacts, FindingRow, KeyKind, NewDocument, NewObservation, RecordedDocument,
+    Authentication, DocumentFacts, FindingRow, KeyKind, MoreObservations, NewDocument, NewObservation,
+    ObservationParts, ObservationSource, RecordedDocument,
 };
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::environment::Environment;
 use crate::{Error, Pipeline};
@@ -21,6 +26,15 @@ use crate::{Error, Pipeline};
 const BATCH_DOCUMENTS: usize = 256;
 const BATCH_OBSERVATIONS: usize = 5_000;
 const BATCH_BYTES: usize = 16 << 20;
+
+/// So many observations of one document, or bytes of their bodies, are in memory at once, or little more.
+const PORTION_OBSERVATIONS: usize = 2_000;
+const PORTION_BYTES: usize = 4 << 20;
+
+/// Kilobytes of documents that are read and not yet recorded. One document takes at most so many less a batch, since a
+/// batch that is not full waits for more documents.
+const HELD_KILOBYTES: usize = 48 << 10;
+const MOST_OF_ONE: usize = HELD_KILOBYTES - (BATCH_BYTES >> 10);
 
 /// How far a document's time may lie after its arrival before it is quarantined: 24 hours (`docs/DATA_MODEL.md`).
 const SKEW_ALLOWANCE_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -95,6 +109,8 @@ struct ReadInput {
     name: String,
     report: ParseReport,
     document: Option<NewDocument>,
+    /// Its part of [`HELD_KILOBYTES`].
+    held: Option<OwnedSemaphorePermit>,
 }
 
 impl Pipeline {
@@ -115,7 +131,7 @@ impl Pipeline {
         while let Some(input) = read.recv().await {
             report.inputs += 1;
             match input.document {
-                Some(document) => batch.add(input.name, input.report, document),
+                Some(document) => batch.add(input.name, input.report, document, input.held),
                 None => each(Item { name: input.name, report: input.report, recorded: None }),
             }
             if batch.is_full() {
@@ -141,7 +157,7 @@ impl Pipeline {
         for ((document, (name, parse_report)), recorded) in documents {
             if let RecordedDocument::New(_) = recorded {
                 report.recorded += 1;
-                report.observations += document.observations.len() as u64;
+                report.observations += document.observation_count();
             }
             each(Item { name, report: parse_report, recorded: Some(recorded) });
         }
@@ -168,15 +184,23 @@ struct Batch {
     reports: Vec<(String, ParseReport)>,
     observations: usize,
     bytes: usize,
+    held: Vec<Option<OwnedSemaphorePermit>>,
 }
 
 impl Batch {
-    fn add(&mut self, name: String, report: ParseReport, document: NewDocument) {
+    fn add(
+        &mut self,
+        name: String,
+        report: ParseReport,
+        document: NewDocument,
+        held: Option<OwnedSemaphorePermit>,
+    ) {
         self.observations += document.observations.len();
         self.bytes += document.body.len();
         self.bytes += document.observations.iter().map(|o| o.body.len()).sum::<usize>();
         self.documents.push(document);
         self.reports.push((name, report));
+        self.held.push(held);
     }
 
     fn is_full(&self) -> bool {
@@ -186,24 +210,136 @@ impl Batch {
     }
 }
 
-/// The latest time that a document arriving now may state.
-#[derive(Clone, Copy)]
+/// The latest time that a document arriving now may state: UTC, nine digits, as observations have it.
+#[derive(Clone)]
 struct Arrival {
-    latest: Timestamp,
+    latest: Arc<str>,
 }
 
 impl Arrival {
     fn now(environment: &dyn Environment) -> Result<Self, Error> {
         let latest = environment.now().plus_micros(SKEW_ALLOWANCE_MICROS).map_err(|_| Error::Clock)?;
-        Ok(Self { latest })
+        Ok(Self { latest: StatedTime::from(latest).to_rfc3339().into() })
+    }
+}
+
+/// Observations that are in memory together.
+#[derive(Default)]
+struct Portion {
+    observations: Vec<NewObservation>,
+    bytes: usize,
+}
+
+impl Portion {
+    fn add(&mut self, parsed: &ParsedObservation, body: &[u8]) {
+        self.bytes += body.len();
+        self.observations.push(new_observation(parsed, body));
     }
 
-    /// Why a document is quarantined: the first of its observations that lies too far in the future.
-    fn quarantine(self, observations: &[ParsedObservation]) -> Option<String> {
-        let latest = StatedTime::from(self.latest).to_rfc3339();
-        let ahead = observations.iter().filter_map(|o| o.observation.asserted_at.as_deref());
-        let first = ahead.filter(|stated| *stated > latest.as_str()).min()?;
-        Some(format!("asserted at {first}, more than 24 hours after it arrived"))
+    fn is_full(&self) -> bool {
+        self.observations.len() >= PORTION_OBSERVATIONS || self.bytes >= PORTION_BYTES
+    }
+}
+
+/// What is kept of a document's observations when it is read first.
+struct FirstReading {
+    arrival: Arrival,
+    /// The first of them.
+    kept: Portion,
+    /// How many came after those.
+    more: u64,
+    /// The earliest time of one that lies too far in the future.
+    ahead: Option<Arc<str>>,
+}
+
+impl FirstReading {
+    fn add(&mut self, parsed: &ParsedObservation, body: &[u8]) {
+        let stated = parsed.observation.asserted_at.as_ref();
+        if let Some(stated) = stated.filter(|stated| **stated > self.arrival.latest)
+            && self.ahead.as_ref().is_none_or(|ahead| stated < ahead)
+        {
+            self.ahead = Some(Arc::clone(stated));
+        }
+        match self.kept.is_full() {
+            true => self.more += 1,
+            false => self.kept.add(parsed, body),
+        }
+    }
+
+    fn document(
+        self,
+        accepted: &Accepted,
+        body: Vec<u8>,
+        name: &str,
+        limits: &ParseLimits,
+        submission: uuid::Uuid,
+    ) -> NewDocument {
+        let body = Arc::new(body);
+        let (kept, more) = (self.kept.observations, self.more);
+        let source = Reread { body: Arc::clone(&body), limits: *limits, kept: kept.len() };
+        NewDocument {
+            facts: facts(accepted, name),
+            body,
+            observations: kept,
+            more: (more > 0).then(|| MoreObservations { count: more, source: Arc::new(source) }),
+            findings: accepted.findings.iter().map(finding_row).collect(),
+            quarantine: self
+                .ahead
+                .map(|first| format!("asserted at {first}, more than 24 hours after it arrived")),
+            submission,
+        }
+    }
+}
+
+/// Reads a document's observations again, but for the first ones, which are `kept`.
+#[derive(Clone)]
+struct Reread {
+    body: Arc<Vec<u8>>,
+    limits: ParseLimits,
+    kept: usize,
+}
+
+impl std::fmt::Debug for Reread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reread").field("kept", &self.kept).finish_non_exhaustive()
+    }
+}
+
+impl ObservationSource for Reread {
+    fn parts(&self) -> Box<dyn ObservationParts> {
+        let (parts, received) = mpsc::channel(1);
+        let source = self.clone();
+        tokio::task::spawn_blocking(move || source.send(&parts));
+        Box::new(Received(received))
+    }
+}
+
+impl Reread {
+    /// Whoever receives counts: what cannot be read again, which it was before, does not go unnoticed.
+    fn send(&self, parts: &mpsc::Sender<Vec<NewObservation>>) {
+        let (mut portion, mut passed, mut wanted) = (Portion::default(), 0, true);
+        let read = parse_each(&self.body, &self.limits, |parsed, body| {
+            passed += 1;
+            if passed > self.kept && wanted {
+                portion.add(&parsed, body);
+                if portion.is_full() {
+                    wanted = parts.blocking_send(std::mem::take(&mut portion).observations).is_ok();
+                }
+            }
+        });
+        if read.is_ok() && wanted {
+            // Nobody waits for it after an error of the store.
+            let _ = parts.blocking_send(portion.observations);
+        }
+    }
+}
+
+struct Received(mpsc::Receiver<Vec<NewObservation>>);
+
+#[async_trait::async_trait]
+impl ObservationParts for Received {
+    async fn next(&mut self) -> Option<Vec<NewObservation>> {
+        self.0.recv().await
     }
 }
 
@@ -216,12 +352,18 @@ fn read_all(
     let readers = std::thread::available_parallelism().map_or(2, usize::from);
     let (results, read) = mpsc::channel(readers);
     let inputs = Arc::new(Mutex::new(inputs));
+    let (room, runtime) = (Arc::new(Semaphore::new(HELD_KILOBYTES)), Handle::current());
     for _ in 0..readers {
         let (inputs, results, record) = (Arc::clone(&inputs), results.clone(), record.clone());
+        let (room, runtime) = (Arc::clone(&room), runtime.clone());
         tokio::task::spawn_blocking(move || {
             loop {
                 let Some(input) = inputs.lock().ok().and_then(|mut inputs| inputs.next()) else { return };
-                if results.blocking_send(read_one(input, &limits, record.as_ref())).is_err() {
+                let kilobytes = input.content.kilobytes(&limits);
+                let held = runtime.block_on(Arc::clone(&room).acquire_many_owned(kilobytes)).ok();
+                let mut read = read_one(input, &limits, record.as_ref());
+                read.held = held;
+                if results.blocking_send(read).is_err() {
                     return;
                 }
             }
@@ -236,7 +378,7 @@ fn read_one(
     record: Option<&(Arc<dyn Environment>, Arrival)>,
 ) -> ReadInput {
     let name = input.name;
-    let done = |name, report| ReadInput { name, report, document: None };
+    let done = |name, report| ReadInput { name, report, document: None, held: None };
     let bytes = match read_bytes(input.content, limits) {
         Ok(bytes) => bytes,
         Err(report) => return done(name, report),
@@ -244,18 +386,43 @@ fn read_one(
     if input.found && !looks_like_a_document(&bytes, &name) {
         return done(name, ParseReport::Skipped);
     }
-    let parsed = match provex_formats::parse(&bytes, limits) {
-        Ok(parsed) => parsed,
+    let mut reading = record.map(|(_, arrival)| FirstReading {
+        arrival: arrival.clone(),
+        kept: Portion::default(),
+        more: 0,
+        ahead: None,
+    });
+    let accepted = parse_each(&bytes, limits, |parsed, body| {
+        if let Some(reading) = &mut reading {
+            reading.add(&parsed, body);
+        }
+    });
+    let accepted = match accepted {
+        Ok(accepted) => accepted,
         Err(rejection) => return done(name, ParseReport::Rejected(rejection)),
     };
-    let document =
-        record.map(|(environment, arrival)| new_document(&parsed, bytes, &name, &**environment, *arrival));
-    let report = ParseReport::Read {
-        format: parsed.document.format,
-        observations: parsed.observations.len() as u64,
-        findings: parsed.findings,
-    };
-    ReadInput { name, report, document }
+    let document = record.zip(reading).map(|((environment, _), reading)| {
+        reading.document(&accepted, bytes, &name, limits, environment.uuid())
+    });
+    let Accepted { document: facts, observations, findings } = accepted;
+    let report = ParseReport::Read { format: facts.format, observations, findings };
+    ReadInput { name, report, document, held: None }
+}
+
+impl Content {
+    /// How much of [`HELD_KILOBYTES`] it takes.
+    fn kilobytes(&self, limits: &ParseLimits) -> u32 {
+        let bytes = match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(path) => {
+                // What cannot be looked at cannot be read either.
+                let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+                usize::try_from(bytes).unwrap_or(usize::MAX).min(limits.max_bytes)
+            }
+            Self::Unreadable(_) | Self::Skipped => 0,
+        };
+        (bytes >> 10).min(MOST_OF_ONE) as u32
+    }
 }
 
 fn read_bytes(content: Content, limits: &ParseLimits) -> Result<Vec<u8>, ParseReport> {
@@ -288,48 +455,29 @@ fn looks_like_a_document(bytes: &[u8], name: &str) -> bool {
     named || first.is_some_and(|byte| b"{[<".contains(byte))
 }
 
-fn new_document(
-    parsed: &Parsed,
-    body: Vec<u8>,
-    name: &str,
-    environment: &dyn Environment,
-    arrival: Arrival,
-) -> NewDocument {
-    let facts = &parsed.document;
-    NewDocument {
-        facts: DocumentFacts {
-            digest: facts.digest,
-            payload_digest: facts.payload_digest,
-            format: facts.format,
-            spec_version: facts.spec_version.clone(),
-            document_id: facts.id.clone(),
-            revision: facts.revision.clone(),
-            issuer: facts.issuer.as_ref().map(|issuer| (issuer.scheme.clone(), issuer.id.clone())),
-            stated_at: facts.stated_at.as_deref().map(str::to_owned),
-            retires: facts.retires.map(|retirement| retirement.label().to_owned()),
-            source: name.to_owned(),
-            authentication: Authentication::Operator,
-        },
-        body,
-        observations: distinct(&parsed.observations),
-        findings: parsed.findings.iter().map(finding_row).collect(),
-        quarantine: arrival.quarantine(&parsed.observations),
-        submission: environment.uuid(),
+fn facts(accepted: &Accepted, name: &str) -> DocumentFacts {
+    let facts = &accepted.document;
+    DocumentFacts {
+        digest: facts.digest,
+        payload_digest: facts.payload_digest,
+        format: facts.format,
+        spec_version: facts.spec_version.clone(),
+        document_id: facts.id.clone(),
+        revision: facts.revision.clone(),
+        issuer: facts.issuer.as_ref().map(|issuer| (issuer.scheme.clone(), issuer.id.clone())),
+        stated_at: facts.stated_at.as_deref().map(str::to_owned),
+        retires: facts.retires.map(|retirement| retirement.label().to_owned()),
+        source: name.to_owned(),
+        authentication: Authentication::Operator,
     }
 }
 
-/// The observations by id: equal bodies are one observation.
-fn distinct(observations: &[ParsedObservation]) -> Vec<NewObservation> {
-    let by_id: BTreeMap<_, _> = observations.iter().map(|o| (o.id, o)).collect();
-    by_id.into_values().map(new_observation).collect()
-}
-
-fn new_observation(parsed: &ParsedObservation) -> NewObservation {
+fn new_observation(parsed: &ParsedObservation, body: &[u8]) -> NewObservation {
     let observation = &parsed.observation;
     NewObservation {
         id: parsed.id,
         claim_digest: parsed.claim_digest(),
-        body: parsed.body(),
+        body: body.to_vec(),
         status: observation.status,
         vulnerability_id: observation.vulnerability.id.clone(),
         product_key: observation.product.key.clone(),

@@ -7,7 +7,7 @@ use provex_core::time::Timestamp;
 use provex_core::vex::Format;
 use provex_store::ledger::Append;
 use provex_store::{
-    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument,
+    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument, Portions,
     RecordedDocument, Recording, StandingRow,
 };
 use sqlx::PgConnection;
@@ -35,10 +35,14 @@ pub(crate) async fn record(
         return tx.end(Attempt::Done(vec![RecordedDocument::Unchanged; documents.len()])).await;
     }
     let mut append = Append::new(head, recording);
-    let created_at = append.documents(&new)?;
+    let created_at = append.next_time()?;
     insert_documents(&mut tx, tenant, &new, created_at).await?;
     insert_bodies(&mut tx, tenant, &new).await?;
-    observations::insert(&mut tx, tenant, &new, created_at).await?;
+    let mut portions = Portions::new(&new);
+    while let Some(portion) = portions.next().await? {
+        observations::insert(&mut tx, tenant, &portion, created_at).await?;
+    }
+    append.documents(&new, portions.finish())?;
     insert_findings(&mut tx, tenant, &new).await?;
     insert_quarantined(&mut tx, tenant, &new, created_at).await?;
     submissions::insert_attest(&mut tx, tenant, &new, recording.now).await?;
@@ -215,7 +219,7 @@ async fn insert_documents(
     .bind(facts().map(|f| f.retires.as_deref()).collect::<Vec<_>>())
     .bind(facts().map(|f| f.source.as_str()).collect::<Vec<_>>())
     .bind(facts().map(|f| f.authentication.label()).collect::<Vec<_>>())
-    .bind(documents.iter().map(|d| d.observations.len() as i64).collect::<Vec<_>>())
+    .bind(documents.iter().map(|d| d.observation_count() as i64).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -10,7 +10,9 @@ use provex_core::linkage::{Linkage, LinkageFields, LinkedEntry};
 use provex_core::time::Timestamp;
 use provex_core::vex::Status;
 use provex_store::ledger::{AttestedMember, KnownMember, LinkedNow};
-use provex_store::{Error, LinkageRow, NewDocument, ObservationFilter, ObservationPosition, ObservationRow};
+use provex_store::{
+    Error, LinkageRow, NewObservation, ObservationFilter, ObservationPosition, ObservationRow,
+};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
@@ -45,20 +47,16 @@ pub(crate) async fn page(
     tx.end(rows).await
 }
 
-/// Inserts the documents' observations and their keys, each sorted by its primary key.
+/// Inserts observations, which are sorted by id, and their keys.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     tenant: &TenantId,
-    documents: &[&NewDocument],
+    rows: &[(DocumentDigest, &NewObservation)],
     created_at: Timestamp,
 ) -> Result<()> {
-    let of = |document: &'_ NewDocument| document.facts.digest;
-    let mut rows: Vec<_> =
-        documents.iter().flat_map(|d| d.observations.iter().map(move |o| (of(d), o))).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    rows.sort_unstable_by_key(|(_, observation)| observation.id);
     let ids: Vec<_> = rows.iter().map(|(_, o)| o.id.digest().to_hex()).collect();
     sqlx::query(
         "-- insert

@@ -336,7 +336,7 @@ mod tests {
         assert!(pages < 400);
         pragma(&store, "PRAGMA max_page_count = 400").await;
         let mut large = document(1, 20);
-        large.body = vec![7; 4_000_000];
+        large.body = vec![7; 4_000_000].into();
         let full = record(&store, large.clone()).await;
         assert!(matches!(&full, Err(Error::DiskFull(place)) if place.ends_with("provex.db")), "{full:?}");
         assert_eq!(documents(&store).await, 0);

@@ -7,7 +7,7 @@ use provex_core::time::Timestamp;
 use provex_core::vex::Format;
 use provex_store::ledger::Append;
 use provex_store::{
-    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument,
+    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument, Portions,
     RecordedDocument, Recording, StandingRow,
 };
 use sqlx::sqlite::SqliteRow;
@@ -37,10 +37,14 @@ pub(crate) async fn record(
     }
     let head = ledger_events::lock(&mut tx, tenant).await?;
     let mut append = Append::new(head, recording);
-    let created_at = append.documents(&new)?;
+    let created_at = append.next_time()?;
     insert_documents(&mut tx, tenant, &new, created_at).await?;
     insert_bodies(&mut tx, tenant, &new).await?;
-    observations::insert(&mut tx, tenant, &new, created_at).await?;
+    let mut portions = Portions::new(&new);
+    while let Some(portion) = portions.next().await? {
+        observations::insert(&mut tx, tenant, &portion, created_at).await?;
+    }
+    append.documents(&new, portions.finish())?;
     insert_findings(&mut tx, tenant, &new).await?;
     insert_quarantined(&mut tx, tenant, &new, created_at).await?;
     submissions::insert_attest(&mut tx, tenant, &new, recording.now).await?;
@@ -191,7 +195,7 @@ async fn insert_documents(
                 .bind(facts.retires.as_deref())
                 .bind(facts.source.as_str())
                 .bind(facts.authentication.label())
-                .bind(document.observations.len() as i64)
+                .bind(document.observation_count() as i64)
                 .bind(created_at.as_unix_micros())
         },
     )

@@ -10,7 +10,9 @@ use provex_core::linkage::{Linkage, LinkageFields, LinkedEntry};
 use provex_core::time::Timestamp;
 use provex_core::vex::Status;
 use provex_store::ledger::{AttestedMember, KnownMember, LinkedNow};
-use provex_store::{Error, LinkageRow, NewDocument, ObservationFilter, ObservationPosition, ObservationRow};
+use provex_store::{
+    Error, LinkageRow, NewObservation, ObservationFilter, ObservationPosition, ObservationRow,
+};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -44,19 +46,13 @@ pub(crate) async fn page(
     Ok(rows)
 }
 
-/// Inserts the documents' observations and their keys, each sorted by its primary key.
+/// Inserts observations, which are sorted by id, and their keys.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
-    documents: &[&NewDocument],
+    observations: &[(DocumentDigest, &NewObservation)],
     created_at: Timestamp,
 ) -> Result<()> {
-    let of = |document: &'_ NewDocument| document.facts.digest;
-    let mut observations: Vec<_> = documents
-        .iter()
-        .flat_map(|document| document.observations.iter().map(move |o| (of(document), o)))
-        .collect();
-    observations.sort_unstable_by_key(|(_, observation)| observation.id);
     insert_rows(
         connection,
         "-- insert
@@ -64,7 +60,7 @@ pub(crate) async fn insert(
             (tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
              subcomponent_key, created_at)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        &observations,
+        observations,
         |query, (document, observation)| {
             query
                 .bind(tenant.as_str())

@@ -1,6 +1,6 @@
 //! What can go wrong in a store.
 
-use provex_core::ids::{EnvelopeDigest, ObservationId, TenantId};
+use provex_core::ids::{DocumentDigest, EnvelopeDigest, ObservationId, TenantId};
 
 /// A store's refusal or failure.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,16 @@ pub enum Error {
         limit: usize,
         /// How many there were.
         found: usize,
+    },
+    /// A document gave another number of observations than it was said to have.
+    #[error("document {} gave {found} observations instead of {expected}; nothing of it was recorded", .document.to_text())]
+    Observations {
+        /// The document.
+        document: DocumentDigest,
+        /// How many it was said to have.
+        expected: u64,
+        /// How many came.
+        found: u64,
     },
     /// A stored row that cannot be read back.
     #[error("{table}.{column} of row {row} cannot be read: {reason}")]

@@ -8,10 +8,12 @@
 pub mod copy;
 mod error;
 pub mod ledger;
+mod portions;
 mod rows;
 pub mod testing;
 
 pub use error::Error;
+pub use portions::Portions;
 pub use rows::*;
 
 use async_trait::async_trait;
@@ -41,7 +43,8 @@ pub trait Store: Send + Sync {
     ) -> Result<std::collections::BTreeSet<DocumentDigest>, Error>;
 
     /// Records documents with their bodies, observations, keys and findings, and queues each for attestation.
-    /// A document that is recorded already is left as it is.
+    /// A document that is recorded already is left as it is. Observations that are not in memory are taken in part by
+    /// part, all in the same transaction.
     ///
     /// All that is new gets one `created_at`: the larger of the time told and the chain's last time + 1 µs, decided
     /// under the tenant's chain row.

@@ -1,7 +1,10 @@
 //! The values that go into a store and come out of it.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::ids::{
     BundleDigest, ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId,
@@ -64,15 +67,46 @@ pub struct NewDocument {
     /// Its facts.
     pub facts: DocumentFacts,
     /// The received bytes.
-    pub body: Vec<u8>,
-    /// Its observations, in any order, without doubles.
+    pub body: Arc<Vec<u8>>,
+    /// Its observations, in any order, without doubles: all of them, unless there are `more`.
     pub observations: Vec<NewObservation>,
+    /// The others, where there are more than should be in memory at once.
+    pub more: Option<MoreObservations>,
     /// What parsing found.
     pub findings: Vec<FindingRow>,
     /// Why the document starts quarantined, if it does.
     pub quarantine: Option<String>,
     /// The id of its attest submission.
     pub submission: uuid::Uuid,
+}
+
+impl NewDocument {
+    /// How many observations it has.
+    pub fn observation_count(&self) -> u64 {
+        self.observations.len() as u64 + self.more.as_ref().map_or(0, |more| more.count)
+    }
+}
+
+/// Observations of a document that are made when they are recorded.
+#[derive(Debug, Clone)]
+pub struct MoreObservations {
+    /// How many.
+    pub count: u64,
+    /// What makes them.
+    pub source: Arc<dyn ObservationSource>,
+}
+
+/// Makes observations as often as they are asked for: a transaction may be repeated.
+pub trait ObservationSource: Debug + Send + Sync {
+    /// The same observations each time, in parts that fit memory.
+    fn parts(&self) -> Box<dyn ObservationParts>;
+}
+
+/// Observations on their way, part by part.
+#[async_trait]
+pub trait ObservationParts: Send {
+    /// The next part; `None` after the last.
+    async fn next(&mut self) -> Option<Vec<NewObservation>>;
 }
 
 /// What is kept of a document beside its bytes.

@@ -41,9 +41,9 @@ pub use ledger::*;
 
 use crate::{
     Actor, Answer, ApiToken, Authentication, Counts, DocumentFacts, Error, FindingRow, IdempotentAnswer,
-    KeyKind, Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, NewDocument, NewEnvelope, NewLink,
-    NewLogEntry, NewObservation, ObservationFilter, ObservationRow, RecordedDocument, Recording, Release,
-    Scope, Settle, Stage, Store, SubmissionSubject,
+    KeyKind, Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, MoreObservations, NewDocument,
+    NewEnvelope, NewLink, NewLogEntry, NewObservation, ObservationFilter, ObservationParts, ObservationRow,
+    ObservationSource, RecordedDocument, Recording, Release, Scope, Settle, Stage, Store, SubmissionSubject,
 };
 
 /// A fresh database of a backend.
@@ -64,6 +64,7 @@ macro_rules! store_conformance {
             a_dead_submission_stays_and_its_observations_count_as_failed
             a_document_comes_back_whole
             a_document_of_all_facts_comes_back_whole
+            a_document_that_gives_other_observations_than_told_is_not_recorded
             a_document_without_observations_is_recorded_and_attested
             a_fresh_ledger_is_empty
             a_kept_answer_stays_until_it_may_be_forgotten
@@ -100,6 +101,7 @@ macro_rules! store_conformance {
             many_rows_of_each_kind_come_back
             more_linkages_than_one_call_may_hold_are_refused
             observations_are_found_by_every_key
+            observations_that_come_in_parts_are_recorded_as_if_they_came_together
             pages_show_each_observation_once
             pending_observations_come_in_created_at_order_under_concurrent_writers
             pending_observations_come_in_the_order_they_were_recorded
@@ -170,7 +172,15 @@ pub fn document(number: u64, observations: u64) -> NewDocument {
         authentication: Authentication::None,
     };
     let observations = (0..observations).map(|index| observation(&facts, index)).collect();
-    NewDocument { facts, body, observations, findings: Vec::new(), quarantine: None, submission: id(number) }
+    NewDocument {
+        facts,
+        body: body.into(),
+        observations,
+        more: None,
+        findings: Vec::new(),
+        quarantine: None,
+        submission: id(number),
+    }
 }
 
 /// The observation of one of five vulnerabilities and seven products, found by every kind of key.
@@ -701,7 +711,7 @@ pub async fn a_document_of_all_facts_comes_back_whole(backend: &impl Backend) {
     for (number, format) in (1..).zip(Format::ALL.iter().copied()) {
         let mut new = document(number, 2);
         // Not UTF-8, and with a zero byte: bodies are bytes.
-        new.body = vec![0xff, 0x00, b'x', u8::try_from(number).unwrap()];
+        new.body = vec![0xff, 0x00, b'x', u8::try_from(number).unwrap()].into();
         new.facts = DocumentFacts {
             digest: DocumentDigest::new(Digest::of(&new.body)),
             payload_digest: Some(Digest::of(b"payload")),
@@ -737,8 +747,80 @@ pub async fn a_document_of_all_facts_comes_back_whole(backend: &impl Backend) {
     for new in expected {
         let row = store.document(&tenant(), &new.facts.digest).await.unwrap().unwrap();
         assert_eq!((row.facts, row.observations, row.findings), (new.facts.clone(), 0, new.findings));
-        assert_eq!(store.document_body(&tenant(), &new.facts.digest).await.unwrap(), Some(new.body));
+        assert_eq!(store.document_body(&tenant(), &new.facts.digest).await.unwrap(), Some(new.body.to_vec()));
     }
+}
+
+/// The document with only its first observation in memory, and others to come in parts of up to two, of which it says
+/// that they are `told`.
+fn in_parts(mut document: NewDocument, told: u64) -> NewDocument {
+    let others = document.observations.split_off(1);
+    let parts = others.chunks(2).rev().map(<[_]>::to_vec).collect();
+    document.more = Some(MoreObservations { count: told, source: Arc::new(Parts(parts)) });
+    document
+}
+
+#[derive(Debug, Clone)]
+struct Parts(Vec<Vec<NewObservation>>);
+
+impl ObservationSource for Parts {
+    fn parts(&self) -> Box<dyn ObservationParts> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait::async_trait]
+impl ObservationParts for Parts {
+    async fn next(&mut self) -> Option<Vec<NewObservation>> {
+        self.0.pop()
+    }
+}
+
+pub async fn observations_that_come_in_parts_are_recorded_as_if_they_came_together(backend: &impl Backend) {
+    let store = store(backend).await;
+    store.add_tenant(&other_tenant(), id(2), at(0)).await.unwrap();
+    let whole = [document(1, 8), document(2, 2), document(3, 1), document(4, 6)];
+    let parts =
+        [in_parts(whole[0].clone(), 7), whole[1].clone(), whole[2].clone(), in_parts(whole[3].clone(), 5)];
+    for (tenant, documents) in [(tenant(), &whole), (other_tenant(), &parts)] {
+        let recorded = store.record_documents(&tenant, &by(5), documents).await.unwrap();
+        assert_eq!(recorded, [RecordedDocument::New(at(5)); 4]);
+        let again = store.record_documents(&tenant, &by(6), documents).await.unwrap();
+        assert_eq!(again, [RecordedDocument::Unchanged; 4]);
+    }
+    let mut of_tenants = Vec::new();
+    for tenant in [tenant(), other_tenant()] {
+        let filter = ObservationFilter::default();
+        let observations = store.observations(&tenant, &filter, None, 100).await.unwrap();
+        let product = ObservationFilter { product: Some("sku of part 4".to_owned()), ..filter };
+        let found = store.observations(&tenant, &product, None, 100).await.unwrap();
+        let mut counted = Vec::new();
+        for document in &whole {
+            counted
+                .push(store.document(&tenant, &document.facts.digest).await.unwrap().unwrap().observations);
+        }
+        let (events, _) = check_ledger(&store, &tenant).await;
+        let said: Vec<_> = events.into_iter().map(|row| row.body).collect();
+        of_tenants.push((observations, found, counted, said));
+    }
+    assert_eq!(of_tenants[0], of_tenants[1]);
+    assert_eq!((of_tenants[0].0.len(), &of_tenants[0].2), (17, &vec![8, 2, 1, 6]));
+}
+
+pub async fn a_document_that_gives_other_observations_than_told_is_not_recorded(backend: &impl Backend) {
+    let store = store(backend).await;
+    for told in [4, 6] {
+        let documents = [document(1, 2), in_parts(document(2, 6), told)];
+        let refused = store.record_documents(&tenant(), &by(0), &documents).await.unwrap_err();
+        let expected = told + 1;
+        assert!(
+            matches!(refused, Error::Observations { document, expected: e, found: 6 }
+                if document == documents[1].facts.digest && e == expected),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(store.observations(&tenant(), &ObservationFilter::default(), None, 9).await.unwrap(), []);
+    assert_eq!(store.ledger_head(&tenant()).await.unwrap().sequence_no(), 0);
 }
 
 pub async fn an_observation_comes_back_whole(backend: &impl Backend) {

@@ -282,8 +282,9 @@ impl Commit {
             let digest = text(row, 1)?;
             Ok(NewDocument {
                 facts: facts(row)?,
-                body: bodies.get(digest).context("a body")?.to_vec(),
+                body: bodies.get(digest).context("a body")?.to_vec().into(),
                 observations: observations.remove(digest).unwrap_or_default(),
+                more: None,
                 findings: findings.remove(digest).unwrap_or_default(),
                 quarantine: quarantined.get(digest).map(|&cause| cause.to_owned()),
                 submission: submissions.get(digest).context("a submission")?.parse()?,

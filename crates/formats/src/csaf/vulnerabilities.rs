@@ -30,7 +30,7 @@ use crate::terms;
 use crate::typed::Member;
 
 /// Reads one vulnerability after the other.
-pub(super) struct Reader<'a, 'f> {
+pub(super) struct Reader<'a, 'f, 'c> {
     edition: Edition,
     profile: Profile,
     issuer: Option<Shared<Issuer>>,
@@ -42,7 +42,7 @@ pub(super) struct Reader<'a, 'f> {
     cves: HashMap<String, String>,
     no_action: Shared<Action>,
     texts: Texts,
-    claims: Claims,
+    claims: Claims<'c>,
     findings: &'f mut Findings,
 }
 
@@ -57,12 +57,12 @@ struct Said<'a> {
     actions: BTreeMap<Vec<usize>, Shared<Action>>,
 }
 
-impl<'a, 'f> Reader<'a, 'f> {
+impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     pub(super) fn new(
         header: &Header,
         products: Products<'a>,
         groups: Groups<'a>,
-        claims: Claims,
+        claims: Claims<'c>,
         findings: &'f mut Findings,
     ) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl<'a, 'f> Reader<'a, 'f> {
     }
 
     /// All claims.
-    pub(super) fn finish(self) -> Claims {
+    pub(super) fn finish(self) -> Claims<'c> {
         self.claims
     }
 

@@ -19,23 +19,27 @@ mod targets;
 mod xml;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use provex_core::digest::Digest;
 use provex_core::ids::DocumentDigest;
 use provex_core::json::{self, Members, Node};
-use provex_core::vex::{Format, Observation};
+use provex_core::vex::Format;
 
 use self::statements::Reader;
 use self::targets::Elements;
 pub(crate) use self::xml::is_xml;
-use crate::document::{Parsed, ParsedObservation};
+use crate::document::{Accepted, Claims};
 use crate::report::{Code, Findings, Rejection};
 use crate::typed::{List, Member, Number, Shape, object};
 use crate::{Context, ParseLimits};
 
 /// Reads a document whose `bomFormat` is CycloneDX.
-pub(crate) fn read(text: &str, root: Node<'_>, context: &Context<'_>) -> Result<Parsed, Rejection> {
+pub(crate) fn read(
+    text: &str,
+    root: Node<'_>,
+    context: &Context<'_>,
+    claims: Claims<'_>,
+) -> Result<Accepted, Rejection> {
     let Member::Value(bom) = Member::<Bom<'_>>::of(root) else {
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
@@ -50,25 +54,34 @@ pub(crate) fn read(text: &str, root: Node<'_>, context: &Context<'_>) -> Result<
     let header = facts::Header { spec_version, serial_number, version };
     let facts = facts::facts(header, &metadata, context, &mut findings);
     let elements = Elements::of(&metadata.component, &components, &services, &facts, &mut findings);
-    let mut reader = Reader::new(&facts, elements, findings, context);
+    let mut reader = Reader::new(&facts, elements, findings, claims);
     for (n, vulnerability) in vulnerabilities.enumerate() {
         reader.statement(&format!("/vulnerabilities/{n}"), vulnerability)?;
     }
-    let (claims, mut findings) = reader.finish();
-    if claims.list().is_empty() {
+    let (claims, about, mut findings) = reader.finish();
+    if claims.is_empty() {
         return Err(no_claims(&findings));
     }
-    report_conflicts(claims.list(), &mut findings);
+    about.report(&mut findings, |says, first, pointer| {
+        format!(
+            "This is `{says}` here and `{first}` at {pointer} for the same vulnerability and version; both are kept; \
+             state one, or tell them apart by `versions`."
+        )
+    });
     Ok(claims.finish(facts, findings, text))
 }
 
 /// Reads a document in XML. The lines of findings are those of the XML, for the JSON made of it keeps them.
-pub(crate) fn read_xml(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
+pub(crate) fn read_xml(
+    bytes: &[u8],
+    limits: &ParseLimits,
+    claims: Claims<'_>,
+) -> Result<Accepted, Rejection> {
     let json = xml::to_json(bytes, limits.max_bytes)?;
     let indexed = xml::index(&json)?;
     let digest = DocumentDigest::new(Digest::of(bytes));
-    let context = Context { digest, max_body_bytes: limits.max_body_bytes, subjects: None };
-    read(indexed.text(), indexed.root(), &context)
+    let context = Context { digest, subjects: None };
+    read(indexed.text(), indexed.root(), &context, claims)
         .map_err(|rejection| Rejection { column: None, ..rejection.located(indexed.text()) })
 }
 
@@ -223,32 +236,6 @@ impl<'a> Shape<'a> for Versions<'a> {
 
     fn object(members: Members<'a>) -> Option<Self> {
         VersionEntry::object(members).map(Box::new).map(Self::One)
-    }
-}
-
-/// Reports statements that give one subject different statuses, whenever they say it: CycloneDX has no history
-/// inside a document.
-fn report_conflicts(claims: &[ParsedObservation], findings: &mut Findings) {
-    let mut first = BTreeMap::new();
-    for ParsedObservation { observation, .. } in claims {
-        let subject = (
-            observation.vulnerability.id.as_str(),
-            observation.product.key.as_str(),
-            observation.subcomponent.as_ref().map(|component| component.key.as_str()),
-            observation.version_scope.as_deref(),
-        );
-        let earlier: &Observation = first.entry(subject).or_insert(observation);
-        if earlier.status != observation.status {
-            findings.add(Code::IntraDocumentConflict, || observation.locator.pointer.clone(), || {
-                format!(
-                    "This is `{}` here and `{}` at {} for the same vulnerability and version; both are kept; state \
-                     one, or tell them apart by `versions`.",
-                    observation.status.label(),
-                    earlier.status.label(),
-                    earlier.locator.pointer
-                )
-            });
-        }
     }
 }
 

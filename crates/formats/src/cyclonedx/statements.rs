@@ -11,8 +11,8 @@ use provex_core::vex::{
 
 use super::targets::{Elements, Target};
 use super::{Affected, Analysis, Reference, VersionEntry, Versions, Vulnerability};
-use crate::Context;
 use crate::component::Components;
+use crate::conflicts::Subjects;
 use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES};
 use crate::purl;
 use crate::report::{Code, Findings, Rejection, quoted};
@@ -51,7 +51,7 @@ struct Record<'a> {
     created: Member<Cow<'a, str>>,
 }
 
-pub(super) struct Reader<'b, 'a> {
+pub(super) struct Reader<'b, 'a, 'c> {
     issuer: Option<Shared<Issuer>>,
     document: Shared<DocumentRef>,
     stated_at: Option<Arc<str>>,
@@ -59,16 +59,17 @@ pub(super) struct Reader<'b, 'a> {
     components: Components<'a>,
     /// The bom-refs of the vulnerabilities so far.
     bom_refs: BTreeSet<Cow<'a, str>>,
-    claims: Claims,
+    claims: Claims<'c>,
+    about: Subjects,
     findings: Findings,
 }
 
-impl<'b, 'a> Reader<'b, 'a> {
+impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
     pub(super) fn new(
         facts: &DocumentFacts,
         elements: Elements<'b, 'a>,
         findings: Findings,
-        context: &Context<'_>,
+        claims: Claims<'c>,
     ) -> Self {
         Self {
             issuer: facts.shared_issuer(),
@@ -77,13 +78,14 @@ impl<'b, 'a> Reader<'b, 'a> {
             elements,
             components: Components::default(),
             bom_refs: BTreeSet::new(),
-            claims: Claims::new(context),
+            claims,
+            about: Subjects::default(),
             findings,
         }
     }
 
-    pub(super) fn finish(self) -> (Claims, Findings) {
-        (self.claims, self.findings)
+    pub(super) fn finish(self) -> (Claims<'c>, Subjects, Findings) {
+        (self.claims, self.about, self.findings)
     }
 
     /// Adds the claims of one vulnerability, or says why it has none. One without an analysis makes no claim, and
@@ -463,6 +465,8 @@ impl<'b, 'a> Reader<'b, 'a> {
         }
         for (pointer, scope) in scopes {
             let observation = said.observation(self.issuer.clone(), &self.document, pointer, &target, scope);
+            // Whenever it is said: CycloneDX has no history inside a document.
+            self.about.note(&observation, None);
             self.claims.add(observation, &target.product, target.subcomponent.as_ref())?;
         }
         Ok(())

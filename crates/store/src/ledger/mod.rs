@@ -59,14 +59,18 @@ impl<'a> Append<'a> {
         }
     }
 
-    /// Documents, by digest, and after them those that begin quarantined. Their `created_at`.
+    /// Documents, by digest, each with what its observations come to, and after them those that begin quarantined.
+    /// Their `created_at`, which is what [`Append::next_time`] said before.
     ///
     /// # Errors
     /// Where a number has no canonical form, or at the end of all times.
-    pub fn documents(&mut self, documents: &[&NewDocument]) -> Result<Timestamp, Error> {
+    pub fn documents(
+        &mut self,
+        documents: &[&NewDocument],
+        observations: Vec<SetCommitment>,
+    ) -> Result<Timestamp, Error> {
         let created_at = self.next_time()?;
-        for document in documents {
-            let observations = observations_commitment(document.observations.iter().map(|o| o.id));
+        for (document, observations) in documents.iter().zip(observations) {
             let findings = findings_commitment(&document.findings)?;
             let body = document_body(&document.facts, created_at, observations, findings)?;
             self.event(EventType::DocumentRecorded, created_at, body, Vec::new())?;

@@ -1,0 +1,142 @@
+//! Contradictions within a document: claims that give one subject different statuses.
+
+use provex_core::digest::Digest;
+use provex_core::vex::{Observation, Status};
+
+use crate::report::{Code, Findings};
+
+/// Remembers of each claim what it is about, what it says and where it stands. The claim itself is gone once it is
+/// handed over, and a document may make hundreds of thousands, so that each takes 36 bytes here.
+#[derive(Debug, Default)]
+pub(crate) struct Subjects {
+    seen: Vec<Seen>,
+    /// The pointers so far, with [`NUMBER`] in the place of numbers: readers write few forms.
+    forms: Vec<String>,
+    is_mixed: bool,
+    /// Reused for each claim.
+    subject: Vec<u8>,
+    form: String,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// The first half of the SHA-256 of what the claim is about.
+    subject: [u8; 16],
+    form: u32,
+    numbers: [u32; 3],
+    status: Status,
+}
+
+/// Stands in a form for a number. No pointer has it: the strict pass refuses it.
+const NUMBER: char = '\0';
+
+impl Subjects {
+    /// Remembers a claim. Claims of different `time` do not contradict each other.
+    pub(crate) fn note(&mut self, observation: &Observation, time: Option<&str>) {
+        let parts = [
+            Some(observation.vulnerability.id.as_str()),
+            Some(observation.product.key.as_str()),
+            observation.subcomponent.as_ref().map(|component| component.key.as_str()),
+            observation.version_scope.as_deref(),
+            time,
+        ];
+        self.subject.clear();
+        for part in parts {
+            // No text is so long, so that one that is not there differs from an empty one.
+            let length = part.map_or(u32::MAX, |part| part.len() as u32);
+            self.subject.extend_from_slice(&length.to_le_bytes());
+            self.subject.extend_from_slice(part.unwrap_or_default().as_bytes());
+        }
+        let mut subject = [0; 16];
+        subject.copy_from_slice(&Digest::of(&self.subject).as_bytes()[..16]);
+        let status = observation.status;
+        self.is_mixed |= self.seen.last().is_some_and(|last| last.status != status);
+        let (form, numbers) = self.split(&observation.locator.pointer);
+        self.seen.push(Seen { subject, form, numbers, status });
+    }
+
+    /// Reports the claims that contradict the first one of their subject, in the order of the document. `message` is
+    /// told what such a claim says, what the first says, and where.
+    pub(crate) fn report(&self, findings: &mut Findings, message: impl Fn(&str, &str, &str) -> String) {
+        if !self.is_mixed {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.seen.len()).collect();
+        order.sort_unstable_by_key(|n| (self.seen[*n].subject, *n));
+        let of_one_subject = order.chunk_by(|a, b| self.seen[*a].subject == self.seen[*b].subject);
+        let mut conflicts: Vec<_> = of_one_subject
+            .flat_map(|claims| claims.iter().map(|n| (*n, claims[0])))
+            .filter(|(n, first)| self.seen[*n].status != self.seen[*first].status)
+            .collect();
+        conflicts.sort_unstable();
+        for (n, first) in conflicts {
+            let (claim, first) = (&self.seen[n], &self.seen[first]);
+            findings.add(
+                Code::IntraDocumentConflict,
+                || self.pointer(claim),
+                || message(claim.status.label(), first.status.label(), &self.pointer(first)),
+            );
+        }
+    }
+
+    /// The number of a pointer's form, and the pointer's first three numbers.
+    fn split(&mut self, pointer: &str) -> (u32, [u32; 3]) {
+        let mut numbers = [0; 3];
+        let mut free = numbers.iter_mut();
+        self.form.clear();
+        for token in pointer.split('/').skip(1) {
+            self.form.push('/');
+            let number = token
+                .parse()
+                .ok()
+                .filter(|_| token == "0" || token.starts_with(|c| ('1'..='9').contains(&c)));
+            match number.and_then(|number: u32| Some((number, free.next()?))) {
+                Some((number, place)) => {
+                    *place = number;
+                    self.form.push(NUMBER);
+                }
+                None => self.form.push_str(token),
+            }
+        }
+        let known = self.forms.iter().position(|form| *form == self.form);
+        let form = known.unwrap_or_else(|| {
+            self.forms.push(self.form.clone());
+            self.forms.len() - 1
+        });
+        (form as u32, numbers)
+    }
+
+    fn pointer(&self, seen: &Seen) -> String {
+        let mut pointer = String::new();
+        let mut pieces = self.forms[seen.form as usize].split(NUMBER);
+        pointer.push_str(pieces.next().unwrap_or_default());
+        for (piece, number) in pieces.zip(seen.numbers) {
+            pointer.push_str(&number.to_string());
+            pointer.push_str(piece);
+        }
+        pointer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_comes_back_from_its_form_and_numbers() {
+        let mut subjects = Subjects::default();
+        for pointer in [
+            "",
+            "/",
+            "/statements/0/products/17",
+            "/statements/4294967295/products/1/subcomponents/9",
+            "/statements/4294967296/products/1/subcomponents/9",
+            "/a/01/+1/-1/1/2/3/4/5",
+            "/ü~0~1/12/x",
+        ] {
+            let (form, numbers) = subjects.split(pointer);
+            let seen = Seen { subject: [0; 16], form, numbers, status: Status::Fixed };
+            assert_eq!(subjects.pointer(&seen), pointer);
+        }
+    }
+}
