@@ -63,7 +63,7 @@ impl Pipeline {
         let mut made = 0;
         for group in groups(&documents, unit) {
             for statement in statements(group, unit) {
-                batch.envelopes.push(self.envelope(&statement, signer, salt_key)?);
+                batch.envelopes.push(self.sign_envelope(&statement, signer, salt_key)?);
             }
             batch.replaced.extend(group.iter().filter_map(|document| ids.get(&document.digest)));
             if batch.envelopes.len() >= ENVELOPES {
@@ -83,7 +83,7 @@ impl Pipeline {
         Ok(batch.envelopes.len() as u64)
     }
 
-    fn envelope(
+    fn sign_envelope(
         &self,
         documents: &[AttestableDocument],
         signer: &dyn Signer,

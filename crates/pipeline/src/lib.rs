@@ -14,6 +14,7 @@ mod ingest;
 mod link;
 mod proofs;
 mod replay;
+mod stored;
 mod submit;
 pub mod view;
 

@@ -161,7 +161,12 @@ impl Pipeline {
         let SubmissionSubject::Answer { envelope: digest, log: log_id, entry } = &submission.subject else {
             return Ok(Err(Held::Again("there is no answer".to_owned())));
         };
-        let (stored, envelope) = self.stored_envelope(digest).await?;
+        let (stored, envelope) = match self.sound(digest).await {
+            Ok(sound) => sound,
+            // A copy of the database mends it, and the log's answer is still there then.
+            Err(error @ Error::Stored { .. }) => return Ok(Err(Held::wait(error.to_string()))),
+            Err(error) => return Err(error),
+        };
         let verified = match verify_entry(&stored, envelope, entry, tokens, verifier) {
             Ok(verified) => verified,
             Err(reason) => return Ok(Err(Held::Again(reason))),
@@ -182,9 +187,16 @@ impl Pipeline {
         Ok(Ok((new_log_entry(&verified, entry, tokens)?, linkages)))
     }
 
+    /// What is to be linked, all of which is still what it was when it was signed.
+    async fn sound(&self, digest: &EnvelopeDigest) -> Result<(StoredEnvelope, Envelope), Error> {
+        let (stored, envelope) = self.stored_envelope(digest).await?;
+        self.check_bodies(&stored.observations).await?;
+        Ok((stored, envelope))
+    }
+
     async fn stored_envelope(&self, digest: &EnvelopeDigest) -> Result<(StoredEnvelope, Envelope), Error> {
         let unreadable = |reason: String| Error::Stored { what: "envelope", id: digest.to_text(), reason };
-        let stored = self.store.envelope(&self.tenant, digest).await?;
+        let stored = self.envelope(digest).await?;
         let stored = stored.ok_or_else(|| unreadable("it is missing".to_owned()))?;
         let envelope = Envelope::parse(&stored.bytes).map_err(|e| unreadable(e.to_string()))?;
         Ok((stored, envelope))
@@ -279,7 +291,12 @@ impl Timestamps {
         let Some(authority) = authority else { return Ok(timestamps) };
         for submission in leased {
             let SubmissionSubject::Answer { envelope, .. } = &submission.subject else { continue };
-            let signature = pipeline.stored_envelope(envelope).await?.1.signature().to_vec();
+            let signature = match pipeline.stored_envelope(envelope).await {
+                Ok((_, envelope)) => envelope.signature().to_vec(),
+                // It is not linked, and says why then.
+                Err(Error::Stored { .. }) => continue,
+                Err(error) => return Err(error),
+            };
             let authority = Arc::clone(authority);
             let token = tokio::spawn(async move { authority.timestamp(&signature).await });
             timestamps.asked.insert(submission.id, token);

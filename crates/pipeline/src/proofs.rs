@@ -3,9 +3,10 @@
 use provex_core::bundle::Bundle;
 use provex_core::ids::ObservationId;
 use provex_core::intoto::ObservationsPredicate;
+use provex_core::merkle;
 use provex_core::proof::Proof;
 
-use crate::view::check_body;
+use crate::stored::check_observation;
 use crate::{Error, Pipeline};
 
 /// What there is to export for an observation.
@@ -23,16 +24,26 @@ impl Pipeline {
     /// The proof of a linked observation.
     ///
     /// # Errors
-    /// [`Error`] of the store, or [`Error::Stored`] for a stored bundle that cannot be read.
+    /// [`Error`] of the store, or [`Error::Stored`] for stored parts that were changed: nothing is handed out that does not fit
+    /// together.
     pub async fn proof(&self, id: &ObservationId) -> Result<Exported, Error> {
         let Some(row) = self.store.observation(&self.tenant, id).await? else { return Ok(Exported::Missing) };
-        check_body(&row)?;
+        check_observation(&row)?;
         let Some(linkage) = row.linkage else { return Ok(Exported::Pending) };
-        let bundle = self.bundle_bytes(&linkage.fields.entry.envelope_digest).await?;
+        let bundle = self.bundle_of_envelope(&linkage.fields.entry.envelope_digest).await?;
         let stored = |reason: String| Error::Stored { what: "bundle of", id: id.to_text(), reason };
         let bundle = Bundle::parse(&bundle).map_err(|e| stored(e.to_string()))?;
         let predicate = ObservationsPredicate::from_payload(bundle.envelope.payload())
             .map_err(|e| stored(e.to_string()))?;
+        let leaf = merkle::leaf_hash(id.digest().as_bytes());
+        let (set, fields) = (&predicate.set, &linkage.fields);
+        merkle::verify_inclusion(fields.set_index, set.size, &leaf, &fields.set_path, &set.root).map_err(
+            |error| Error::Stored {
+                what: "linkage of",
+                id: id.to_text(),
+                reason: format!("it was changed: {error}. Bring back a copy of the database"),
+            },
+        )?;
         let proof = Proof {
             bundle,
             body: row.body,
@@ -52,15 +63,6 @@ impl Pipeline {
     pub async fn bundle_of(&self, id: &ObservationId) -> Result<Exported, Error> {
         let Some(row) = self.store.observation(&self.tenant, id).await? else { return Ok(Exported::Missing) };
         let Some(linkage) = row.linkage else { return Ok(Exported::Pending) };
-        self.bundle_bytes(&linkage.fields.entry.envelope_digest).await.map(Exported::Bytes)
-    }
-
-    async fn bundle_bytes(&self, envelope: &provex_core::ids::EnvelopeDigest) -> Result<Vec<u8>, Error> {
-        let bundle = self.store.bundle_of_envelope(&self.tenant, envelope).await?;
-        bundle.map(|(_, bytes)| bytes).ok_or_else(|| Error::Stored {
-            what: "bundle of envelope",
-            id: envelope.to_text(),
-            reason: "it is missing".to_owned(),
-        })
+        self.bundle_of_envelope(&linkage.fields.entry.envelope_digest).await.map(Exported::Bytes)
     }
 }

@@ -144,17 +144,26 @@ impl Run<'_> {
 
     async fn send(&mut self, tenant: usize, submission: Submission) -> Result<(), Error> {
         let SubmissionSubject::Envelope(digest) = submission.subject else { return Ok(()) };
-        let request = self.tenants[tenant].request(&digest, self.keys).await?;
-        let log = Arc::clone(&self.line.log);
+        let pipeline = &self.tenants[tenant];
         let (submission, attempts) = (submission.id, submission.attempts);
-        self.sending.spawn(async move {
-            let answer = match request {
-                Ok(request) => log.submit(&request).await,
-                Err(reason) => Err(LogError::Refused(reason)),
-            };
-            Sent { tenant, submission, attempts, answer }
-        });
+        let request = match pipeline.request(&digest, self.keys).await? {
+            Ok(request) => request,
+            Err(reason) => {
+                self.report.refused += 1;
+                self.report.reason = Some(reason.clone());
+                return self.release(pipeline, submission, &Release::Dead { reason }).await;
+            }
+        };
+        let log = Arc::clone(&self.line.log);
+        self.sending
+            .spawn(async move { Sent { tenant, submission, attempts, answer: log.submit(&request).await } });
         Ok(())
+    }
+
+    async fn release(&self, pipeline: &Pipeline, submission: Uuid, release: &Release) -> Result<(), Error> {
+        let (store, tenant, recording) = (&pipeline.store, &pipeline.tenant, pipeline.recording());
+        let released = store.release_submission(tenant, &recording, self.token, submission, release).await;
+        Ok(unless_lost(released)?.unwrap_or_default())
     }
 
     /// Waits for something to come back, and takes all that has; `None` if nothing is under way.
@@ -180,11 +189,7 @@ impl Run<'_> {
                 Err(error) => {
                     let pipeline = &self.tenants[tenant];
                     let release = self.line.release(&error, attempts, pipeline, &mut self.report)?;
-                    let recording = pipeline.recording();
-                    let (store, tenant) = (&pipeline.store, &pipeline.tenant);
-                    let released =
-                        store.release_submission(tenant, &recording, self.token, submission, &release);
-                    unless_lost(released.await)?;
+                    self.release(pipeline, submission, &release).await?;
                 }
             }
         }
@@ -235,10 +240,16 @@ impl Pipeline {
         digest: &EnvelopeDigest,
         keys: &[PublicKey],
     ) -> Result<Result<HashedRekord, String>, Error> {
-        let unreadable = |reason: String| Error::Stored { what: "envelope", id: digest.to_text(), reason };
-        let stored = self.store.envelope(&self.tenant, digest).await?;
-        let stored = stored.ok_or_else(|| unreadable("it is missing".to_owned()))?;
-        let envelope = Envelope::parse(&stored.bytes).map_err(|e| unreadable(e.to_string()))?;
+        let stored = match self.envelope(digest).await {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Ok(Err(format!("the envelope {} is missing", digest.to_text()))),
+            Err(error @ Error::Stored { .. }) => return Ok(Err(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let envelope = match Envelope::parse(&stored.bytes) {
+            Ok(envelope) => envelope,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         let Some(key) = keys.iter().find(|key| key.fingerprint() == stored.key_fingerprint) else {
             return Ok(Err(format!(
                 "the key {} that signed it is not known here",

@@ -2,7 +2,7 @@
 //! values are null, and members are only ever added.
 
 use provex_core::digest::Digest;
-use provex_core::ids::{EnvelopeDigest, ObservationId};
+use provex_core::ids::EnvelopeDigest;
 use provex_core::time::Timestamp;
 use provex_core::vex::Observation;
 use provex_store::{AttestationRow, DocumentRow, LinkageRow, ObservationRow};
@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Error;
+use crate::stored::check_observation;
 
 /// An observation as it is listed: its identity, the members of its body, and its linkage.
 #[derive(Debug, Serialize, ToSchema)]
@@ -116,7 +117,7 @@ impl ObservationView {
     /// # Errors
     /// [`Error::Stored`] if the body is not the canonical one that was stored.
     pub fn new(row: &ObservationRow) -> Result<Self, Error> {
-        check_body(row)?;
+        check_observation(row)?;
         let body = Observation::from_body(&row.body).map_err(|error| Error::Stored {
             what: "observation",
             id: row.id.to_text(),
@@ -243,16 +244,6 @@ impl DocumentView {
 pub fn vulnerability_key(name: &str) -> String {
     let upper = name.trim().to_ascii_uppercase();
     if upper.starts_with("CVE-") { upper } else { name.trim().to_owned() }
-}
-
-/// A damaged disk, or a hand in the database, may have changed the body under its id.
-pub(crate) fn check_body(row: &ObservationRow) -> Result<(), Error> {
-    if ObservationId::new(Digest::of(&row.body)) == row.id {
-        return Ok(());
-    }
-    let reason =
-        "its body was changed: SHA-256 gives another id. Bring back a copy of the database".to_owned();
-    Err(Error::Stored { what: "observation", id: row.id.to_text(), reason })
 }
 
 fn hex_list(digests: &[Digest]) -> Vec<String> {

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod common;
+
 use std::path::Path;
 use std::sync::Arc;
 
+use common::owner;
 use provex_core::ids::TenantId;
 use provex_core::ledger::{Head, PROJECTION_VERSION};
 use provex_pipeline::environment::Environment;
@@ -12,8 +15,7 @@ use provex_pipeline::{Fold, Pipeline};
 use provex_store::testing::{SignedFixture, at, by, document, id, lease};
 use provex_store::{FindingRow, Release, Stage, Store};
 use provex_store_sqlite::SqliteStore;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection};
+use sqlx::AssertSqlSafe;
 
 struct Nothing;
 
@@ -140,22 +142,6 @@ const PROVEN: [(&str, &str); 12] = [
         verification_status verified_at verification_error verifier_version",
     ),
 ];
-
-/// The owner's hand: no triggers, no checks, no foreign keys.
-async fn owner(path: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .foreign_keys(false)
-        .pragma("ignore_check_constraints", "ON")
-        .disable_statement_logging();
-    let mut owner = options.connect().await.unwrap();
-    let triggers = sqlx::query("SELECT name FROM sqlite_schema WHERE type = 'trigger'");
-    for row in triggers.fetch_all(&mut owner).await.unwrap() {
-        let sql = format!("DROP TRIGGER {}", row.get::<String, _>(0));
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut owner).await.unwrap();
-    }
-    owner
-}
 
 #[tokio::test]
 async fn no_change_of_a_proven_value_escapes() {

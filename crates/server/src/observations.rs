@@ -229,7 +229,7 @@ pub(crate) async fn bundle_by_digest(
     query::none(raw.as_deref())?;
     let digest =
         digest.parse().map_err(|_| Problem::bad("digest", "sha256:<64 hex digits in lower case>"))?;
-    let bytes = app.store.bundle(&caller.tenant, &digest).await?;
+    let bytes = app.pipeline(&caller).bundle(&digest).await?;
     respond(BUNDLE, bytes.ok_or(Problem::NotFound { what: "bundle" })?, Vec::new(), &headers)
 }
 

@@ -278,6 +278,15 @@ impl Store for PostgresStore {
         self.explain("reading an observation", observation)
     }
 
+    async fn observation_bodies(
+        &self,
+        tenant: &TenantId,
+        ids: &[ObservationId],
+    ) -> Result<Vec<(ObservationId, Vec<u8>)>, Error> {
+        let bodies = self.database.read(|| observations::bodies(&self.database, tenant, ids)).await;
+        self.explain("reading observations", bodies)
+    }
+
     async fn observations(
         &self,
         tenant: &TenantId,

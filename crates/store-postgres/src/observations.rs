@@ -32,6 +32,19 @@ pub(crate) async fn observation(
     tx.end(row).await
 }
 
+pub(crate) async fn bodies(
+    database: &Database,
+    tenant: &TenantId,
+    ids: &[ObservationId],
+) -> Result<Vec<(ObservationId, Vec<u8>)>> {
+    let mut tx = database.begin(tenant).await?;
+    let bodies = select_bodies(&mut tx, tenant, ids).await?;
+    if bodies.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    tx.end(bodies).await
+}
+
 pub(crate) async fn page(
     database: &Database,
     tenant: &TenantId,
@@ -159,6 +172,28 @@ pub(crate) fn read_member(row: &PgRow) -> Result<KnownMember> {
     let (vulnerability_id, product_key) = (row.get("vulnerability_id")?, row.get("product_key")?);
     let attested = AttestedMember { id, vulnerability_id, product_key };
     Ok(KnownMember { attested, linked: row.get("linked")? })
+}
+
+async fn select_bodies(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    ids: &[ObservationId],
+) -> Result<Vec<(ObservationId, Vec<u8>)>> {
+    let rows = sqlx::query(
+        "-- select_bodies
+        SELECT tenant_id, observation_id, body FROM vex.observations
+        WHERE tenant_id = $1 AND observation_id = ANY($2)",
+    )
+    .bind(tenant.as_str())
+    .bind(ids.iter().map(|id| id.digest().to_hex()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read_body).collect()
+}
+
+fn read_body(row: &PgRow) -> Result<(ObservationId, Vec<u8>)> {
+    let row = stored(row);
+    Ok((ObservationId::new(row.digest("observation_id")?), row.get("body")?))
 }
 
 /// What linkages to the entry at a position say; none where there are none.

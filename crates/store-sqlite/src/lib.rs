@@ -279,6 +279,15 @@ impl Store for SqliteStore {
         self.explain("reading an observation", observation)
     }
 
+    async fn observation_bodies(
+        &self,
+        tenant: &TenantId,
+        ids: &[ObservationId],
+    ) -> Result<Vec<(ObservationId, Vec<u8>)>, Error> {
+        let bodies = observations::bodies(&self.connections, tenant, ids).await;
+        self.explain("reading observations", bodies)
+    }
+
     async fn observations(
         &self,
         tenant: &TenantId,

@@ -31,6 +31,19 @@ pub(crate) async fn observation(
     tenants::found_or_unknown(&mut connection, tenant, row).await
 }
 
+pub(crate) async fn bodies(
+    connections: &Connections,
+    tenant: &TenantId,
+    ids: &[ObservationId],
+) -> Result<Vec<(ObservationId, Vec<u8>)>> {
+    let mut connection = connections.read().await?;
+    let bodies = select_bodies(&mut connection, tenant, ids).await?;
+    if bodies.is_empty() {
+        tenants::require(&mut connection, tenant).await?;
+    }
+    Ok(bodies)
+}
+
 pub(crate) async fn page(
     connections: &Connections,
     tenant: &TenantId,
@@ -144,6 +157,28 @@ pub(crate) fn read_member(row: &SqliteRow) -> Result<KnownMember> {
     let (vulnerability_id, product_key) = (row.get("vulnerability_id")?, row.get("product_key")?);
     let attested = AttestedMember { id, vulnerability_id, product_key };
     Ok(KnownMember { attested, linked: row.get("linked")? })
+}
+
+async fn select_bodies(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    ids: &[ObservationId],
+) -> Result<Vec<(ObservationId, Vec<u8>)>> {
+    let rows = sqlx::query(
+        "-- select_bodies
+        SELECT tenant_id, observation_id, body FROM vex_observations
+        WHERE tenant_id = ? AND observation_id IN (SELECT value FROM json_each(?))",
+    )
+    .bind(tenant.as_str())
+    .bind(json_array(ids.iter().map(|id| id.digest().to_hex())))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read_body).collect()
+}
+
+fn read_body(row: &SqliteRow) -> Result<(ObservationId, Vec<u8>)> {
+    let row = stored(row);
+    Ok((ObservationId::new(row.digest("observation_id")?), row.get("body")?))
 }
 
 /// What linkages to the entry at a position say; none where there are none.

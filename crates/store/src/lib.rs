@@ -177,6 +177,13 @@ pub trait Store: Send + Sync {
         id: &ObservationId,
     ) -> Result<Option<ObservationRow>, Error>;
 
+    /// The bodies of observations. Those that are not recorded are left out.
+    async fn observation_bodies(
+        &self,
+        tenant: &TenantId,
+        ids: &[ObservationId],
+    ) -> Result<Vec<(ObservationId, Vec<u8>)>, Error>;
+
     /// Observations that fit a filter, in `(created_at, observation_id)` order, after a position.
     async fn observations(
         &self,

@@ -533,6 +533,7 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
         store.document(unknown, &digest).await.err(),
         store.document_body(unknown, &digest).await.err(),
         store.observation(unknown, &document.observations[0].id).await.err(),
+        store.observation_bodies(unknown, &[document.observations[0].id]).await.err(),
         store.observations(unknown, &filter, None, 1).await.err(),
         store.bundle(unknown, &bundle).await.err(),
         store.bundle_of_envelope(unknown, &envelope).await.err(),
@@ -564,6 +565,7 @@ pub async fn tenants_see_nothing_of_one_another(backend: &impl Backend) {
     assert_eq!(store.document(other, &digest).await.unwrap(), None);
     assert_eq!(store.document_body(other, &digest).await.unwrap(), None);
     assert_eq!(store.observation(other, &observation).await.unwrap(), None);
+    assert_eq!(store.observation_bodies(other, &[observation]).await.unwrap(), []);
     let by_key = ObservationFilter {
         vulnerability: Some("CVE-2026-0".to_owned()),
         product: Some("pkg:deb/debian/product@0".to_owned()),
@@ -846,6 +848,13 @@ pub async fn an_observation_comes_back_whole(backend: &impl Backend) {
     }
     let missing = ObservationId::new(Digest::of(b"missing"));
     assert_eq!(store.observation(&tenant(), &missing).await.unwrap(), None);
+    let ids: Vec<_> = new.observations.iter().map(|observation| observation.id).chain([missing]).collect();
+    let mut bodies = store.observation_bodies(&tenant(), &ids).await.unwrap();
+    let mut expected: Vec<_> =
+        new.observations.iter().map(|observation| (observation.id, observation.body.clone())).collect();
+    bodies.sort();
+    expected.sort();
+    assert_eq!(bodies, expected);
 }
 
 pub async fn a_document_without_observations_is_recorded_and_attested(backend: &impl Backend) {

@@ -47,7 +47,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 async fn bundle(pipeline: &Pipeline, id: &str) -> Result<Exported, Failure> {
     if let Ok(digest) = BundleDigest::from_str(id) {
-        let kept = pipeline.store.bundle(&pipeline.tenant, &digest).await?;
+        let kept = pipeline.bundle(&digest).await?;
         return Ok(kept.map_or(Exported::Missing, Exported::Bytes));
     }
     Ok(pipeline.bundle_of(&observation(id)?).await?)

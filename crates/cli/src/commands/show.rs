@@ -40,11 +40,10 @@ async fn find(pipeline: &Pipeline, id: &str) -> Result<Option<Shown>, Failure> {
     if let Ok(id) = ObservationId::from_str(id) {
         return observation(pipeline, &id).await;
     }
-    if let Ok(digest) = BundleDigest::from_str(id) {
-        let bytes = pipeline.store.bundle(&pipeline.tenant, &digest).await?;
-        if let Some(bytes) = bytes {
-            return shown("bundle", bytes).map(Some);
-        }
+    if let Ok(digest) = BundleDigest::from_str(id)
+        && let Some(bytes) = pipeline.bundle(&digest).await?
+    {
+        return shown("bundle", bytes).map(Some);
     }
     let Ok(digest) = DocumentDigest::from_str(id.trim_start_matches(BundleDigest::PREFIX)) else {
         return Err(Failure::call(format!(
@@ -55,11 +54,10 @@ async fn find(pipeline: &Pipeline, id: &str) -> Result<Option<Shown>, Failure> {
         return Ok(Some(found));
     }
     let digest = EnvelopeDigest::new(*digest.digest());
-    let envelope = pipeline.store.envelope(&pipeline.tenant, &digest).await?;
-    if let Some(envelope) = envelope {
+    if let Some(envelope) = pipeline.envelope(&digest).await? {
         return shown("envelope", envelope.bytes).map(Some);
     }
-    let bytes = pipeline.store.bundle(&pipeline.tenant, &BundleDigest::new(*digest.digest())).await?;
+    let bytes = pipeline.bundle(&BundleDigest::new(*digest.digest())).await?;
     bytes.map(|bytes| shown("bundle", bytes)).transpose()
 }
 

@@ -56,8 +56,15 @@ impl Fault {
     }
 }
 
-const READS: [&str; 6] =
-    ["attestable_documents", "backlog", "checkpoint", "consistency_proof", "envelope", "log_checkpoint"];
+const READS: [&str; 7] = [
+    "attestable_documents",
+    "backlog",
+    "checkpoint",
+    "consistency_proof",
+    "envelope",
+    "log_checkpoint",
+    "observation_bodies",
+];
 
 /// A call: the method, and how often it was called before in this process.
 pub type Point = (&'static str, u32);
@@ -261,6 +268,7 @@ faulty_store! {
     document(tenant: &TenantId, digest: &DocumentDigest) -> Option<DocumentRow>;
     document_body(tenant: &TenantId, digest: &DocumentDigest) -> Option<Vec<u8>>;
     observation(tenant: &TenantId, id: &ObservationId) -> Option<ObservationRow>;
+    observation_bodies(tenant: &TenantId, ids: &[ObservationId]) -> Vec<(ObservationId, Vec<u8>)>;
     observations(
         tenant: &TenantId,
         filter: &ObservationFilter,

@@ -35,6 +35,8 @@ use provex_store_sqlite::SqliteStore;
 use provex_tlog::TransparencyLog;
 use provex_tlog::embedded::{EmbeddedLog, EmbeddedLogConfig};
 use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _, SqliteConnection};
 
 /// Every unit, a batch smaller than the corpus.
 pub const UNITS: [Unit; 3] = [Unit::Document, Unit::Observation, Unit::Batch(NonZeroUsize::new(2).unwrap())];
@@ -90,7 +92,7 @@ impl Corpus {
         self.files.iter().map(|bytes| parse(bytes).observations.len() as u64).sum()
     }
 
-    fn inputs(&self) -> impl Iterator<Item = Input> + Send + 'static {
+    pub fn inputs(&self) -> impl Iterator<Item = Input> + Send + 'static {
         let input = |(number, bytes): (usize, &Vec<u8>)| Input {
             name: format!("{number}.json"),
             content: Content::Bytes(bytes.clone()),
@@ -130,7 +132,7 @@ pub struct World {
     folder: tempfile::TempDir,
     pub environment: Arc<TestEnvironment>,
     pub tenant: TenantId,
-    signer: LocalSigner,
+    pub signer: LocalSigner,
     trusted_root: TrustedRoot,
     told: Mutex<Told>,
 }
@@ -195,7 +197,7 @@ impl World {
         }
     }
 
-    fn database(&self) -> PathBuf {
+    pub fn database(&self) -> PathBuf {
         self.folder.path().join("provex.db")
     }
 
@@ -247,11 +249,11 @@ impl World {
         Opened { disk, pipeline, log: Arc::new(log) }
     }
 
-    fn keys(&self) -> Vec<PublicKey> {
+    pub fn keys(&self) -> Vec<PublicKey> {
         vec![self.signer.public_key().clone()]
     }
 
-    fn verifier<'a>(&'a self, keys: &'a [PublicKey]) -> Verifier<'a> {
+    pub fn verifier<'a>(&'a self, keys: &'a [PublicKey]) -> Verifier<'a> {
         Verifier {
             trusted_root: &self.trusted_root,
             keys,
@@ -436,6 +438,22 @@ impl World {
         }
         leaves
     }
+}
+
+/// The owner's hand: no triggers, no checks, no foreign keys.
+pub async fn owner(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(false)
+        .pragma("ignore_check_constraints", "ON")
+        .disable_statement_logging();
+    let mut owner = options.connect().await.unwrap();
+    let triggers = sqlx::query("SELECT name FROM sqlite_schema WHERE type = 'trigger'");
+    for row in triggers.fetch_all(&mut owner).await.unwrap() {
+        let sql = format!("DROP TRIGGER {}", row.get::<String, _>(0));
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut owner).await.unwrap();
+    }
+    owner
 }
 
 /// Copies a folder with all that is in it.
