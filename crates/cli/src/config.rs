@@ -68,7 +68,7 @@ pub(crate) struct Config {
     pub(crate) log_timeout_seconds: Option<u16>,
     pub(crate) log_tls_roots: Option<PathBuf>,
     /// Where single tenants' statements are logged. In the file only.
-    pub(crate) tenants: BTreeMap<String, LogConfig>,
+    pub(crate) tenants: BTreeMap<TenantId, LogConfig>,
 }
 
 /// The most documents that one statement is about.
@@ -76,6 +76,9 @@ const MAX_BATCH: NonZeroUsize = NonZeroUsize::new(256).expect("it is not 0");
 
 /// The one setting whose value is never shown: it may hold a password. In the environment it is [`crate::database`]'s.
 const DATABASE_URL: &str = "database_url";
+
+const TENANT: &str = "1 to 63 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit";
+const URL: &str = "an http or https URL";
 
 /// The one setting that is a table.
 const TENANTS: &str = "tenants";
@@ -117,7 +120,7 @@ const SETTINGS: [Setting; 14] = [
         key: "database_url_file",
         is_number: false,
         allowed: "a path",
-        set: |config, text| set(&mut config.database_url_file, Some(text.into())),
+        set: |config, text| set(&mut config.database_url_file, path(text)),
     },
     Setting {
         key: "database_wait_seconds",
@@ -138,8 +141,8 @@ const SETTINGS: [Setting; 14] = [
     Setting {
         key: "log_read_url",
         is_number: false,
-        allowed: "a URL",
-        set: |config, text| set(&mut config.log_read_url, Some(text.to_owned())),
+        allowed: URL,
+        set: |config, text| set(&mut config.log_read_url, Some(text.to_owned()).filter(|url| is_url(url))),
     },
     Setting {
         key: "log_timeout_seconds",
@@ -156,7 +159,7 @@ const SETTINGS: [Setting; 14] = [
         key: "log_tls_roots",
         is_number: false,
         allowed: "a path",
-        set: |config, text| set(&mut config.log_tls_roots, Some(text.into())),
+        set: |config, text| set(&mut config.log_tls_roots, path(text)),
     },
     Setting {
         key: "max_document_bytes",
@@ -171,19 +174,19 @@ const SETTINGS: [Setting; 14] = [
         key: "signing_config",
         is_number: false,
         allowed: "a path",
-        set: |config, text| set(&mut config.signing_config, Some(text.into())),
+        set: |config, text| set(&mut config.signing_config, path(text)),
     },
     Setting {
         key: "tenant",
         is_number: false,
-        allowed: "1 to 63 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit",
+        allowed: TENANT,
         set: |config, text| set(&mut config.tenant, TenantId::from_str(text).ok()),
     },
     Setting {
         key: "trusted_root",
         is_number: false,
         allowed: "a path",
-        set: |config, text| set(&mut config.trusted_root, Some(text.into())),
+        set: |config, text| set(&mut config.trusted_root, path(text)),
     },
     Setting {
         key: "unit",
@@ -192,6 +195,15 @@ const SETTINGS: [Setting; 14] = [
         set: |config, text| set(&mut config.unit, UnitName::from_str(text, false).ok()),
     },
 ];
+
+fn path(text: &str) -> Option<PathBuf> {
+    Some(text).filter(|text| !text.is_empty()).map(PathBuf::from)
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace))
+}
 
 fn set<T>(slot: &mut Option<T>, value: Option<T>) -> Option<()> {
     value.map(|value| *slot = Some(value))
@@ -238,8 +250,8 @@ impl Config {
     fn take(&mut self, key: &str, value: &Value, written: &str) -> Result<(), String> {
         if key == TENANTS {
             let tenants = value.clone().try_into::<BTreeMap<String, LogConfig>>();
-            self.tenants = tenants.map_err(|error| format!("{TENANTS}: {}", error.message()))?;
-            return Ok(());
+            let tenants = tenants.map_err(|error| format!("{TENANTS}: {}", error.message()))?;
+            return tenants.into_iter().try_for_each(|(name, logs)| self.take_tenant(&name, logs));
         }
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
             let known: Vec<_> = SETTINGS.iter().map(|setting| setting.key).chain([TENANTS]).collect();
@@ -254,6 +266,19 @@ impl Config {
         let shown = if key == DATABASE_URL { "its value".to_owned() } else { format!("`{written}`") };
         let quoted = if setting.is_number { "" } else { ", in quotes" };
         taken.ok_or_else(|| format!("{shown} is not allowed: {key} is {}{quoted}", setting.allowed))
+    }
+
+    fn take_tenant(&mut self, name: &str, logs: LogConfig) -> Result<(), String> {
+        let tenant = TenantId::from_str(name)
+            .map_err(|_| format!("{TENANTS}: `{name}` is no tenant: it is {TENANT}"))?;
+        if logs.log_read_url.as_deref().is_some_and(|url| !is_url(url)) {
+            return Err(format!("{TENANTS}: log_read_url of `{name}` is {URL}"));
+        }
+        if logs.signing_config.is_none() && (logs.trusted_root.is_some() || logs.log_read_url.is_some()) {
+            return Err(format!("{TENANTS}: signing_config of `{name}` has to say which log to write to"));
+        }
+        self.tenants.insert(tenant, logs);
+        Ok(())
     }
 
     /// Takes what the environment says; a variable that is empty says nothing.
@@ -323,14 +348,14 @@ mod tests {
         }
     }
 
-    fn tenants() -> BTreeMap<String, LogConfig> {
+    fn tenants() -> BTreeMap<TenantId, LogConfig> {
         let secret = LogConfig { log: Some(NoLog::None), ..LogConfig::default() };
         let acme = LogConfig {
             signing_config: Some("acme.json".into()),
             trusted_root: Some("acme-root.json".into()),
             ..LogConfig::default()
         };
-        BTreeMap::from([("secret".to_owned(), secret), ("acme".to_owned(), acme)])
+        BTreeMap::from([("secret".parse().unwrap(), secret), ("acme".parse().unwrap(), acme)])
     }
 
     #[test]
@@ -352,6 +377,23 @@ mod tests {
             ("\ncolour = \"x\"", 2, "there is no setting `colour`; there are batch_size"),
             ("tenants = \"x\"", 1, "tenants: "),
             ("tenants = { a = { colour = 1 } }", 1, "tenants: unknown field `colour`"),
+            (
+                "tenants = { Acme = { log = \"none\" } }",
+                1,
+                "tenants: `Acme` is no tenant: it is 1 to 63 of a-z",
+            ),
+            (
+                "tenants = { a = { trusted_root = \"r.json\" } }",
+                1,
+                "tenants: signing_config of `a` has to say which log to write to",
+            ),
+            (
+                "tenants = { a = { signing_config = \"s.json\", log_read_url = \"tiles\" } }",
+                1,
+                "tenants: log_read_url of `a` is an http or https URL",
+            ),
+            ("log_read_url = \"not a url\"", 1, "log_read_url is an http or https URL, in quotes"),
+            ("database_url_file = \"\"", 1, "database_url_file is a path, in quotes"),
             (
                 "unit = \"batch\"\nbatch_size = 0",
                 2,

@@ -84,7 +84,7 @@ impl DataFolder {
     /// Where a tenant's statements are logged, as the file says: what it says of the tenant, else of all.
     pub(crate) fn log_config(&self, tenant: &TenantId) -> LogConfig {
         let config = &self.config;
-        config.tenants.get(tenant.as_str()).cloned().unwrap_or_else(|| LogConfig {
+        config.tenants.get(tenant).cloned().unwrap_or_else(|| LogConfig {
             log: None,
             signing_config: config.signing_config.clone(),
             trusted_root: config.trusted_root.clone(),
@@ -158,8 +158,24 @@ impl DataFolder {
     /// The tenant's pipeline on the database, for one run of an operator's.
     pub(crate) async fn pipeline(&self, tenant: TenantId) -> Result<Pipeline, Failure> {
         let store = self.store().await?;
+        self.know_tenants(store.as_ref()).await?;
         let (actor, run) = (operator(), Some(System.uuid()));
         Ok(Pipeline { store, environment: Arc::new(System), tenant, actor, run })
+    }
+
+    /// A mistyped name in `provex.toml` must not send to a log what was meant to stay away from it.
+    async fn know_tenants(&self, store: &dyn Store) -> Result<(), Failure> {
+        if self.config.tenants.is_empty() {
+            return Ok(());
+        }
+        let known = store.tenants().await?;
+        match self.config.tenants.keys().find(|tenant| !known.contains(tenant)) {
+            None => Ok(()),
+            Some(tenant) => Err(Failure::call(format!(
+                "{}: `tenants` names {tenant}, and there is no such tenant: `provex tenant add {tenant}` makes it",
+                self.path.join("provex.toml").display()
+            ))),
+        }
     }
 
     /// What to say where none of the folder's public keys signed what the database holds. In a database that several

@@ -15,6 +15,7 @@ use crate::args::Global;
 use crate::config::Config;
 use crate::data::read_secret;
 use crate::failure::Failure;
+use crate::hint;
 
 /// The variable that names a database.
 const VARIABLE: &str = "PROVEX_DATABASE_URL";
@@ -93,7 +94,7 @@ pub(crate) fn flag(global: &Global) -> String {
     match &global.database_url {
         None => String::new(),
         Some(url) if has_password(url.as_str()) => " --database-url URL".to_owned(),
-        Some(url) => format!(" --database-url '{}'", url.as_str()),
+        Some(url) => format!(" --database-url {}", hint::quoted(url.as_str())),
     }
 }
 

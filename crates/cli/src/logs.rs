@@ -26,6 +26,8 @@ const VERSIONS: [u32; 1] = [2];
 pub(crate) struct Logs {
     /// The logs to write to, the preferred one first; in words, why there is none now.
     pub(crate) chosen: Result<Vec<LogLine>, String>,
+    /// Whether there is none because that is what is configured.
+    pub(crate) off: bool,
     /// Whether that is the data folder's own.
     pub(crate) own: bool,
     /// Every log that can be read: answers may be of one that is not written to any more.
@@ -77,15 +79,19 @@ impl Logs {
         let configured = folder.log_config(&pipeline.tenant);
         let named = args.signing_config.is_some() || args.trusted_root.is_some();
         if configured.log == Some(NoLog::None) && !named {
-            return Ok(Self::none(folder, pipeline));
+            return Ok(Self { off: true, ..Self::none(folder, pipeline) });
         }
         let within = |path: &Option<PathBuf>| path.as_ref().map(|path| folder.path().join(path));
         let signing_config = args.signing_config.clone().or_else(|| within(&configured.signing_config));
         let Some(signing_config) = signing_config else {
-            if named || configured.trusted_root.is_some() || args.log_read_url.is_some() {
+            if named || args.log_read_url.is_some() {
                 return Err(Failure::call("--signing-config FILE has to say which log to write to"));
             }
-            return Self::own(folder, pipeline);
+            let mut logs = Self::own(folder, pipeline)?;
+            if let Some(path) = within(&configured.trusted_root) {
+                logs.trusted_root.add(read_root(&path)?);
+            }
+            return Ok(logs);
         };
         let root_path = args.trusted_root.clone().or_else(|| within(&configured.trusted_root));
         let root_path = root_path.unwrap_or_else(|| folder.path().join("trusted_root.json"));
@@ -93,9 +99,7 @@ impl Logs {
         let config = SigningConfig::parse(&data::read(&signing_config)?).map_err(|error| {
             Failure::Call(anyhow::Error::new(error).context(signing_config.display().to_string()))
         })?;
-        let root = TrustedRoot::parse(&data::read(&root_path)?).map_err(|error| {
-            Failure::Call(anyhow::Error::new(error).context(root_path.display().to_string()))
-        })?;
+        let root = read_root(&root_path)?;
         let mut logs = Self::none(folder, pipeline);
         let own = logs.known.first().cloned();
         let (reach, tls_roots) = (folder.reach(), tls_roots(folder)?);
@@ -126,6 +130,7 @@ impl Logs {
     fn none(folder: &DataFolder, pipeline: &Pipeline) -> Self {
         Self {
             chosen: Err("this tenant's statements go to no log (`log = \"none\"` in provex.toml)".to_owned()),
+            off: false,
             own: false,
             // A folder that writes elsewhere does without its own.
             known: folder.log(pipeline).into_iter().collect(),
@@ -236,6 +241,11 @@ impl Clients<'_> {
         let client = TsaClient::new(&service.url, authorities, self.tls_roots.as_deref(), timeout);
         Ok(Some(Arc::new(client.with_context(|| service.url.clone())?)))
     }
+}
+
+fn read_root(path: &Path) -> Result<TrustedRoot, Failure> {
+    TrustedRoot::parse(&data::read(path)?)
+        .map_err(|error| Failure::Call(anyhow::Error::new(error).context(path.display().to_string())))
 }
 
 fn tls_roots(folder: &DataFolder) -> Result<Option<Vec<u8>>, Failure> {

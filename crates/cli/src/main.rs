@@ -9,6 +9,7 @@ mod data;
 mod database;
 mod environment;
 mod failure;
+mod hint;
 mod inputs;
 mod keyfile;
 mod logs;

@@ -464,6 +464,8 @@ fn the_findings_page_has_every_code_once() {
 fn the_operations_page_names_every_configuration_key() {
     let folder = Folder::new();
     folder.text(0, &["init"]);
+    folder.text(0, &["tenant", "add", "secret"]);
+    folder.text(0, &["tenant", "add", "acme"]);
     let path = folder.data().join("provex.toml");
     let template = std::fs::read_to_string(&path).unwrap();
     let settings: Vec<_> =
@@ -481,6 +483,10 @@ fn the_operations_page_names_every_configuration_key() {
         // There is no such server, and no such file.
         let code = if key.starts_with("database_url") { 3 } else { 0 };
         folder.text(code, &["pending"]);
+        // Neither are there these files of logs.
+        if code == 0 && !["signing_config", "trusted_root", "log_tls_roots"].contains(key) {
+            folder.text(0, &["status"]);
+        }
     }
     std::fs::write(&path, "no_such_key = 1\n").unwrap();
     folder.text(2, &["pending"]);

@@ -9,8 +9,8 @@ use super::{link, preview};
 use crate::args::{Global, Prove, Sources};
 use crate::clock;
 use crate::data::{self, DataFolder};
-use crate::database;
 use crate::failure::{Done, Failure};
+use crate::hint;
 use crate::inputs::Inputs;
 use crate::logs::Logs;
 use crate::output;
@@ -89,11 +89,10 @@ async fn print_next(global: &Global, pipeline: &Pipeline, logs: &Logs) -> Result
     let any = pipeline.store.observations(&pipeline.tenant, &ObservationFilter::default(), None, 1).await?;
     let Some(example) = any.iter().find(|row| row.linkage.is_some()) else { return Ok(()) };
     let Some(key) = signer_of(global, pipeline, example).await? else { return Ok(()) };
-    let (id, data, key) = (example.id.to_text(), global.data.display(), key.display());
-    let root = logs.root_path.display();
     let program = std::env::args().next().unwrap_or_else(|| "provex".to_owned());
-    let mut of = if *global.data == *".provex" { String::new() } else { format!(" --data {data}") };
-    of.push_str(&database::flag(global));
+    let (root, key) = (logs.root_path.to_string_lossy(), key.to_string_lossy());
+    let (program, root, key) = (hint::quoted(&program), hint::quoted(&root), hint::quoted(&key));
+    let (id, of) = (example.id.to_text(), hint::options(global));
     output::line(&format!(
         "\n{} of {} observations of {} documents can now be proven to anyone, offline. For one of them:\n\n  \
          {program} export{of} --proof {id} -o proof.json\n  \

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use crate::args::{Global, LogArgs, Status as StatusArgs};
 use crate::clock;
 use crate::data::{self, DataFolder};
-use crate::database;
 use crate::environment::System;
 use crate::failure::{Done, Failure};
+use crate::hint;
 use crate::logs::Logs;
 use crate::output::{self, plain};
 use crate::signatures::{AwsLc, Tokens};
@@ -81,6 +81,7 @@ async fn read(global: &Global, args: &LogArgs) -> Result<Status, Failure> {
         Ok(Some(_)) if logs.own => audited(&folder, &pipeline).await?,
         Ok(Some(line)) => newest(&pipeline, &logs, &**line.log()).await?,
         Ok(None) => Err("there is no log".to_owned().into()),
+        Err(reason) if logs.off => Err(Trouble { reason: reason.clone(), done: Done::Yes }),
         Err(reason) => Err(reason.clone().into()),
     };
     let (counts, now) = (pipeline.store.counts(&pipeline.tenant).await?, System.now());
@@ -207,15 +208,16 @@ fn ledger_line(head: &Head) -> String {
 
 /// What a person would do now.
 fn next(global: &Global, status: &Status) -> String {
-    let mut data =
-        if *global.data == *".provex" { String::new() } else { format!(" --data {}", global.data.display()) };
-    data.push_str(&database::flag(global));
+    let data = hint::options(global);
     let audit = status.log.as_ref().ok().and_then(|newest| newest.audit.as_ref());
     let unpublished = audit.is_some_and(|audit| !audit.published);
-    if status.log.is_err() {
+    let off = status.log.as_ref().is_err_and(|trouble| matches!(trouble.done, Done::Yes));
+    if status.log.is_err() && !off {
         "the log needs a look: docs/OPERATIONS.md, \"The log cannot be used\"".to_owned()
     } else if status.counts.documents == 0 {
         format!("provex prove{data} PATH")
+    } else if off {
+        "nothing: what is recorded is kept, and goes to no log".to_owned()
     } else if unpublished || waiting(status) {
         format!("provex link{data}")
     } else if status.backlog.dead > 0 {
