@@ -10,7 +10,7 @@ use provex_core::ids::TenantId;
 use provex_formats::ParseLimits;
 use provex_pipeline::Pipeline;
 use provex_pipeline::environment::Environment as _;
-use provex_store::{Recording, Store};
+use provex_store::{NewDocument, Recording, Store};
 use provex_store_sqlite::SqliteStore;
 use sqlx::Connection as _;
 use tokio::runtime::Handle;
@@ -28,12 +28,8 @@ use crate::inputs::Inputs;
 
 pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     let scratch = Scratch::new()?;
-    let documents = scratch.folder("documents")?;
-    let until = Until::Observations(bench.observations());
-    corpus::repeat(&corpus::read(&bench.corpus)?, &documents, until)?;
-    whole(&scratch, &documents)?;
+    let (documents, mut commits) = ingested(bench, &scratch)?;
     let runtime = Handle::current();
-    let mut commits = runtime.block_on(Commits::read(&database(&scratch)))?;
     let (observations, rows) = (runtime.block_on(commits.observations())?, runtime.block_on(commits.rows())?);
     let (count, commits, inserts) = (commits.count(), RefCell::new(commits), BareInserts::new());
     let [whole, recorded, bare] = in_turns(
@@ -56,6 +52,24 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
         Asked::AtLeast(0.5),
     );
     Ok(())
+}
+
+/// The repeated corpus, and what an ingest of it wrote.
+fn ingested(bench: &Bench, scratch: &Scratch) -> anyhow::Result<(PathBuf, Commits)> {
+    let documents = scratch.folder("documents")?;
+    let until = Until::Observations(bench.observations());
+    corpus::repeat(&corpus::read(&bench.corpus)?, &documents, until)?;
+    whole(scratch, &documents)?;
+    let commits = Handle::current().block_on(Commits::read(&database(scratch)))?;
+    Ok((documents, commits))
+}
+
+/// The repeated corpus as it is parsed, a commit of an ingest at a time.
+pub(super) fn parsed(bench: &Bench) -> anyhow::Result<Vec<Vec<NewDocument>>> {
+    let scratch = Scratch::new()?;
+    let (_, mut commits) = ingested(bench, &scratch)?;
+    let runtime = Handle::current();
+    (0..commits.count()).map(|place| runtime.block_on(commits.get(place))?.documents()).collect()
 }
 
 /// `provex ingest` without its start: reads, parses and records.

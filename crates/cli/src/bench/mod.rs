@@ -9,6 +9,7 @@ mod ingest;
 mod linkage;
 mod log;
 mod memory;
+mod postgres;
 mod process;
 mod prove;
 mod report;
@@ -66,6 +67,8 @@ enum Name {
     Prove,
     /// Peak memory of `provex ingest`.
     Memory,
+    /// PostgreSQL: recording against COPY, the pending queue, row-level security.
+    Postgres,
     /// `provex --version` against a process that does nothing.
     Start,
 }
@@ -86,7 +89,7 @@ type Run = fn(&Bench, &mut Report) -> anyhow::Result<()>;
 
 /// Runs on a thread of the runtime that may block.
 pub(crate) fn run(bench: &Bench) -> Result<Done, Failure> {
-    let all: [(Name, Run); 8] = [
+    let all: [(Name, Run); 9] = [
         (Name::Formats, formats::run),
         (Name::Ingest, ingest::run),
         (Name::Linkage, linkage::run),
@@ -94,6 +97,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Done, Failure> {
         (Name::Log, log::run),
         (Name::Prove, prove::run),
         (Name::Memory, memory::run),
+        (Name::Postgres, postgres::run),
         (Name::Start, start::run),
     ];
     let mut report = Report::default();

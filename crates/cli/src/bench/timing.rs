@@ -18,7 +18,7 @@ pub(super) fn time_ok<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Re
 }
 
 #[expect(clippy::disallowed_methods, reason = "benchmarks measure elapsed time, and only here")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
