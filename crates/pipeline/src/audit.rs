@@ -2,16 +2,17 @@
 //!
 //! Two passes. The first follows the chain: each event, its place, its body, what its transaction recorded, the rows and
 //! the tiles. The second goes over all observations: body, what is derived from it, and the linkage, against what the
-//! events said. Memory grows with the attestations, by some dozen bytes each.
+//! events said. Both read many rows at a time, ahead of what is checked. Memory grows with the attestations, by some
+//! dozen bytes each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use provex_core::digest::Digest;
-use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId};
+use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, ObservationId};
 use provex_core::intoto::{ObservationSet, ObservationsPredicate, SetCommitment};
 use provex_core::ledger::{
-    AttestationFacts, EventType, Head, PROJECTION_VERSION, VerificationStatus, attestation_id, cycle_hash,
-    facts_of_body, rows_root,
+    AttestationFacts, EventType, Head, PROJECTION_VERSION, VerificationStatus, attestation_id, facts_of_body,
+    rows_root,
 };
 use provex_core::merkle::{self, CompactRange};
 use provex_core::tile::{FULL_WIDTH, TilePath};
@@ -22,12 +23,14 @@ use provex_store::ledger::backfill::linked_entry;
 use provex_store::ledger::{
     document_body, findings_commitment, linkage_json, observations_commitment, standing_body,
 };
-use provex_store::{EventRow, ObservationFilter, ObservationRow};
+use provex_store::{EventRow, KeptDocument, KeptLogEntry, ObservationFilter, ObservationRow, StoredEnvelope};
 use serde_json::Value;
 
+use crate::ahead::ReadAhead;
+use crate::replay::{Comparison, Fold};
 use crate::{Error, Pipeline};
 
-/// Events and observations that are in memory at a time.
+/// Observations that are read at a time.
 const PAGE: usize = 500;
 
 /// What an audit came to.
@@ -82,7 +85,7 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), Stop> {
 
 /// What the first pass leaves for the second.
 struct Said {
-    replayed: Head,
+    fold: Fold<'static>,
     rows: u64,
     documents: u64,
     observations: u64,
@@ -102,8 +105,9 @@ impl Pipeline {
     /// [`Error`] where it could not be read.
     pub async fn audit(&self) -> Result<Audit, Error> {
         let head = self.store.ledger_head(&self.tenant).await?;
+        let empty = Head::new(self.tenant.clone(), head.chain_id).map_err(|_| Error::Clock)?;
         let mut said = Said {
-            replayed: Head::new(self.tenant.clone(), head.chain_id).map_err(|_| Error::Clock)?,
+            fold: Fold::new(empty, PROJECTION_VERSION),
             rows: 0,
             documents: 0,
             observations: 0,
@@ -118,26 +122,25 @@ impl Pipeline {
             Err(Stop::Failed(error)) => return Err(error),
         };
         Ok(Audit {
-            events: said.replayed.sequence_no(),
+            events: said.fold.head.sequence_no(),
             attestations: said.rows,
             observations: said.observations,
-            root: said.replayed.frontier.root(),
+            root: said.fold.head.frontier.root(),
             wrong,
         })
     }
 
     async fn audit_all(&self, head: &Head, said: &mut Said) -> Result<(), Stop> {
-        while said.replayed.sequence_no() < head.sequence_no() {
-            let after = said.replayed.sequence_no();
-            let page = self.store.ledger_events(&self.tenant, after, PAGE).await?;
-            require(!page.is_empty(), || format!("findings.ledger_events: event {} is missing", after + 1))?;
-            for row in &page {
-                self.audit_event(row, said).await?;
-            }
+        let (mut spoken, mut comparison) = (self.spoken(head), Comparison::new(self));
+        while said.fold.head.sequence_no() < head.sequence_no() {
+            let number = said.fold.head.sequence_no() + 1;
+            let Some(spoken) = spoken.next().await? else {
+                return wrong(format!("findings.ledger_events: event {number} is missing"));
+            };
+            self.audit_event(spoken, said, &mut comparison).await?;
         }
         check_head(head, said)?;
-        let replay = self.replay(PROJECTION_VERSION).await.map_err(Stop::from)?;
-        if let Some(differs) = replay.differs {
+        if let Some(differs) = comparison.rest().await? {
             return wrong(differs);
         }
         self.audit_observations(said).await?;
@@ -147,16 +150,23 @@ impl Pipeline {
         })
     }
 
-    async fn audit_event(&self, row: &EventRow, said: &mut Said) -> Result<(), Stop> {
-        let number = said.replayed.sequence_no() + 1;
+    async fn audit_event(
+        &self,
+        spoken: Spoken,
+        said: &mut Said,
+        comparison: &mut Comparison,
+    ) -> Result<(), Stop> {
+        let Spoken { row, body, document, envelope, entry } = spoken;
+        let replayed = &said.fold.head;
+        let number = replayed.sequence_no() + 1;
         let event = &row.event;
         let at = |what: &str| format!("findings.ledger_events, event {number}: {what}");
         require(event.sequence_no == number, || at("sequence_no has a gap before it"))?;
-        require(event.chain_id == said.replayed.chain_id, || at("chain_id is another chain's"))?;
-        require(event.previous_hash == said.replayed.event_hash, || {
+        require(event.chain_id == replayed.chain_id, || at("chain_id is another chain's"))?;
+        require(event.previous_hash == replayed.event_hash, || {
             at("previous_hash is not the hash of the event before")
         })?;
-        require(number == 1 || event.recorded_at > said.replayed.last_at, || {
+        require(number == 1 || event.recorded_at > replayed.last_at, || {
             at("recorded_at is not above that of the event before")
         })?;
         let hashes = event.hashes().map_err(|error| Stop::Wrong(at(&error.to_string())))?;
@@ -170,21 +180,22 @@ impl Pipeline {
         require(root == event.rows_root && facts.len() as u64 == event.row_count, || {
             at("rows_root and row_count are not those of the facts in its body")
         })?;
-        let replayed = &mut said.replayed;
-        replayed.cycle_hash = cycle_hash(&replayed.cycle_hash, &row.event_hash, PROJECTION_VERSION, &root);
-        replayed.event_hash = row.event_hash;
-        replayed.last_at = event.recorded_at;
-        replayed.frontier.append(row.leaf_hash);
+        let body = body.map_err(|error| Stop::Wrong(at(&format!("event_body: {error}"))))?;
         said.rows += facts.len() as u64;
-        self.audit_tiles(row.leaf_hash, said).await?;
         match event.event_type {
-            EventType::DocumentRecorded => self.audit_document(number, &row.body, said).await,
-            EventType::StandingChanged => self.audit_standing(number, &row.body).await,
+            EventType::DocumentRecorded => self.audit_document(&row, &body, document, said).await?,
+            EventType::StandingChanged => self.audit_standing(number, &row.body, &body).await?,
             EventType::AttestationVerified | EventType::AttestationFailed | EventType::AttestationUnknown => {
-                self.audit_attestation(row, &facts, said).await
+                self.audit_attestation(&row, &body, &facts, envelope, entry, said).await?;
             }
-            _ => Ok(()),
+            _ => {}
         }
+        for made in said.fold.rows_of(&row, facts, &root) {
+            if let Some(differs) = comparison.differs(&made).await? {
+                return wrong(differs);
+            }
+        }
+        self.audit_tiles(row.leaf_hash, said).await
     }
 
     /// Adds a leaf, and compares each tile that it fills.
@@ -211,53 +222,50 @@ impl Pipeline {
         }
     }
 
-    async fn audit_document(&self, number: u64, body: &[u8], said: &mut Said) -> Result<(), Stop> {
-        let said_body = parse(number, body)?;
-        let digest: DocumentDigest = member(number, &said_body, "/document/digest")?;
+    async fn audit_document(
+        &self,
+        row: &EventRow,
+        body: &Value,
+        kept: Option<KeptDocument>,
+        said: &mut Said,
+    ) -> Result<(), Stop> {
+        let number = row.event.sequence_no;
+        let digest: DocumentDigest = member(number, body, "/document/digest")?;
         let at = |what: &str| format!("vex.documents, {}: {what} (event {number})", digest.to_text());
-        let Some(row) = self.store.document(&self.tenant, &digest).await? else {
-            return wrong(at("the row is gone"));
+        let kept = match kept {
+            Some(kept) => Some(kept),
+            None => self.store.kept_documents(&self.tenant, &[digest]).await?.remove(&digest),
         };
-        let mut ids = Vec::new();
-        let filter = ObservationFilter { document: Some(digest), ..ObservationFilter::default() };
-        let mut after = None;
-        loop {
-            let page = self.store.observations(&self.tenant, &filter, after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.position());
-            for observation in &page {
-                require(observation.created_at == row.created_at, || {
-                    format!(
-                        "vex.observations, {}: created_at is not its document's",
-                        observation.id.to_text()
-                    )
-                })?;
-                ids.push(observation.id);
-            }
+        let Some(kept) = kept else { return wrong(at("the row is gone")) };
+        for (id, created_at) in &kept.observations {
+            require(*created_at == kept.row.created_at, || {
+                format!("vex.observations, {}: created_at is not its document's", id.to_text())
+            })?;
         }
-        let observations = observations_commitment(ids);
-        require(row.observations == observations.size, || at("observation_count is not how many there are"))?;
-        let findings = findings_commitment(&row.findings)?;
-        let found = document_body(&row.facts, row.created_at, observations, findings)?;
-        if found != body {
-            let found = parse(number, &found)?;
-            return wrong(at(&format!("{} is not as it was recorded", differing(&said_body, &found))));
+        let observations = observations_commitment(kept.observations.iter().map(|(id, _)| *id));
+        require(kept.row.observations == observations.size, || {
+            at("observation_count is not how many there are")
+        })?;
+        let findings = findings_commitment(&kept.row.findings)?;
+        let found = document_body(&kept.row.facts, kept.row.created_at, observations, findings)?;
+        if found != row.body {
+            let found = parse(&found).map_err(Stop::Wrong)?;
+            return wrong(at(&format!("{} is not as it was recorded", differing(body, &found))));
         }
-        let Some(bytes) = self.store.document_body(&self.tenant, &digest).await? else {
+        let Some(bytes) = kept.body else {
             return wrong(format!("vex.document_bodies, {}: the row is gone", digest.to_text()));
         };
-        require(Digest::of(&bytes) == *digest.digest(), || {
+        require(bytes == *digest.digest(), || {
             format!("vex.document_bodies, {}: SHA-256 of body is another", digest.to_text())
         })?;
         said.documents += 1;
         Ok(())
     }
 
-    async fn audit_standing(&self, number: u64, body: &[u8]) -> Result<(), Stop> {
-        let said = parse(number, body)?;
-        let document: DocumentDigest = member(number, &said, "/documentDigest")?;
+    async fn audit_standing(&self, number: u64, bytes: &[u8], body: &Value) -> Result<(), Stop> {
+        let document: DocumentDigest = member(number, body, "/documentDigest")?;
         for row in self.store.standings(&self.tenant, &document).await? {
-            if standing_body(&document, row.created_at, &row.standing, &row.cause)? == body {
+            if standing_body(&document, row.created_at, &row.standing, &row.cause)? == bytes {
                 return Ok(());
             }
         }
@@ -267,15 +275,17 @@ impl Pipeline {
     async fn audit_attestation(
         &self,
         row: &EventRow,
+        body: &Value,
         facts: &[AttestationFacts],
+        kept: Option<StoredEnvelope>,
+        entry: Option<KeptLogEntry>,
         said: &mut Said,
     ) -> Result<(), Stop> {
         let number = row.event.sequence_no;
-        let body = parse(number, &row.body)?;
-        let envelope: EnvelopeDigest = member(number, &body, "/envelope/digest")?;
+        let envelope: EnvelopeDigest = member(number, body, "/envelope/digest")?;
         let set = match said.sets.get(&envelope) {
             Some(set) => *set,
-            None => self.audit_envelope(number, &body, envelope).await?,
+            None => self.audit_envelope(number, body, envelope, kept).await?,
         };
         said.sets.insert(envelope, set);
         let same = facts.iter().all(|facts| facts.dsse_digest == envelope);
@@ -286,7 +296,7 @@ impl Pipeline {
             }
         }
         if !body["entry"].is_null() {
-            let position = self.audit_entry(number, &body, envelope).await?;
+            let position = audit_entry(number, body, envelope, entry)?;
             let says = linkage_part(&body["entry"]);
             let before = *said.entries.entry(position).or_insert(says);
             require(before == says, || {
@@ -302,11 +312,14 @@ impl Pipeline {
         number: u64,
         body: &Value,
         digest: EnvelopeDigest,
+        kept: Option<StoredEnvelope>,
     ) -> Result<SetCommitment, Stop> {
         let at = |what: &str| format!("attestor.envelopes, {}: {what} (event {number})", digest.to_text());
-        let Some(kept) = self.store.envelope(&self.tenant, &digest).await? else {
-            return wrong(at("the row is gone"));
+        let kept = match kept {
+            Some(kept) => Some(kept),
+            None => self.store.envelope(&self.tenant, &digest).await?,
         };
+        let Some(kept) = kept else { return wrong(at("the row is gone")) };
         require(EnvelopeDigest::new(Digest::of(&kept.bytes)) == digest, || {
             at("SHA-256 of envelope is another")
         })?;
@@ -338,86 +351,205 @@ impl Pipeline {
         Ok(kept.set)
     }
 
-    /// A log entry, its bundle, and what the event says of them: where it is in its log.
-    async fn audit_entry(
-        &self,
-        number: u64,
-        body: &Value,
-        envelope: EnvelopeDigest,
-    ) -> Result<(LogId, u64), Stop> {
-        let says = &body["entry"];
-        let log: LogId = member(number, body, "/entry/rekorLogId")?;
-        let index = says["rekorLogIndex"].as_u64().unwrap_or_default();
-        let at =
-            |what: &str| format!("attestor.log_entries, {}/{index}: {what} (event {number})", log.to_text());
-        let Some(kept) = self.store.log_entry(&self.tenant, &log, index).await? else {
-            return wrong(at("the row is gone"));
-        };
-        let verification = &body["verification"];
-        let text = |text: Option<String>| text.map_or(Value::Null, Value::String);
-        let time_source = match (says["rekorTimestampTime"].is_null(), says["rekorIntegratedTime"].is_null())
-        {
-            (false, _) => "tsa",
-            (true, false) => "set",
-            (true, true) => "none",
-        };
-        let columns = [
-            ("rekor_uuid", Value::String(kept.rekor_uuid.to_hex()), &says["rekorUuid"]),
-            ("dsse_digest", Value::String(kept.envelope.to_text()), &Value::String(envelope.to_text())),
-            ("entry", Value::String(Digest::of(&kept.entry).to_hex()), &says["digest"]),
-            ("time_source", Value::String(kept.time_source), &Value::String(time_source.to_owned())),
-            ("bundle_digest", Value::String(kept.bundle_digest.to_text()), &body["bundleDigest"]),
-            ("created_at", Value::String(kept.created_at.to_rfc3339()), &says["createdAt"]),
-            ("verification_status", text(kept.status.map(|s| s.label().to_owned())), &verification["status"]),
-            ("verified_at", text(kept.verified_at.map(Timestamp::to_rfc3339)), &verification["time"]),
-            ("verification_error", text(kept.error), &verification["error"]),
-            ("verifier_version", text(kept.verifier_version), &verification["verifierVersion"]),
-        ];
-        for (column, found, said) in columns {
-            require(found == *said, || at(&format!("{column} is not as it was when it was verified")))?;
-        }
-        // What every linkage says of the entry stands in its own bytes.
-        let linked = linked_entry(envelope, &kept.entry).map_err(|error| Stop::Wrong(at(&error)))?;
-        require(says["rekorUuid"] == linked.rekor_uuid.to_hex(), || at("entry is of another leaf"))?;
-        let bundle: BundleDigest = kept.bundle_digest;
-        let bytes = self.store.bundle(&self.tenant, &bundle).await?;
-        let sound = bytes.is_some_and(|bytes| BundleDigest::new(Digest::of(&bytes)) == bundle);
-        require(sound, || format!("attestor.bundles, {}: the row is gone or changed", bundle.to_text()))?;
-        Ok((log, index))
-    }
-
     async fn audit_observations(&self, said: &mut Said) -> Result<(), Stop> {
-        let (filter, mut after) = (ObservationFilter::default(), None);
-        loop {
-            let page = self.store.observations(&self.tenant, &filter, after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.position());
-            for row in &page {
-                check_observation(row)?;
-                match &row.linkage {
-                    Some(_) => check_linkage(row, said)?,
-                    None => self.audit_pending(row, said).await?,
-                }
-                said.observations += 1;
+        let pipeline = self.clone();
+        let mut rows = ReadAhead::new(None, move |after| {
+            let pipeline = pipeline.clone();
+            async move {
+                let (store, tenant) = (&pipeline.store, &pipeline.tenant);
+                let page = store.observations(tenant, &ObservationFilter::default(), after, PAGE).await?;
+                let last = page.last().map(ObservationRow::position);
+                Ok(last.map(|last| (page, Some(last))))
             }
+        });
+        let mut unlinked = HashMap::new();
+        while let Some(row) = rows.next().await? {
+            check_observation(&row)?;
+            match &row.linkage {
+                Some(_) => check_linkage(&row, said)?,
+                None => self.audit_pending(&row, said, &mut unlinked).await?,
+            }
+            said.observations += 1;
         }
+        Ok(())
     }
 
-    /// An observation without a linkage: no envelope of its document was verified with it.
-    async fn audit_pending(&self, row: &ObservationRow, said: &Said) -> Result<(), Stop> {
-        for envelope in self.store.envelopes_of_document(&self.tenant, &row.document_digest).await? {
-            let id = attestation_id(&envelope, &row.id.to_text());
+    /// An observation without a linkage: no envelope of its document was verified with it. `known` are the envelopes of
+    /// documents that came lately.
+    async fn audit_pending(
+        &self,
+        row: &ObservationRow,
+        said: &Said,
+        known: &mut HashMap<DocumentDigest, Vec<EnvelopeDigest>>,
+    ) -> Result<(), Stop> {
+        const LATELY: usize = 1_000;
+        if said.verified.is_empty() {
+            return Ok(());
+        }
+        if !known.contains_key(&row.document_digest) {
+            if known.len() >= LATELY {
+                known.clear();
+            }
+            let envelopes = self.store.envelopes_of_document(&self.tenant, &row.document_digest).await?;
+            known.insert(row.document_digest, envelopes);
+        }
+        for envelope in &known[&row.document_digest] {
+            let id = attestation_id(envelope, &row.id.to_text());
             require(!said.verified.contains_key(&id), || {
                 format!("vex.observations, {}: its linkage is gone", row.id.to_text())
             })?;
         }
         Ok(())
     }
+
+    /// The events up to a head, each with what it speaks of.
+    fn spoken(&self, head: &Head) -> ReadAhead<Spoken> {
+        let pipeline = self.clone();
+        // Each envelope is spoken of by as many events as it has thousands of members, and read once.
+        ReadAhead::new((self.events(head), HashSet::new()), move |(mut events, mut asked)| {
+            let pipeline = pipeline.clone();
+            async move {
+                let page = events.next_page().await?;
+                let Some(page) = page else { return Ok(None) };
+                let page = pipeline.what_is_spoken_of(page, &mut asked).await?;
+                Ok(Some((page, (events, asked))))
+            }
+        })
+    }
+
+    async fn what_is_spoken_of(
+        &self,
+        events: Vec<EventRow>,
+        asked: &mut HashSet<EnvelopeDigest>,
+    ) -> Result<Vec<Spoken>, Error> {
+        let spoken = |row: EventRow| {
+            let body = parse(&row.body);
+            Spoken { row, body, document: None, envelope: None, entry: None }
+        };
+        let mut all: Vec<_> = events.into_iter().map(spoken).collect();
+        let few = |size: Option<u64>| size.is_some_and(|size| size <= MEMBERS);
+        let documents: Vec<_> = all
+            .iter()
+            .filter(|spoken| few(spoken.size("/observations/size")))
+            .filter_map(Spoken::document)
+            .collect();
+        let envelopes: Vec<_> = all
+            .iter()
+            .filter(|spoken| few(spoken.size("/envelope/set/size")))
+            .filter_map(Spoken::envelope)
+            .filter(|envelope| asked.insert(*envelope))
+            .collect();
+        let entries: BTreeSet<_> = all.iter().filter_map(Spoken::entry).collect();
+        let entries: Vec<_> = entries.into_iter().collect();
+        let mut documents = match documents.is_empty() {
+            true => BTreeMap::new(),
+            false => self.store.kept_documents(&self.tenant, &documents).await?,
+        };
+        let mut envelopes = match envelopes.is_empty() {
+            true => BTreeMap::new(),
+            false => self.store.envelopes(&self.tenant, &envelopes).await?,
+        };
+        let entries = match entries.is_empty() {
+            true => BTreeMap::new(),
+            false => self.store.kept_entries(&self.tenant, &entries).await?,
+        };
+        for spoken in &mut all {
+            spoken.document = spoken.document().and_then(|digest| documents.remove(&digest));
+            spoken.envelope = spoken.envelope().and_then(|digest| envelopes.remove(&digest));
+            spoken.entry = spoken.entry().and_then(|position| entries.get(&position).cloned());
+        }
+        Ok(all)
+    }
+}
+
+/// Documents and envelopes with more observations are read one at a time, when their turn comes.
+const MEMBERS: u64 = 1_000;
+
+/// An event, and what is there of all that it speaks of.
+struct Spoken {
+    row: EventRow,
+    /// Its body, parsed; in words, why it cannot be.
+    body: Result<Value, String>,
+    document: Option<KeptDocument>,
+    envelope: Option<StoredEnvelope>,
+    entry: Option<KeptLogEntry>,
+}
+
+impl Spoken {
+    fn value(&self, pointer: &str) -> Option<&Value> {
+        self.body.as_ref().ok()?.pointer(pointer)
+    }
+
+    fn parse<T: std::str::FromStr>(&self, pointer: &str) -> Option<T> {
+        self.value(pointer)?.as_str()?.parse().ok()
+    }
+
+    fn size(&self, pointer: &str) -> Option<u64> {
+        self.value(pointer)?.as_u64()
+    }
+
+    /// The document that it records.
+    fn document(&self) -> Option<DocumentDigest> {
+        self.parse("/document/digest")
+    }
+
+    /// The envelope that it attests.
+    fn envelope(&self) -> Option<EnvelopeDigest> {
+        self.parse("/envelope/digest")
+    }
+
+    /// The log entry of it.
+    fn entry(&self) -> Option<(LogId, u64)> {
+        Some((self.parse("/entry/rekorLogId")?, self.size("/entry/rekorLogIndex")?))
+    }
+}
+
+/// A log entry, its bundle, and what the event says of them: where it is in its log.
+fn audit_entry(
+    number: u64,
+    body: &Value,
+    envelope: EnvelopeDigest,
+    kept: Option<KeptLogEntry>,
+) -> Result<(LogId, u64), Stop> {
+    let says = &body["entry"];
+    let log: LogId = member(number, body, "/entry/rekorLogId")?;
+    let index = says["rekorLogIndex"].as_u64().unwrap_or_default();
+    let at = |what: &str| format!("attestor.log_entries, {}/{index}: {what} (event {number})", log.to_text());
+    let Some(KeptLogEntry { row: kept, bundle }) = kept else { return wrong(at("the row is gone")) };
+    let verification = &body["verification"];
+    let text = |text: Option<String>| text.map_or(Value::Null, Value::String);
+    let time_source = match (says["rekorTimestampTime"].is_null(), says["rekorIntegratedTime"].is_null()) {
+        (false, _) => "tsa",
+        (true, false) => "set",
+        (true, true) => "none",
+    };
+    let columns = [
+        ("rekor_uuid", Value::String(kept.rekor_uuid.to_hex()), &says["rekorUuid"]),
+        ("dsse_digest", Value::String(kept.envelope.to_text()), &Value::String(envelope.to_text())),
+        ("entry", Value::String(Digest::of(&kept.entry).to_hex()), &says["digest"]),
+        ("time_source", Value::String(kept.time_source), &Value::String(time_source.to_owned())),
+        ("bundle_digest", Value::String(kept.bundle_digest.to_text()), &body["bundleDigest"]),
+        ("created_at", Value::String(kept.created_at.to_rfc3339()), &says["createdAt"]),
+        ("verification_status", text(kept.status.map(|s| s.label().to_owned())), &verification["status"]),
+        ("verified_at", text(kept.verified_at.map(Timestamp::to_rfc3339)), &verification["time"]),
+        ("verification_error", text(kept.error), &verification["error"]),
+        ("verifier_version", text(kept.verifier_version), &verification["verifierVersion"]),
+    ];
+    for (column, found, said) in columns {
+        require(found == *said, || at(&format!("{column} is not as it was when it was verified")))?;
+    }
+    // What every linkage says of the entry stands in its own bytes.
+    let linked = linked_entry(envelope, &kept.entry).map_err(|error| Stop::Wrong(at(&error)))?;
+    require(says["rekorUuid"] == linked.rekor_uuid.to_hex(), || at("entry is of another leaf"))?;
+    require(bundle == Some(*kept.bundle_digest.digest()), || {
+        format!("attestor.bundles, {}: the row is gone or changed", kept.bundle_digest.to_text())
+    })?;
+    Ok((log, index))
 }
 
 fn check_head(head: &Head, said: &Said) -> Result<(), Stop> {
     let at = |column: &str| format!("findings.ledger_chains: {column} is not that of the events");
-    let replayed = &said.replayed;
+    let replayed = &said.fold.head;
     require(head.event_hash == replayed.event_hash, || at("event_hash"))?;
     require(head.cycle_hash == replayed.cycle_hash, || at("cycle_hash"))?;
     require(head.frontier == replayed.frontier, || at("frontier"))?;
@@ -476,9 +608,8 @@ fn linkage_part(entry: &Value) -> Digest {
     jcs::hash(&entry).unwrap_or_else(|_| Digest::of(b""))
 }
 
-fn parse(number: u64, body: &[u8]) -> Result<Value, Stop> {
-    provex_core::json::parse_own(body)
-        .map_err(|error| Stop::Wrong(format!("findings.ledger_events, event {number}: event_body: {error}")))
+fn parse(body: &[u8]) -> Result<Value, String> {
+    provex_core::json::parse_own(body).map_err(|error| error.to_string())
 }
 
 fn member<T: std::str::FromStr>(number: u64, body: &Value, pointer: &str) -> Result<T, Stop> {

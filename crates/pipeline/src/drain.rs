@@ -73,7 +73,9 @@ impl Drain<'_> {
         let (mut envelopes, mut more) = (0, false);
         for tenant in self.tenants {
             let mut leases = 0;
-            while let Some(made) = tenant.attest_some(self.signer, self.salt_key, self.unit).await? {
+            while !stop()
+                && let Some(made) = tenant.attest_some(self.signer, self.salt_key, self.unit).await?
+            {
                 (envelopes, leases) = (envelopes + made, leases + 1);
                 if leases >= LEASES || envelopes >= ENVELOPES {
                     more = true;

@@ -3,6 +3,7 @@
 //! Each stage takes recorded work, makes the next value, records it and queues the next stage, in one transaction
 //! of the store. Killed anywhere, the queue says what is left; running a stage again is harmless.
 
+mod ahead;
 mod attest;
 mod audit;
 mod breaker;

@@ -1,7 +1,7 @@
 //! Link: a log's answer to linkages. Everything is verified from bytes before anything is stored; what does not
 //! verify is asked for again, and the observations stay pending.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::checkpoints::log_checkpoint;
+use crate::stored::parse_envelope;
 use crate::{Error, Pipeline, STAGE_BATCH};
 
 /// What linking did.
@@ -36,9 +37,21 @@ pub struct LinkReport {
     pub reason: Option<String>,
 }
 
+/// Envelopes whose members are in memory at a time.
+const ENVELOPES: usize = 32;
+
+/// A log's answer, and the envelope that it is about.
+struct Stored<'a> {
+    stored: StoredEnvelope,
+    envelope: Envelope,
+    log: &'a LogId,
+    /// JCS bytes of the entry.
+    entry: &'a [u8],
+}
+
 /// An answer that holds, ready to be stored.
 struct Ready {
-    submission: Submission,
+    submission: Uuid,
     entry: NewLogEntry,
     linkages: Vec<Linkage>,
 }
@@ -71,21 +84,56 @@ impl Pipeline {
         let lease = self.lease()?;
         let leased = self.store.acquire_submissions(&self.tenant, Stage::Link, lease, STAGE_BATCH).await?;
         let any = !leased.is_empty();
-        let mut ready = Vec::with_capacity(leased.len());
         let mut seen = Seen::default();
         let mut tokens = Timestamps::asked(self, authority, &leased).await?;
-        for submission in leased {
-            let held = match tokens.of(submission.id).await {
-                Ok(tokens) => self.verify_answer(&submission, logs, verifier, &tokens, &mut seen).await?,
-                Err(held) => Err(held),
-            };
-            match held {
-                Ok((entry, linkages)) => ready.push(Ready { submission, entry, linkages }),
-                Err(held) => self.hold(&submission, held, lease, report).await?,
+        // However many answers and members there are, little of it is in memory at a time.
+        let (mut ready, mut linkages) = (Vec::new(), 0);
+        for part in leased.chunks(ENVELOPES) {
+            let mut envelopes = self.stored_envelopes(part).await?;
+            let sound = self.are_sound(&envelopes).await?;
+            for submission in part {
+                let held = match (tokens.of(submission.id).await, &submission.subject) {
+                    (Ok(tokens), SubmissionSubject::Answer { envelope: digest, log, entry }) => {
+                        match self.sound(digest, envelopes.remove(digest), sound).await {
+                            Ok((stored, envelope)) => {
+                                let answer = Stored { stored, envelope, log, entry };
+                                self.verify_answer(answer, logs, verifier, &tokens, &mut seen).await?
+                            }
+                            // A copy of the database mends it, and the log's answer is still there then.
+                            Err(error @ Error::Stored { .. }) => Err(Held::wait(error.to_string())),
+                            Err(error) => return Err(error),
+                        }
+                    }
+                    (Ok(_), _) => Err(Held::Again("there is no answer".to_owned())),
+                    (Err(held), _) => Err(held),
+                };
+                match held {
+                    Ok((entry, linked)) => {
+                        linkages += linked.len();
+                        ready.push(Ready { submission: submission.id, entry, linkages: linked });
+                    }
+                    Err(held) => self.hold(submission, held, lease, report).await?,
+                }
+                if linkages >= MAX_LINKAGES {
+                    report.linked += self.record_links(&ready, lease).await?;
+                    (ready, linkages) = (Vec::new(), 0);
+                }
             }
         }
         report.linked += self.record_links(&ready, lease).await?;
         Ok(any)
+    }
+
+    /// The envelopes of answers.
+    async fn stored_envelopes(
+        &self,
+        answers: &[Submission],
+    ) -> Result<BTreeMap<EnvelopeDigest, StoredEnvelope>, Error> {
+        let digests: Vec<_> = answers.iter().filter_map(envelope_of).collect();
+        if digests.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        Ok(self.store.envelopes(&self.tenant, &digests).await?)
     }
 
     /// Gives back what cannot be linked yet.
@@ -123,7 +171,7 @@ impl Pipeline {
             let mut rest = ready.linkages.as_slice();
             loop {
                 let (part, after) = rest.split_at(rest.len().min(room));
-                let finished = after.is_empty().then_some(ready.submission.id);
+                let finished = after.is_empty().then_some(ready.submission);
                 batch.push(NewLink { entry: &ready.entry, linkages: part, finished });
                 room -= part.len();
                 rest = after;
@@ -149,24 +197,43 @@ impl Pipeline {
         Ok(counts.linked)
     }
 
+    /// Whether the bodies of all that is to be linked are still what they were when it was signed.
+    async fn are_sound(&self, envelopes: &BTreeMap<EnvelopeDigest, StoredEnvelope>) -> Result<bool, Error> {
+        let members: Vec<_> = envelopes.values().flat_map(|stored| &stored.observations).copied().collect();
+        match self.check_bodies(&members).await {
+            Ok(()) => Ok(true),
+            Err(Error::Stored { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is to be linked, if it is still what it was when it was signed. `checked` says that of its bodies.
+    async fn sound(
+        &self,
+        digest: &EnvelopeDigest,
+        stored: Option<StoredEnvelope>,
+        checked: bool,
+    ) -> Result<(StoredEnvelope, Envelope), Error> {
+        let missing =
+            || Error::Stored { what: "envelope", id: digest.to_text(), reason: "it is missing".to_owned() };
+        let stored = stored.ok_or_else(missing)?;
+        let envelope = parse_envelope(digest, &stored.bytes)?;
+        if !checked {
+            self.check_bodies(&stored.observations).await?;
+        }
+        Ok((stored, envelope))
+    }
+
     /// Verifies one answer whole.
     async fn verify_answer(
         &self,
-        submission: &Submission,
+        answer: Stored<'_>,
         logs: &[Arc<dyn TransparencyLog>],
         verifier: Verifier<'_>,
         tokens: &[Vec<u8>],
         seen: &mut Seen,
     ) -> Result<Result<(NewLogEntry, Vec<Linkage>), Held>, Error> {
-        let SubmissionSubject::Answer { envelope: digest, log: log_id, entry } = &submission.subject else {
-            return Ok(Err(Held::Again("there is no answer".to_owned())));
-        };
-        let (stored, envelope) = match self.sound(digest).await {
-            Ok(sound) => sound,
-            // A copy of the database mends it, and the log's answer is still there then.
-            Err(error @ Error::Stored { .. }) => return Ok(Err(Held::wait(error.to_string()))),
-            Err(error) => return Err(error),
-        };
+        let Stored { stored, envelope, log: log_id, entry } = answer;
         let verified = match verify_entry(&stored, envelope, entry, tokens, verifier) {
             Ok(verified) => verified,
             Err(reason) => return Ok(Err(Held::Again(reason))),
@@ -185,21 +252,6 @@ impl Pipeline {
             Err(error) => return Ok(Err(Held::Again(error.to_string()))),
         };
         Ok(Ok((new_log_entry(&verified, entry, tokens)?, linkages)))
-    }
-
-    /// What is to be linked, all of which is still what it was when it was signed.
-    async fn sound(&self, digest: &EnvelopeDigest) -> Result<(StoredEnvelope, Envelope), Error> {
-        let (stored, envelope) = self.stored_envelope(digest).await?;
-        self.check_bodies(&stored.observations).await?;
-        Ok((stored, envelope))
-    }
-
-    async fn stored_envelope(&self, digest: &EnvelopeDigest) -> Result<(StoredEnvelope, Envelope), Error> {
-        let unreadable = |reason: String| Error::Stored { what: "envelope", id: digest.to_text(), reason };
-        let stored = self.envelope(digest).await?;
-        let stored = stored.ok_or_else(|| unreadable("it is missing".to_owned()))?;
-        let envelope = Envelope::parse(&stored.bytes).map_err(|e| unreadable(e.to_string()))?;
-        Ok((stored, envelope))
     }
 
     /// Checks that the log only grew since the newest checkpoint seen, and keeps the new one if it is newer.
@@ -254,6 +306,13 @@ impl Pipeline {
     }
 }
 
+fn envelope_of(answer: &Submission) -> Option<EnvelopeDigest> {
+    match &answer.subject {
+        SubmissionSubject::Answer { envelope, .. } => Some(*envelope),
+        SubmissionSubject::Document(_) | SubmissionSubject::Envelope(_) => None,
+    }
+}
+
 /// Why an answer is not linked yet, in words.
 enum Held {
     /// It does not hold: the log is asked again.
@@ -289,14 +348,17 @@ impl Timestamps {
     ) -> Result<Self, Error> {
         let mut timestamps = Self::default();
         let Some(authority) = authority else { return Ok(timestamps) };
+        let digests: Vec<_> = leased.iter().filter_map(envelope_of).collect();
+        if digests.is_empty() {
+            return Ok(timestamps);
+        }
+        let envelopes = pipeline.store.signed_envelopes(&pipeline.tenant, &digests).await?;
         for submission in leased {
-            let SubmissionSubject::Answer { envelope, .. } = &submission.subject else { continue };
-            let signature = match pipeline.stored_envelope(envelope).await {
-                Ok((_, envelope)) => envelope.signature().to_vec(),
-                // It is not linked, and says why then.
-                Err(Error::Stored { .. }) => continue,
-                Err(error) => return Err(error),
-            };
+            let Some(digest) = envelope_of(submission) else { continue };
+            // What is missing or was changed is not linked, and says why then.
+            let Some(stored) = envelopes.get(&digest) else { continue };
+            let Ok(envelope) = parse_envelope(&digest, &stored.bytes) else { continue };
+            let signature = envelope.signature().to_vec();
             let authority = Arc::clone(authority);
             let token = tokio::spawn(async move { authority.timestamp(&signature).await });
             timestamps.asked.insert(submission.id, token);

@@ -1,15 +1,15 @@
 //! Replay: the attestation rows made again from the events alone, and compared with those that are there.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeSet;
 
 use provex_core::ledger::{AttestationFacts, AttestationFilter, Head, cycle_hash, facts_of_body, rows_root};
-use provex_store::{AttestationPosition, AttestationRow, EventRow};
+use provex_store::{AttestationRow, EventRow};
 use uuid::Uuid;
 
+use crate::ahead::ReadAhead;
 use crate::{Error, Pipeline};
 
-/// Events that are in memory at a time, and rows.
-const EVENTS: usize = 200;
+/// Rows that are read at a time.
 const ROWS: usize = 1_000;
 
 /// What a replay came to.
@@ -28,7 +28,7 @@ pub struct Replay {
 /// The rows that events leave, by the rules of a projection version.
 #[derive(Debug)]
 pub struct Fold<'a> {
-    head: Head,
+    pub(crate) head: Head,
     projection_version: &'a str,
 }
 
@@ -50,11 +50,24 @@ impl<'a> Fold<'a> {
         })?;
         let leaves: Vec<_> = facts.iter().map(AttestationFacts::to_jcs).collect();
         let root = rows_root(leaves.iter().map(Vec::as_slice));
+        Ok(self.rows_of(row, facts, &root))
+    }
+
+    /// The rows of the next event, whose facts have this root.
+    pub(crate) fn rows_of(
+        &mut self,
+        row: &EventRow,
+        facts: Vec<AttestationFacts>,
+        root: &provex_core::digest::Digest,
+    ) -> Vec<AttestationRow> {
         let head = &mut self.head;
-        head.cycle_hash = cycle_hash(&head.cycle_hash, &row.event_hash, self.projection_version, &root);
+        head.cycle_hash = cycle_hash(&head.cycle_hash, &row.event_hash, self.projection_version, root);
         head.event_hash = row.event_hash;
         head.last_at = row.event.recorded_at;
         head.frontier.append(row.leaf_hash);
+        if facts.is_empty() {
+            return Vec::new();
+        }
         let root_hash = head.frontier.root();
         let rows = facts.into_iter().map(|facts| AttestationRow {
             facts,
@@ -65,99 +78,150 @@ impl<'a> Fold<'a> {
             cycle_hash: head.cycle_hash,
             projection_version: self.projection_version.to_owned(),
         });
-        Ok(rows.collect())
+        rows.collect()
     }
 }
 
 impl Pipeline {
     /// Makes the tenant's attestation rows again and compares them, column by column, with those in the table. Both come
-    /// in the order of their events, so that neither has to be in memory; what is kept is which event is the last of
-    /// each attestation, in some dozen bytes.
+    /// in the order of their events, so that neither has to be in memory.
     ///
     /// # Errors
     /// [`Error`] where something cannot be read.
     pub async fn replay(&self, projection_version: &str) -> Result<Replay, Error> {
         let head = self.store.ledger_head(&self.tenant).await?;
-        let last = self.last_events(&head).await?;
         let empty = Head::new(self.tenant.clone(), head.chain_id).map_err(|_| Error::Clock)?;
         let mut fold = Fold::new(empty, projection_version);
-        let mut table = Table { pipeline: self, page: VecDeque::new(), after: None };
-        let (mut rows, mut differs) = (0, None);
+        let (mut events, mut comparison) = (self.events(&head), Comparison::new(self));
+        let mut differs = None;
         'all: while fold.head.sequence_no() < head.sequence_no() {
-            for event in self.events_after(fold.head.sequence_no()).await? {
-                let number = event.event.sequence_no;
-                for row in fold.rows(&event)? {
-                    if last.get(&row.facts.attestation_id) != Some(&number) {
-                        continue;
-                    }
-                    rows += 1;
-                    differs = compare(&row, table.next().await?.as_ref());
-                    if differs.is_some() {
-                        break 'all;
-                    }
+            let number = fold.head.sequence_no() + 1;
+            let event = events.next().await?.filter(|event| event.event.sequence_no == number);
+            let event = event.ok_or_else(|| Error::Stored {
+                what: "event",
+                id: number.to_string(),
+                reason: "it is missing".to_owned(),
+            })?;
+            for row in fold.rows(&event)? {
+                differs = comparison.differs(&row).await?;
+                if differs.is_some() {
+                    break 'all;
                 }
             }
         }
-        if let (None, Some(more)) = (&differs, table.next().await?) {
-            differs = Some(format!("{}: no event wrote the row", named(&more)));
+        if differs.is_none() {
+            differs = comparison.rest().await?;
         }
-        Ok(Replay { events: fold.head.sequence_no(), rows, head: fold.head, differs })
+        Ok(Replay { events: fold.head.sequence_no(), rows: comparison.rows, head: fold.head, differs })
     }
 
-    /// The newest event of each attestation.
-    async fn last_events(&self, head: &Head) -> Result<HashMap<Uuid, u64>, Error> {
-        let mut last = HashMap::new();
-        let mut after = 0;
-        while after < head.sequence_no() {
-            for event in self.events_after(after).await? {
-                after = event.event.sequence_no;
-                let facts = facts_of_body(&event.body).unwrap_or_default();
-                last.extend(facts.into_iter().map(|facts| (facts.attestation_id, after)));
+    /// The events up to a head, in their order.
+    pub(crate) fn events(&self, head: &Head) -> ReadAhead<EventRow> {
+        let (pipeline, last) = (self.clone(), head.sequence_no());
+        ReadAhead::new(EventCursor::default(), move |cursor| {
+            let pipeline = pipeline.clone();
+            async move {
+                if cursor.after >= last {
+                    return Ok(None);
+                }
+                let (store, tenant) = (&pipeline.store, &pipeline.tenant);
+                let page = store.ledger_events(tenant, cursor.after, cursor.limit()).await?;
+                let next = EventCursor::behind(&page);
+                Ok(next.map(|next| (page, next)))
+            }
+        })
+    }
+}
+
+/// Where to go on reading events, and how many rows each had lately.
+#[derive(Default, Clone, Copy)]
+struct EventCursor {
+    after: u64,
+    rows_each: u64,
+}
+
+impl EventCursor {
+    /// Behind a page; `None` if it is empty.
+    fn behind(page: &[EventRow]) -> Option<Self> {
+        let rows: u64 = page.iter().map(|row| row.event.row_count).sum();
+        let after = page.last()?.event.sequence_no;
+        Some(Self { after, rows_each: rows / page.len() as u64 })
+    }
+
+    /// How many events to read at a time: an event with a thousand rows has a body of half a megabyte.
+    fn limit(self) -> usize {
+        const EVENTS: u64 = 500;
+        const FACTS: u64 = 20_000;
+        (FACTS / self.rows_each.max(1)).clamp(10, EVENTS) as usize
+    }
+}
+
+/// The rows that events left, held against the table while both come in their order.
+pub(crate) struct Comparison {
+    table: ReadAhead<AttestationRow>,
+    /// Attestations that are not where an event left them: a later event has to have taken their rows over.
+    moved: BTreeSet<Uuid>,
+    /// How many rows are as their events left them.
+    pub(crate) rows: u64,
+}
+
+impl Comparison {
+    pub(crate) fn new(pipeline: &Pipeline) -> Self {
+        let pipeline = pipeline.clone();
+        let table = ReadAhead::new(None, move |after| {
+            let pipeline = pipeline.clone();
+            async move {
+                let (store, tenant) = (&pipeline.store, &pipeline.tenant);
+                let page = store.attestations(tenant, &AttestationFilter::default(), after, ROWS).await?;
+                let last = page.rows.last().map(AttestationRow::position);
+                Ok(last.map(|last| (page.rows, Some(last))))
+            }
+        });
+        Self { table, moved: BTreeSet::new(), rows: 0 }
+    }
+
+    /// Where the table differs from the row that the next event left.
+    pub(crate) async fn differs(&mut self, made: &AttestationRow) -> Result<Option<String>, Error> {
+        let Some(found) = self.table.peek().await? else {
+            return Ok(Some(format!("{}: the row is gone", named(&made.facts.attestation_id))));
+        };
+        // Rows come in the order of their positions on both sides.
+        match found.position().cmp(&made.position()) {
+            std::cmp::Ordering::Less => Ok(Some(format!(
+                "{}: attestation_id or recorded_at is not what its event left",
+                named(&found.facts.attestation_id)
+            ))),
+            std::cmp::Ordering::Greater => {
+                self.moved.insert(made.facts.attestation_id);
+                Ok(None)
+            }
+            std::cmp::Ordering::Equal => {
+                let differs = compare(made, found);
+                self.moved.remove(&made.facts.attestation_id);
+                self.rows += 1;
+                self.table.next().await?;
+                Ok(differs)
             }
         }
-        Ok(last)
     }
 
-    /// The next events; there have to be some.
-    async fn events_after(&self, after: u64) -> Result<Vec<EventRow>, Error> {
-        let events = self.store.ledger_events(&self.tenant, after, EVENTS).await?;
-        if events.first().is_none_or(|row| row.event.sequence_no != after + 1) {
-            let reason = "it is missing".to_owned();
-            return Err(Error::Stored { what: "event", id: (after + 1).to_string(), reason });
+    /// What is wrong behind the last event.
+    pub(crate) async fn rest(&mut self) -> Result<Option<String>, Error> {
+        if let Some(more) = self.table.peek().await? {
+            return Ok(Some(format!("{}: no event wrote the row", named(&more.facts.attestation_id))));
         }
-        Ok(events)
+        Ok(self.moved.first().map(|id| format!("{}: the row is gone", named(id))))
     }
 }
 
-/// The rows of the table, in their order.
-struct Table<'a> {
-    pipeline: &'a Pipeline,
-    page: VecDeque<AttestationRow>,
-    after: Option<AttestationPosition>,
-}
-
-impl Table<'_> {
-    async fn next(&mut self) -> Result<Option<AttestationRow>, Error> {
-        if self.page.is_empty() {
-            let (store, tenant) = (&self.pipeline.store, &self.pipeline.tenant);
-            let page = store.attestations(tenant, &AttestationFilter::default(), self.after, ROWS).await?;
-            self.after = page.rows.last().map(AttestationRow::position).or(self.after);
-            self.page = page.rows.into();
-        }
-        Ok(self.page.pop_front())
-    }
-}
-
-fn named(row: &AttestationRow) -> String {
-    format!("findings.ledger_attestations, {}", row.facts.attestation_id)
+fn named(attestation: &Uuid) -> String {
+    format!("findings.ledger_attestations, {attestation}")
 }
 
 /// Where a row is another than its event left it.
-fn compare(made: &AttestationRow, found: Option<&AttestationRow>) -> Option<String> {
-    let Some(found) = found else { return Some(format!("{}: the row is gone", named(made))) };
+fn compare(made: &AttestationRow, found: &AttestationRow) -> Option<String> {
     let (m, f) = (&made.facts, &found.facts);
     let columns = [
-        ("attestation_id or recorded_at", made.position() == found.position()),
         ("tenant_id", m.tenant_id == f.tenant_id),
         ("artifact_id", m.artifact_id == f.artifact_id),
         ("finding_id", m.finding_id == f.finding_id),
@@ -173,5 +237,5 @@ fn compare(made: &AttestationRow, found: Option<&AttestationRow>) -> Option<Stri
         ("projection_version", made.projection_version == found.projection_version),
     ];
     let (column, _) = columns.into_iter().find(|(_, same)| !same)?;
-    Some(format!("{}: {column} is not what its event left", named(made)))
+    Some(format!("{}: {column} is not what its event left", named(&m.attestation_id)))
 }

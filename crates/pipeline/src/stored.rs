@@ -2,6 +2,7 @@
 //! under it: they are used only while they still have their name.
 
 use provex_core::digest::Digest;
+use provex_core::dsse::Envelope;
 use provex_core::ids::{BundleDigest, EnvelopeDigest, ObservationId};
 use provex_store::{ObservationRow, StoredEnvelope};
 
@@ -59,6 +60,18 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// An envelope's bytes, read.
+///
+/// # Errors
+/// [`Error::Stored`] for those that were changed, or are no envelope.
+pub(crate) fn parse_envelope(digest: &EnvelopeDigest, bytes: &[u8]) -> Result<Envelope, Error> {
+    if Digest::of(bytes) != *digest.digest() {
+        return Err(changed("envelope", digest.to_text()));
+    }
+    let unreadable = |reason: String| Error::Stored { what: "envelope", id: digest.to_text(), reason };
+    Envelope::parse(bytes).map_err(|error| unreadable(error.to_string()))
 }
 
 /// # Errors

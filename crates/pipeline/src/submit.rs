@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use provex_core::dsse::Envelope;
 use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::ids::EnvelopeDigest;
 use provex_core::keys::PublicKey;
-use provex_store::{Answer, Lease, LeaseToken, Release, Stage, Submission, SubmissionSubject};
+use provex_store::{
+    Answer, Lease, LeaseToken, Release, SignedEnvelope, Stage, Submission, SubmissionSubject,
+};
 use provex_tlog::{LogError, TransparencyLog};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::breaker::Breaker;
+use crate::stored::parse_envelope;
 use crate::{Error, Pipeline, STAGE_BATCH};
 
 /// A log to submit to, and what is known of its health.
@@ -135,28 +137,35 @@ impl Run<'_> {
             if leased.len() == share {
                 turns.push_back(tenant);
             }
-            for submission in leased {
-                self.send(tenant, submission).await?;
-            }
+            self.send(tenant, &leased).await?;
         }
         Ok(())
     }
 
-    async fn send(&mut self, tenant: usize, submission: Submission) -> Result<(), Error> {
-        let SubmissionSubject::Envelope(digest) = submission.subject else { return Ok(()) };
+    async fn send(&mut self, tenant: usize, leased: &[Submission]) -> Result<(), Error> {
         let pipeline = &self.tenants[tenant];
-        let (submission, attempts) = (submission.id, submission.attempts);
-        let request = match pipeline.request(&digest, self.keys).await? {
-            Ok(request) => request,
-            Err(reason) => {
-                self.report.refused += 1;
-                self.report.reason = Some(reason.clone());
-                return self.release(pipeline, submission, &Release::Dead { reason }).await;
+        let digests: Vec<_> = leased.iter().filter_map(envelope_of).collect();
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let envelopes = pipeline.store.signed_envelopes(&pipeline.tenant, &digests).await?;
+        for submission in leased {
+            let Some(digest) = envelope_of(submission) else { continue };
+            let (submission, attempts) = (submission.id, submission.attempts);
+            match request(&digest, envelopes.get(&digest), self.keys) {
+                Ok(request) => {
+                    let log = Arc::clone(&self.line.log);
+                    self.sending.spawn(async move {
+                        Sent { tenant, submission, attempts, answer: log.submit(&request).await }
+                    });
+                }
+                Err(reason) => {
+                    self.report.refused += 1;
+                    self.report.reason = Some(reason.clone());
+                    self.release(pipeline, submission, &Release::Dead { reason }).await?;
+                }
             }
-        };
-        let log = Arc::clone(&self.line.log);
-        self.sending
-            .spawn(async move { Sent { tenant, submission, attempts, answer: log.submit(&request).await } });
+        }
         Ok(())
     }
 
@@ -233,32 +242,28 @@ impl LogLine {
     }
 }
 
-impl Pipeline {
-    /// What is sent for a stored envelope; in words, why nothing can be.
-    async fn request(
-        &self,
-        digest: &EnvelopeDigest,
-        keys: &[PublicKey],
-    ) -> Result<Result<HashedRekord, String>, Error> {
-        let stored = match self.envelope(digest).await {
-            Ok(Some(stored)) => stored,
-            Ok(None) => return Ok(Err(format!("the envelope {} is missing", digest.to_text()))),
-            Err(error @ Error::Stored { .. }) => return Ok(Err(error.to_string())),
-            Err(error) => return Err(error),
-        };
-        let envelope = match Envelope::parse(&stored.bytes) {
-            Ok(envelope) => envelope,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
-        let Some(key) = keys.iter().find(|key| key.fingerprint() == stored.key_fingerprint) else {
-            return Ok(Err(format!(
-                "the key {} that signed it is not known here",
-                stored.key_fingerprint.to_hex()
-            )));
-        };
-        Ok(HashedRekord::of_envelope(&envelope, key).map_err(|e| e.to_string()))
+fn envelope_of(submission: &Submission) -> Option<EnvelopeDigest> {
+    match submission.subject {
+        SubmissionSubject::Envelope(digest) => Some(digest),
+        SubmissionSubject::Document(_) | SubmissionSubject::Answer { .. } => None,
     }
+}
 
+/// What is sent for a stored envelope; in words, why nothing can be.
+fn request(
+    digest: &EnvelopeDigest,
+    stored: Option<&SignedEnvelope>,
+    keys: &[PublicKey],
+) -> Result<HashedRekord, String> {
+    let stored = stored.ok_or_else(|| format!("the envelope {} is missing", digest.to_text()))?;
+    let envelope = parse_envelope(digest, &stored.bytes).map_err(|error| error.to_string())?;
+    let key = keys.iter().find(|key| key.fingerprint() == stored.key_fingerprint).ok_or_else(|| {
+        format!("the key {} that signed it is not known here", stored.key_fingerprint.to_hex())
+    })?;
+    HashedRekord::of_envelope(&envelope, key).map_err(|error| error.to_string())
+}
+
+impl Pipeline {
     /// Records answers; how many. One whose lease was lost meanwhile is left to who has it now: the log knows the entry.
     async fn record_answers(&self, token: LeaseToken, answers: &[Answer]) -> Result<u64, Error> {
         if answers.is_empty() {

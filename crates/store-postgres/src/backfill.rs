@@ -74,9 +74,8 @@ impl Recorded for InStore<'_> {
     type Failure = Failure;
 
     async fn document(&mut self, digest: &DocumentDigest) -> Result<(DocumentRow, Vec<ObservationId>)> {
-        let document = documents::select_document(self.connection, self.tenant, digest).await?;
-        let mut document = document.ok_or_else(|| gone("vex.documents", digest.to_text()))?;
-        document.findings = documents::select_findings(self.connection, self.tenant, digest).await?;
+        let mut found = documents::select_documents(self.connection, self.tenant, &[*digest]).await?;
+        let document = found.remove(digest).ok_or_else(|| gone("vex.documents", digest.to_text()))?;
         let ids = observations::select_ids_of_documents(self.connection, self.tenant, &[*digest]).await?;
         Ok((document, ids.into_iter().map(|(_, id)| id).collect()))
     }

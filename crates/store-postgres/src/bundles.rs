@@ -1,5 +1,8 @@
 //! `attestor.bundles`.
 
+use std::collections::BTreeMap;
+
+use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, EnvelopeDigest, TenantId};
 use provex_store::NewLogEntry;
 use sqlx::PgConnection;
@@ -69,6 +72,28 @@ async fn select_bundle(
     .fetch_optional(connection)
     .await?;
     Ok(bundle)
+}
+
+/// SHA-256 of the bytes of these bundles, of those that are there.
+pub(crate) async fn select_hashes(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digests: &[BundleDigest],
+) -> Result<BTreeMap<BundleDigest, Digest>> {
+    let rows = sqlx::query(
+        "-- select_hashes
+        SELECT tenant_id, bundle_digest, bundle FROM attestor.bundles
+        WHERE tenant_id = $1 AND bundle_digest = ANY($2)",
+    )
+    .bind(tenant.as_str())
+    .bind(digests.iter().map(|digest| digest.digest().to_hex()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    let read = |row| {
+        let row = Stored::new(row, "attestor.bundles", &["tenant_id", "bundle_digest"]);
+        Ok((BundleDigest::new(row.digest("bundle_digest")?), Digest::of(row.get("bundle")?)))
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn select_of_envelope(

@@ -78,7 +78,8 @@ async fn count_queue(connection: &mut PgConnection, tenant: &TenantId) -> Result
             count(*) FILTER (WHERE state = 'queued' AND stage = 'attest') AS attest,
             count(*) FILTER (WHERE state = 'queued' AND stage = 'submit') AS submit,
             count(*) FILTER (WHERE state = 'queued' AND stage = 'link') AS link,
-            count(*) FILTER (WHERE state = 'dead') AS dead
+            count(*) FILTER (WHERE state = 'dead') AS dead,
+            count(lease_until) AS leased, max(lease_until) AS leased_until
         FROM attestor.submissions WHERE tenant_id = $1",
     )
     .bind(tenant.as_str())
@@ -87,7 +88,8 @@ async fn count_queue(connection: &mut PgConnection, tenant: &TenantId) -> Result
     let row = Stored::new(&row, "attestor.submissions", &["tenant_id"]);
     let count = |stage| row.unsigned(stage);
     let (attest, submit, link, dead) = (count("attest")?, count("submit")?, count("link")?, count("dead")?);
-    Ok(Backlog { attest, submit, link, dead, reasons: Vec::new() })
+    let (leased, leased_until) = (count("leased")?, row.opt_time("leased_until")?);
+    Ok(Backlog { attest, submit, link, dead, leased, leased_until, reasons: Vec::new() })
 }
 
 async fn select_reasons(connection: &mut PgConnection, tenant: &TenantId) -> Result<Vec<(String, u64)>> {

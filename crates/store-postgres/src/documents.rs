@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::TryStreamExt as _;
+use provex_core::digest::Digest;
 use provex_core::ids::{DocumentDigest, ObservationId, TenantId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Format;
 use provex_store::ledger::Append;
 use provex_store::{
-    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument, Portions,
-    RecordedDocument, Recording, StandingRow,
+    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, KeptDocument, NewDocument,
+    Portions, RecordedDocument, Recording, StandingRow,
 };
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -112,12 +114,31 @@ pub(crate) async fn document(
     digest: &DocumentDigest,
 ) -> Result<Option<DocumentRow>> {
     let mut tx = database.snapshot(tenant).await?;
-    let row = select_document(&mut tx, tenant, digest).await?;
-    let Some(mut document) = tenants::found_or_unknown(&mut tx, tenant, row).await? else {
-        return tx.end(None).await;
-    };
-    document.findings = select_findings(&mut tx, tenant, digest).await?;
-    tx.end(Some(document)).await
+    let row = select_documents(&mut tx, tenant, &[*digest]).await?.remove(digest);
+    let row = tenants::found_or_unknown(&mut tx, tenant, row).await?;
+    tx.end(row).await
+}
+
+pub(crate) async fn kept(
+    database: &Database,
+    tenant: &TenantId,
+    digests: &[DocumentDigest],
+) -> Result<BTreeMap<DocumentDigest, KeptDocument>> {
+    let mut tx = database.snapshot(tenant).await?;
+    let rows = select_documents(&mut tx, tenant, digests).await?;
+    if rows.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    let kept = |(digest, row)| (digest, KeptDocument { row, body: None, observations: Vec::new() });
+    let mut found: BTreeMap<_, _> = rows.into_iter().map(kept).collect();
+    hash_bodies(&mut tx, tenant, &mut found).await?;
+    for (digest, observation, at) in observations::select_times_of_documents(&mut tx, tenant, digests).await?
+    {
+        if let Some(document) = found.get_mut(&digest) {
+            document.observations.push((observation, at));
+        }
+    }
+    tx.end(found).await
 }
 
 pub(crate) async fn body(
@@ -329,22 +350,32 @@ async fn select_formats(
     rows.iter().map(read).collect()
 }
 
-pub(crate) async fn select_document(
+/// Documents with their findings.
+pub(crate) async fn select_documents(
     connection: &mut PgConnection,
     tenant: &TenantId,
-    digest: &DocumentDigest,
-) -> Result<Option<DocumentRow>> {
-    let row = sqlx::query(
-        "-- select_document
+    digests: &[DocumentDigest],
+) -> Result<BTreeMap<DocumentDigest, DocumentRow>> {
+    let digests: Vec<_> = digests.iter().map(|digest| digest.to_text()).collect();
+    let rows = sqlx::query(
+        "-- select_documents
         SELECT tenant_id, document_digest, payload_digest, format, spec_version, document_id, revision,
             issuer_scheme, issuer_id, stated_at, retires, source, authentication, observation_count, created_at
-        FROM vex.documents WHERE tenant_id = $1 AND document_digest = $2",
+        FROM vex.documents WHERE tenant_id = $1 AND document_digest = ANY($2)",
     )
     .bind(tenant.as_str())
-    .bind(digest.to_text())
-    .fetch_optional(connection)
+    .bind(&digests)
+    .fetch_all(&mut *connection)
     .await?;
-    row.map(|row| read_document(&row)).transpose()
+    let read = |row| read_document(row).map(|document| (document.facts.digest, document));
+    let mut found: BTreeMap<_, _> = rows.iter().map(read).collect::<Result<_>>()?;
+    for row in &select_findings(connection, tenant, &digests).await? {
+        let row = Stored::new(row, "vex.parse_findings", &["document_digest"]);
+        if let Some(document) = found.get_mut(&DocumentDigest::new(row.digest("document_digest")?)) {
+            document.findings.push(read_finding(&row)?);
+        }
+    }
+    Ok(found)
 }
 
 fn read_document(row: &PgRow) -> Result<DocumentRow> {
@@ -376,25 +407,25 @@ fn read_document(row: &PgRow) -> Result<DocumentRow> {
     })
 }
 
-pub(crate) async fn select_findings(
+/// The findings of documents, each document's in their order.
+async fn select_findings(
     connection: &mut PgConnection,
     tenant: &TenantId,
-    digest: &DocumentDigest,
-) -> Result<Vec<FindingRow>> {
+    digests: &[String],
+) -> Result<Vec<PgRow>> {
     let rows = sqlx::query(
         "-- select_findings
-        SELECT document_digest, position, code, pointer, line, message
-        FROM vex.parse_findings WHERE tenant_id = $1 AND document_digest = $2 ORDER BY position",
+        SELECT document_digest, position, code, pointer, line, message FROM vex.parse_findings
+        WHERE tenant_id = $1 AND document_digest = ANY($2) ORDER BY document_digest, position",
     )
     .bind(tenant.as_str())
-    .bind(digest.to_text())
+    .bind(digests)
     .fetch_all(connection)
     .await?;
-    rows.iter().map(read_finding).collect()
+    Ok(rows)
 }
 
-fn read_finding(row: &PgRow) -> Result<FindingRow> {
-    let row = Stored::new(row, "vex.parse_findings", &["document_digest"]);
+fn read_finding(row: &Stored<'_>) -> Result<FindingRow> {
     let line: Option<i64> = row.get("line")?;
     Ok(FindingRow {
         code: row.get("code")?,
@@ -402,6 +433,30 @@ fn read_finding(row: &PgRow) -> Result<FindingRow> {
         line: line.map(|_| row.unsigned("line")).transpose()?,
         message: row.get("message")?,
     })
+}
+
+/// Hashes the documents' bytes, one after the other: together they may be more than fits in memory.
+async fn hash_bodies(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    documents: &mut BTreeMap<DocumentDigest, KeptDocument>,
+) -> Result<()> {
+    let digests: Vec<_> = documents.keys().map(|digest| digest.to_text()).collect();
+    let mut rows = sqlx::query(
+        "-- hash_bodies
+        SELECT tenant_id, document_digest, body FROM vex.document_bodies
+        WHERE tenant_id = $1 AND document_digest = ANY($2)",
+    )
+    .bind(tenant.as_str())
+    .bind(digests)
+    .fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let row = Stored::new(&row, "vex.document_bodies", &["tenant_id", "document_digest"]);
+        if let Some(document) = documents.get_mut(&DocumentDigest::new(row.digest("document_digest")?)) {
+            document.body = Some(Digest::of(row.get("body")?));
+        }
+    }
+    Ok(())
 }
 
 async fn select_body(

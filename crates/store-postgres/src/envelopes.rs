@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provex_core::digest::Digest;
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, ObservationId, TenantId};
 use provex_core::intoto::SetCommitment;
 use provex_core::time::Timestamp;
 use provex_store::ledger::{AttestedMember, EnvelopeFacts};
-use provex_store::{LeaseToken, NewEnvelope, StoredEnvelope};
+use provex_store::{LeaseToken, NewEnvelope, SignedEnvelope, StoredEnvelope};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
@@ -50,15 +49,35 @@ pub(crate) async fn envelope(
     digest: &EnvelopeDigest,
 ) -> Result<Option<StoredEnvelope>> {
     let mut tx = database.snapshot(tenant).await?;
-    let row = select_envelope(&mut tx, tenant, digest).await?;
-    let Some(mut envelope) = tenants::found_or_unknown(&mut tx, tenant, row).await? else {
-        return tx.end(None).await;
-    };
-    let documents = select_members(&mut tx, tenant, digest, kind::DOCUMENT).await?;
-    let observations = select_members(&mut tx, tenant, digest, kind::OBSERVATION).await?;
-    envelope.documents = documents.into_iter().map(DocumentDigest::new).collect();
-    envelope.observations = observations.into_iter().map(ObservationId::new).collect();
-    tx.end(Some(envelope)).await
+    let envelope = select_envelopes(&mut tx, tenant, &[*digest]).await?.remove(digest);
+    let envelope = tenants::found_or_unknown(&mut tx, tenant, envelope).await?;
+    tx.end(envelope).await
+}
+
+pub(crate) async fn to_send(
+    database: &Database,
+    tenant: &TenantId,
+    digests: &[EnvelopeDigest],
+) -> Result<BTreeMap<EnvelopeDigest, SignedEnvelope>> {
+    let mut tx = database.begin(tenant).await?;
+    let found = select_signed(&mut tx, tenant, digests).await?;
+    if found.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    tx.end(found).await
+}
+
+pub(crate) async fn envelopes(
+    database: &Database,
+    tenant: &TenantId,
+    digests: &[EnvelopeDigest],
+) -> Result<BTreeMap<EnvelopeDigest, StoredEnvelope>> {
+    let mut tx = database.snapshot(tenant).await?;
+    let found = select_envelopes(&mut tx, tenant, digests).await?;
+    if found.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    tx.end(found).await
 }
 
 pub(crate) async fn of_document(
@@ -139,26 +158,62 @@ async fn insert_members(
     Ok(())
 }
 
-async fn select_envelope(
+async fn select_signed(
     connection: &mut PgConnection,
     tenant: &TenantId,
-    digest: &EnvelopeDigest,
-) -> Result<Option<StoredEnvelope>> {
-    let row = sqlx::query(
-        "-- select_envelope
-        SELECT tenant_id, dsse_digest, envelope, predicate_type, key_fingerprint, set_root, set_size, created_at
-        FROM attestor.envelopes WHERE tenant_id = $1 AND dsse_digest = $2",
+    digests: &[EnvelopeDigest],
+) -> Result<BTreeMap<EnvelopeDigest, SignedEnvelope>> {
+    let rows = sqlx::query(
+        "-- select_signed
+        SELECT tenant_id, dsse_digest, envelope, key_fingerprint
+        FROM attestor.envelopes WHERE tenant_id = $1 AND dsse_digest = ANY($2)",
     )
     .bind(tenant.as_str())
-    .bind(digest.to_text())
-    .fetch_optional(connection)
+    .bind(digests.iter().map(EnvelopeDigest::to_text).collect::<Vec<_>>())
+    .fetch_all(connection)
     .await?;
-    row.map(|row| read_envelope(&row)).transpose()
+    let read = |row| {
+        let row = stored(row);
+        let (bytes, key_fingerprint) = (row.get("envelope")?, row.digest("key_fingerprint")?);
+        Ok((EnvelopeDigest::new(row.digest("dsse_digest")?), SignedEnvelope { bytes, key_fingerprint }))
+    };
+    rows.iter().map(read).collect()
 }
 
-fn read_envelope(row: &PgRow) -> Result<StoredEnvelope> {
+/// Envelopes with their members.
+async fn select_envelopes(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digests: &[EnvelopeDigest],
+) -> Result<BTreeMap<EnvelopeDigest, StoredEnvelope>> {
+    let digests: Vec<_> = digests.iter().map(EnvelopeDigest::to_text).collect();
+    let rows = sqlx::query(
+        "-- select_envelopes
+        SELECT tenant_id, dsse_digest, envelope, predicate_type, key_fingerprint, set_root, set_size, created_at
+        FROM attestor.envelopes WHERE tenant_id = $1 AND dsse_digest = ANY($2)",
+    )
+    .bind(tenant.as_str())
+    .bind(&digests)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut found: BTreeMap<_, _> = rows.iter().map(read_envelope).collect::<Result<_>>()?;
+    for row in select_members(connection, tenant, &digests).await? {
+        let row = Stored::new(&row, "attestor.envelope_members", &["dsse_digest", "kind"]);
+        let member = row.digest("member")?;
+        let Some(envelope) = found.get_mut(&EnvelopeDigest::new(row.digest("dsse_digest")?)) else {
+            continue;
+        };
+        match row.get("kind")? {
+            kind::DOCUMENT => envelope.documents.push(DocumentDigest::new(member)),
+            _ => envelope.observations.push(ObservationId::new(member)),
+        }
+    }
+    Ok(found)
+}
+
+fn read_envelope(row: &PgRow) -> Result<(EnvelopeDigest, StoredEnvelope)> {
     let row = stored(row);
-    Ok(StoredEnvelope {
+    let envelope = StoredEnvelope {
         bytes: row.get("envelope")?,
         predicate_type: row.get("predicate_type")?,
         key_fingerprint: row.digest("key_fingerprint")?,
@@ -166,7 +221,8 @@ fn read_envelope(row: &PgRow) -> Result<StoredEnvelope> {
         documents: Vec::new(),
         observations: Vec::new(),
         created_at: row.time("created_at")?,
-    })
+    };
+    Ok((EnvelopeDigest::new(row.digest("dsse_digest")?), envelope))
 }
 
 /// What an event says of these envelopes.
@@ -224,24 +280,22 @@ pub(crate) async fn select_attested(
     rows.iter().map(read).collect()
 }
 
+/// The members of envelopes, each envelope's of a kind in their order.
 async fn select_members(
     connection: &mut PgConnection,
     tenant: &TenantId,
-    digest: &EnvelopeDigest,
-    kind: &'static str,
-) -> Result<Vec<Digest>> {
+    digests: &[String],
+) -> Result<Vec<PgRow>> {
     let rows = sqlx::query(
         "-- select_members
         SELECT dsse_digest, kind, position, member FROM attestor.envelope_members
-        WHERE tenant_id = $1 AND dsse_digest = $2 AND kind = $3 ORDER BY position",
+        WHERE tenant_id = $1 AND dsse_digest = ANY($2) ORDER BY dsse_digest, kind, position",
     )
     .bind(tenant.as_str())
-    .bind(digest.to_text())
-    .bind(kind)
+    .bind(digests)
     .fetch_all(connection)
     .await?;
-    let stored = |row| Stored::new(row, "attestor.envelope_members", &["dsse_digest", "kind"]);
-    rows.iter().map(|row| stored(row).digest("member")).collect()
+    Ok(rows)
 }
 
 async fn select_of_document(

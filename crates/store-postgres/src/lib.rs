@@ -22,11 +22,12 @@ mod logs;
 pub mod migrate;
 mod observations;
 mod sql;
+mod statements;
 mod submissions;
 mod tenants;
 pub mod testing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use provex_core::digest::Digest;
@@ -36,10 +37,10 @@ use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
-    Error, EventRow, IdempotentAnswer, Lease, LeaseToken, LinkCounts, LogCheckpoint, LogEntryRow,
-    NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
-    QueuedSubmission, RecordedDocument, Recording, Release, Settle, Stage, StandingRow, Store,
-    StoredEnvelope, Submission,
+    Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease, LeaseToken, LinkCounts,
+    LogCheckpoint, NewDocument, NewEnvelope, NewLink, NewStatement, ObservationFilter, ObservationPosition,
+    ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle, SignedEnvelope, Stage,
+    StandingRow, StatementRow, Store, StoredEnvelope, Submission,
 };
 use sqlx::Connection as _;
 
@@ -182,6 +183,24 @@ impl Store for PostgresStore {
         self.explain("reading an envelope", envelope)
     }
 
+    async fn signed_envelopes(
+        &self,
+        tenant: &TenantId,
+        digests: &[EnvelopeDigest],
+    ) -> Result<BTreeMap<EnvelopeDigest, SignedEnvelope>, Error> {
+        let found = self.database.read(|| envelopes::to_send(&self.database, tenant, digests)).await;
+        self.explain("reading what is signed", found)
+    }
+
+    async fn envelopes(
+        &self,
+        tenant: &TenantId,
+        digests: &[EnvelopeDigest],
+    ) -> Result<BTreeMap<EnvelopeDigest, StoredEnvelope>, Error> {
+        let found = self.database.read(|| envelopes::envelopes(&self.database, tenant, digests)).await;
+        self.explain("reading envelopes", found)
+    }
+
     async fn record_answers(
         &self,
         tenant: &TenantId,
@@ -249,6 +268,24 @@ impl Store for PostgresStore {
             .attempt(as_first, |_| submissions::settle_dead(&self.database, tenant, only, settle))
             .await;
         self.explain("settling dead submissions", settled)
+    }
+
+    async fn dropped(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Dropped>, Error> {
+        let dropped = self.database.read(|| submissions::dropped(&self.database, tenant, limit)).await;
+        self.explain("reading what was dropped", dropped)
+    }
+
+    async fn queue_dropped(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        dropped: &[(uuid::Uuid, Dropped)],
+    ) -> Result<u64, Error> {
+        let queued = self
+            .database
+            .attempt(as_first, |_| submissions::queue_dropped(&self.database, tenant, now, dropped))
+            .await;
+        self.explain("queueing what was dropped", queued)
     }
 
     async fn document(
@@ -352,14 +389,22 @@ impl Store for PostgresStore {
         self.explain("reading a document's standings", found)
     }
 
-    async fn log_entry(
+    async fn kept_documents(
         &self,
         tenant: &TenantId,
-        log: &LogId,
-        index: u64,
-    ) -> Result<Option<LogEntryRow>, Error> {
-        let found = self.database.read(|| log_entries::entry(&self.database, tenant, log, index)).await;
-        self.explain("reading a log entry", found)
+        digests: &[DocumentDigest],
+    ) -> Result<BTreeMap<DocumentDigest, KeptDocument>, Error> {
+        let found = self.database.read(|| documents::kept(&self.database, tenant, digests)).await;
+        self.explain("reading documents", found)
+    }
+
+    async fn kept_entries(
+        &self,
+        tenant: &TenantId,
+        positions: &[(LogId, u64)],
+    ) -> Result<BTreeMap<(LogId, u64), KeptLogEntry>, Error> {
+        let found = self.database.read(|| log_entries::kept(&self.database, tenant, positions)).await;
+        self.explain("reading log entries", found)
     }
 
     async fn attestations(
@@ -374,6 +419,24 @@ impl Store for PostgresStore {
             .read(|| ledger_attestations::page(&self.database, tenant, filter, after, limit))
             .await;
         self.explain("reading attestations", found)
+    }
+
+    async fn record_statements(
+        &self,
+        tenant: &TenantId,
+        recording: &Recording,
+        statements: &[NewStatement],
+    ) -> Result<(), Error> {
+        let recorded = self
+            .database
+            .attempt(as_first, |_| statements::record(&self.database, tenant, recording, statements))
+            .await;
+        self.explain("recording statements", recorded)
+    }
+
+    async fn statements(&self, tenant: &TenantId, subject: &Digest) -> Result<Vec<StatementRow>, Error> {
+        let found = self.database.read(|| statements::of_subject(&self.database, tenant, subject)).await;
+        self.explain("reading statements", found)
     }
 
     async fn log_checkpoint(&self, log: &LogId) -> Result<Option<LogCheckpoint>, Error> {

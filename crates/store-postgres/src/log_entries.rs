@@ -7,7 +7,7 @@ use provex_core::ids::{BundleDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::ledger::{VerificationStatus, attestation_id};
 use provex_store::ledger::{Append, KeptEntry, Known, VerifiedNow, attestations};
 use provex_store::{
-    Error, LeaseToken, LinkCounts, LogEntryRow, MAX_LINKAGES, NewLink, NewLogEntry, Recording,
+    Error, KeptLogEntry, LeaseToken, LinkCounts, LogEntryRow, MAX_LINKAGES, NewLink, NewLogEntry, Recording,
 };
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -51,42 +51,51 @@ pub(crate) async fn link(
     tx.commit(LinkCounts { linked, kept: found as u64 - linked }).await
 }
 
-pub(crate) async fn entry(
+pub(crate) async fn kept(
     database: &Database,
     tenant: &TenantId,
-    log: &LogId,
-    index: u64,
-) -> Result<Option<LogEntryRow>> {
+    positions: &[(LogId, u64)],
+) -> Result<BTreeMap<(LogId, u64), KeptLogEntry>> {
     let mut tx = database.snapshot(tenant).await?;
-    let entry = select_entry(&mut tx, tenant, log, index).await?;
-    let entry = tenants::found_or_unknown(&mut tx, tenant, entry).await?;
-    tx.end(entry).await
+    let rows = select_entries(&mut tx, tenant, positions).await?;
+    if rows.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    let bundles: Vec<_> = rows.values().map(|row| row.bundle_digest).collect();
+    let bundles = bundles::select_hashes(&mut tx, tenant, &bundles).await?;
+    let kept = |(position, row): (_, LogEntryRow)| {
+        let bundle = bundles.get(&row.bundle_digest).copied();
+        (position, KeptLogEntry { row, bundle })
+    };
+    tx.end(rows.into_iter().map(kept).collect()).await
 }
 
-async fn select_entry(
+async fn select_entries(
     connection: &mut PgConnection,
     tenant: &TenantId,
-    log: &LogId,
-    index: u64,
-) -> Result<Option<LogEntryRow>> {
-    let row = sqlx::query(
-        "-- select_entry
-        SELECT tenant_id, rekor_log_id, rekor_uuid, dsse_digest, entry, time_source, bundle_digest, created_at,
-            verification_status, verified_at, verification_error, verifier_version
-        FROM attestor.log_entries WHERE tenant_id = $1 AND rekor_log_id = $2 AND rekor_log_index = $3",
+    positions: &[(LogId, u64)],
+) -> Result<BTreeMap<(LogId, u64), LogEntryRow>> {
+    let indexes = positions.iter().map(|(_, index)| signed(*index)).collect::<Result<Vec<_>>>()?;
+    let rows = sqlx::query(
+        "-- select_entries
+        SELECT tenant_id, rekor_log_id, rekor_log_index, rekor_uuid, dsse_digest, entry, time_source, bundle_digest,
+            created_at, verification_status, verified_at, verification_error, verifier_version
+        FROM attestor.log_entries
+        WHERE tenant_id = $1 AND (rekor_log_id, rekor_log_index) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))",
     )
     .bind(tenant.as_str())
-    .bind(log.to_text())
-    .bind(signed(index)?)
-    .fetch_optional(connection)
+    .bind(positions.iter().map(|(log, _)| log.to_text()).collect::<Vec<_>>())
+    .bind(indexes)
+    .fetch_all(connection)
     .await?;
-    row.map(|row| read_entry(&row)).transpose()
+    rows.iter().map(read_entry).collect()
 }
 
-fn read_entry(row: &PgRow) -> Result<LogEntryRow> {
+fn read_entry(row: &PgRow) -> Result<((LogId, u64), LogEntryRow)> {
     let row = Stored::new(row, "attestor.log_entries", &["tenant_id", "rekor_log_id"]);
+    let position = (LogId::new(row.digest("rekor_log_id")?), row.unsigned("rekor_log_index")?);
     let status: Option<&str> = row.get("verification_status")?;
-    Ok(LogEntryRow {
+    let entry = LogEntryRow {
         rekor_uuid: row.digest("rekor_uuid")?,
         envelope: EnvelopeDigest::new(row.digest("dsse_digest")?),
         entry: row.get("entry")?,
@@ -97,7 +106,8 @@ fn read_entry(row: &PgRow) -> Result<LogEntryRow> {
         verified_at: row.opt_time("verified_at")?,
         error: row.get("verification_error")?,
         verifier_version: row.get("verifier_version")?,
-    })
+    };
+    Ok((position, entry))
 }
 
 /// Says in the ledger that an envelope will never be in a log.

@@ -148,6 +148,29 @@ pub(crate) async fn select_ids_of_documents(
     rows.iter().map(read).collect()
 }
 
+/// The documents' observations, ascending, and when each was recorded.
+pub(crate) async fn select_times_of_documents(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    digests: &[DocumentDigest],
+) -> Result<Vec<(DocumentDigest, ObservationId, Timestamp)>> {
+    let rows = sqlx::query(
+        "-- select_times_of_documents
+        SELECT tenant_id, observation_id, document_digest, created_at FROM vex.observations
+        WHERE tenant_id = $1 AND document_digest = ANY($2) ORDER BY observation_id",
+    )
+    .bind(tenant.as_str())
+    .bind(digests.iter().map(|digest| digest.to_text()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await?;
+    let read = |row| {
+        let row = stored(row);
+        let document = DocumentDigest::new(row.digest("document_digest")?);
+        Ok((document, ObservationId::new(row.digest("observation_id")?), row.time("created_at")?))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// What an attestation says of these observations, and whether they are linked.
 pub(crate) async fn select_members(
     connection: &mut PgConnection,

@@ -10,8 +10,8 @@ use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::ledger::Append;
 use provex_store::{
-    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, QueuedSubmission, Recording, Release, Settle,
-    Stage, Submission, SubmissionSubject,
+    Answer, Dropped, Error, Lease, LeaseToken, NewDocument, NewEnvelope, QueuedSubmission, Recording,
+    Release, Settle, Stage, Submission, SubmissionSubject,
 };
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -163,6 +163,94 @@ fn held(rows: u64, asked: usize) -> Result<()> {
 }
 
 /// Queues new documents for attestation.
+pub(crate) async fn dropped(database: &Database, tenant: &TenantId, limit: usize) -> Result<Vec<Dropped>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let dropped = select_dropped(&mut tx, tenant, limit).await?;
+    tx.end(dropped).await
+}
+
+pub(crate) async fn queue_dropped(
+    database: &Database,
+    tenant: &TenantId,
+    now: Timestamp,
+    dropped: &[(uuid::Uuid, Dropped)],
+) -> Result<Attempt<u64>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let queued = insert_dropped(&mut tx, tenant, now, dropped).await?;
+    tx.commit(queued).await
+}
+
+async fn select_dropped(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    limit: usize,
+) -> Result<Vec<Dropped>> {
+    let rows = sqlx::query(
+        "-- select_dropped
+        SELECT 'document' AS kind, d.document_digest AS digest FROM vex.documents AS d
+        WHERE d.tenant_id = $1
+            AND NOT EXISTS (SELECT FROM attestor.submissions AS s
+                WHERE s.tenant_id = $1 AND s.document_digest = d.document_digest)
+            AND NOT EXISTS (SELECT FROM attestor.envelope_members AS m
+                WHERE m.tenant_id = $1 AND m.kind = 'document' AND m.member = d.document_digest)
+        UNION ALL
+        SELECT 'envelope', e.dsse_digest FROM attestor.envelopes AS e
+        WHERE e.tenant_id = $1
+            AND NOT EXISTS (SELECT FROM attestor.submissions AS s
+                WHERE s.tenant_id = $1 AND s.dsse_digest = e.dsse_digest)
+            AND NOT EXISTS (SELECT FROM attestor.log_entries AS l
+                WHERE l.tenant_id = $1 AND l.dsse_digest = e.dsse_digest AND l.verification_status = 'verified')
+        ORDER BY kind, digest LIMIT $2",
+    )
+    .bind(tenant.as_str())
+    .bind(sql_limit(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read_dropped).collect()
+}
+
+fn read_dropped(row: &PgRow) -> Result<Dropped> {
+    let row = Stored::new(row, "attestor.submissions", &["digest"]);
+    let digest = row.digest("digest")?;
+    Ok(match row.get("kind")? {
+        "document" => Dropped::Document(DocumentDigest::new(digest)),
+        _ => Dropped::Envelope(EnvelopeDigest::new(digest)),
+    })
+}
+
+async fn insert_dropped(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    now: Timestamp,
+    dropped: &[(uuid::Uuid, Dropped)],
+) -> Result<u64> {
+    let subject = |dropped: &Dropped| match dropped {
+        Dropped::Document(digest) => (Stage::Attest.label(), Some(digest.to_text()), None),
+        Dropped::Envelope(digest) => (Stage::Submit.label(), None, Some(digest.to_text())),
+    };
+    let mut rows: Vec<_> = dropped.iter().map(|(id, dropped)| (*id, subject(dropped))).collect();
+    rows.sort_unstable();
+    let done = sqlx::query(
+        "-- insert_dropped
+        INSERT INTO attestor.submissions
+            (tenant_id, submission_id, stage, document_digest, dsse_digest, state, attempts, available_at)
+        SELECT $1, u.*, 'queued', 0, $2
+        FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) AS u
+        ON CONFLICT DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(Time(now))
+    .bind(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, (stage, ..))| *stage).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, (_, document, _))| document.as_deref()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, (.., envelope))| envelope.as_deref()).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 pub(crate) async fn insert_attest(
     connection: &mut PgConnection,
     tenant: &TenantId,

@@ -48,7 +48,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-async fn select_bundle(
+pub(crate) async fn select_bundle(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     digest: &BundleDigest,

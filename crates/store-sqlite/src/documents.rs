@@ -1,14 +1,15 @@
 //! `vex_documents` with `vex_document_bodies`, `vex_parse_findings` and `vex_standings`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use provex_core::digest::Digest;
 use provex_core::ids::{DocumentDigest, TenantId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Format;
 use provex_store::ledger::Append;
 use provex_store::{
-    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, NewDocument, Portions,
-    RecordedDocument, Recording, StandingRow,
+    AttestableDocument, Authentication, DocumentFacts, DocumentRow, FindingRow, KeptDocument, NewDocument,
+    Portions, RecordedDocument, Recording, StandingRow,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
@@ -100,6 +101,26 @@ pub(crate) async fn document(
     let Some(mut document) = tenants::found_or_unknown(&mut tx, tenant, row).await? else { return Ok(None) };
     document.findings = select_findings(&mut tx, tenant, digest).await?;
     Ok(Some(document))
+}
+
+pub(crate) async fn kept(
+    connections: &Connections,
+    tenant: &TenantId,
+    digests: &[DocumentDigest],
+) -> Result<BTreeMap<DocumentDigest, KeptDocument>> {
+    let mut tx = connections.read_snapshot().await?;
+    let mut found = BTreeMap::new();
+    for digest in digests {
+        let Some(mut row) = select_document(&mut tx, tenant, digest).await? else { continue };
+        row.findings = select_findings(&mut tx, tenant, digest).await?;
+        let body = select_body(&mut tx, tenant, digest).await?.map(|body| Digest::of(&body));
+        let observations = observations::select_times_of_document(&mut tx, tenant, digest).await?;
+        found.insert(*digest, KeptDocument { row, body, observations });
+    }
+    if found.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    Ok(found)
 }
 
 pub(crate) async fn body(

@@ -1,10 +1,12 @@
 //! `attestor_envelopes` and `attestor_envelope_members`.
 
+use std::collections::BTreeMap;
+
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, ObservationId, TenantId};
 use provex_core::intoto::SetCommitment;
 use provex_core::time::Timestamp;
 use provex_store::ledger::{AttestedMember, EnvelopeFacts};
-use provex_store::{LeaseToken, NewEnvelope, StoredEnvelope};
+use provex_store::{LeaseToken, NewEnvelope, SignedEnvelope, StoredEnvelope};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
@@ -48,13 +50,45 @@ pub(crate) async fn envelope(
     digest: &EnvelopeDigest,
 ) -> Result<Option<StoredEnvelope>> {
     let mut tx = connections.read_snapshot().await?;
-    let row = select_envelope(&mut tx, tenant, digest).await?;
-    let Some(mut envelope) = tenants::found_or_unknown(&mut tx, tenant, row).await? else { return Ok(None) };
-    let documents = select_members(&mut tx, tenant, digest, kind::DOCUMENT).await?;
-    let observations = select_members(&mut tx, tenant, digest, kind::OBSERVATION).await?;
-    envelope.documents = documents.into_iter().map(DocumentDigest::new).collect();
-    envelope.observations = observations.into_iter().map(ObservationId::new).collect();
-    Ok(Some(envelope))
+    let envelope = select_whole(&mut tx, tenant, digest).await?;
+    tenants::found_or_unknown(&mut tx, tenant, envelope).await
+}
+
+pub(crate) async fn to_send(
+    connections: &Connections,
+    tenant: &TenantId,
+    digests: &[EnvelopeDigest],
+) -> Result<BTreeMap<EnvelopeDigest, SignedEnvelope>> {
+    let mut tx = connections.read_snapshot().await?;
+    let mut found = BTreeMap::new();
+    for digest in digests {
+        if let Some(envelope) = select_envelope(&mut tx, tenant, digest).await? {
+            let StoredEnvelope { bytes, key_fingerprint, .. } = envelope;
+            found.insert(*digest, SignedEnvelope { bytes, key_fingerprint });
+        }
+    }
+    if found.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    Ok(found)
+}
+
+pub(crate) async fn envelopes(
+    connections: &Connections,
+    tenant: &TenantId,
+    digests: &[EnvelopeDigest],
+) -> Result<BTreeMap<EnvelopeDigest, StoredEnvelope>> {
+    let mut tx = connections.read_snapshot().await?;
+    let mut found = BTreeMap::new();
+    for digest in digests {
+        if let Some(envelope) = select_whole(&mut tx, tenant, digest).await? {
+            found.insert(*digest, envelope);
+        }
+    }
+    if found.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    Ok(found)
 }
 
 pub(crate) async fn of_document(
@@ -119,6 +153,20 @@ async fn insert_members(
         },
     )
     .await
+}
+
+/// An envelope with its members.
+async fn select_whole(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &EnvelopeDigest,
+) -> Result<Option<StoredEnvelope>> {
+    let Some(mut envelope) = select_envelope(connection, tenant, digest).await? else { return Ok(None) };
+    let documents = select_members(connection, tenant, digest, kind::DOCUMENT).await?;
+    let observations = select_members(connection, tenant, digest, kind::OBSERVATION).await?;
+    envelope.documents = documents.into_iter().map(DocumentDigest::new).collect();
+    envelope.observations = observations.into_iter().map(ObservationId::new).collect();
+    Ok(Some(envelope))
 }
 
 async fn select_envelope(

@@ -21,10 +21,11 @@ pub mod migrate;
 mod observations;
 mod snapshot;
 mod sql;
+mod statements;
 mod submissions;
 mod tenants;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,10 +38,10 @@ use provex_core::time::Timestamp;
 use provex_store::copy::Snapshot;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
-    Error, EventRow, IdempotentAnswer, Lease, LeaseToken, LinkCounts, LogCheckpoint, LogEntryRow,
-    NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
-    QueuedSubmission, RecordedDocument, Recording, Release, Settle, Stage, StandingRow, Store,
-    StoredEnvelope, Submission,
+    Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease, LeaseToken, LinkCounts,
+    LogCheckpoint, NewDocument, NewEnvelope, NewLink, NewStatement, ObservationFilter, ObservationPosition,
+    ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle, SignedEnvelope, Stage,
+    StandingRow, StatementRow, Store, StoredEnvelope, Submission,
 };
 
 use crate::connection::{Connections, Patience};
@@ -197,6 +198,24 @@ impl Store for SqliteStore {
         self.explain("reading an envelope", envelope)
     }
 
+    async fn signed_envelopes(
+        &self,
+        tenant: &TenantId,
+        digests: &[EnvelopeDigest],
+    ) -> Result<BTreeMap<EnvelopeDigest, SignedEnvelope>, Error> {
+        let found = envelopes::to_send(&self.connections, tenant, digests).await;
+        self.explain("reading what is signed", found)
+    }
+
+    async fn envelopes(
+        &self,
+        tenant: &TenantId,
+        digests: &[EnvelopeDigest],
+    ) -> Result<BTreeMap<EnvelopeDigest, StoredEnvelope>, Error> {
+        let found = envelopes::envelopes(&self.connections, tenant, digests).await;
+        self.explain("reading envelopes", found)
+    }
+
     async fn record_answers(
         &self,
         tenant: &TenantId,
@@ -250,6 +269,21 @@ impl Store for SqliteStore {
     ) -> Result<u64, Error> {
         let settled = submissions::settle_dead(&self.connections, tenant, only, settle).await;
         self.explain("settling dead submissions", settled)
+    }
+
+    async fn dropped(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Dropped>, Error> {
+        let dropped = submissions::dropped(&self.connections, tenant, limit).await;
+        self.explain("reading what was dropped", dropped)
+    }
+
+    async fn queue_dropped(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        dropped: &[(uuid::Uuid, Dropped)],
+    ) -> Result<u64, Error> {
+        let queued = submissions::queue_dropped(&self.connections, tenant, now, dropped).await;
+        self.explain("queueing what was dropped", queued)
     }
 
     async fn document(
@@ -352,14 +386,22 @@ impl Store for SqliteStore {
         self.explain("reading a document's standings", found)
     }
 
-    async fn log_entry(
+    async fn kept_documents(
         &self,
         tenant: &TenantId,
-        log: &LogId,
-        index: u64,
-    ) -> Result<Option<LogEntryRow>, Error> {
-        let found = log_entries::entry(&self.connections, tenant, log, index).await;
-        self.explain("reading a log entry", found)
+        digests: &[DocumentDigest],
+    ) -> Result<BTreeMap<DocumentDigest, KeptDocument>, Error> {
+        let found = documents::kept(&self.connections, tenant, digests).await;
+        self.explain("reading documents", found)
+    }
+
+    async fn kept_entries(
+        &self,
+        tenant: &TenantId,
+        positions: &[(LogId, u64)],
+    ) -> Result<BTreeMap<(LogId, u64), KeptLogEntry>, Error> {
+        let found = log_entries::kept(&self.connections, tenant, positions).await;
+        self.explain("reading log entries", found)
     }
 
     async fn attestations(
@@ -371,6 +413,21 @@ impl Store for SqliteStore {
     ) -> Result<AttestationPage, Error> {
         let found = ledger_attestations::page(&self.connections, tenant, filter, after, limit).await;
         self.explain("reading attestations", found)
+    }
+
+    async fn record_statements(
+        &self,
+        tenant: &TenantId,
+        recording: &Recording,
+        statements: &[NewStatement],
+    ) -> Result<(), Error> {
+        let recorded = statements::record(&self.connections, tenant, recording, statements).await;
+        self.explain("recording statements", recorded)
+    }
+
+    async fn statements(&self, tenant: &TenantId, subject: &Digest) -> Result<Vec<StatementRow>, Error> {
+        let found = statements::of_subject(&self.connections, tenant, subject).await;
+        self.explain("reading statements", found)
     }
 
     async fn log_checkpoint(&self, log: &LogId) -> Result<Option<LogCheckpoint>, Error> {

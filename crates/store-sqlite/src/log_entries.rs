@@ -1,11 +1,13 @@
 //! `attestor_log_entries`: verified entries, and the linkages that they make.
 
+use std::collections::BTreeMap;
+
 use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::ledger::{VerificationStatus, attestation_id};
 use provex_store::ledger::{Append, KeptEntry, Known, VerifiedNow, attestations};
 use provex_store::{
-    Error, LeaseToken, LinkCounts, LogEntryRow, MAX_LINKAGES, NewLink, NewLogEntry, Recording,
+    Error, KeptLogEntry, LeaseToken, LinkCounts, LogEntryRow, MAX_LINKAGES, NewLink, NewLogEntry, Recording,
 };
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -53,16 +55,23 @@ pub(crate) async fn link(
     Ok(LinkCounts { linked, kept: found as u64 - linked })
 }
 
-pub(crate) async fn entry(
+pub(crate) async fn kept(
     connections: &Connections,
     tenant: &TenantId,
-    log: &LogId,
-    index: u64,
-) -> Result<Option<LogEntryRow>> {
+    positions: &[(LogId, u64)],
+) -> Result<BTreeMap<(LogId, u64), KeptLogEntry>> {
     let mut tx = connections.read_snapshot().await?;
-    let entry = select_entry(&mut tx, tenant, log, index).await?;
-    let entry = tenants::found_or_unknown(&mut tx, tenant, entry).await?;
-    Ok(entry)
+    let mut found = BTreeMap::new();
+    for (log, index) in positions {
+        let Some(row) = select_entry(&mut tx, tenant, log, *index).await? else { continue };
+        let bundle = bundles::select_bundle(&mut tx, tenant, &row.bundle_digest).await?;
+        let bundle = bundle.map(|bundle| Digest::of(&bundle));
+        found.insert((*log, *index), KeptLogEntry { row, bundle });
+    }
+    if found.is_empty() {
+        tenants::require(&mut tx, tenant).await?;
+    }
+    Ok(found)
 }
 
 async fn select_entry(

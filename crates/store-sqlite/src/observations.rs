@@ -133,6 +133,28 @@ pub(crate) async fn select_ids_of_document(
     rows.iter().map(|row| stored(row).digest("observation_id").map(ObservationId::new)).collect()
 }
 
+/// The document's observations, ascending, and when each was recorded; see [`select_ids_of_document`].
+pub(crate) async fn select_times_of_document(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    digest: &DocumentDigest,
+) -> Result<Vec<(ObservationId, Timestamp)>> {
+    let rows = sqlx::query(
+        "-- select_times_of_document
+        SELECT tenant_id, observation_id, created_at FROM vex_observations
+        WHERE tenant_id = ? AND document_digest = ? ORDER BY +observation_id",
+    )
+    .bind(tenant.as_str())
+    .bind(digest.to_text())
+    .fetch_all(connection)
+    .await?;
+    let read = |row| {
+        let row = stored(row);
+        Ok((ObservationId::new(row.digest("observation_id")?), row.time("created_at")?))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// What an attestation says of these observations, and whether they are linked.
 pub(crate) async fn select_members(
     connection: &mut SqliteConnection,

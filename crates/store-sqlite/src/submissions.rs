@@ -5,8 +5,8 @@
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, TenantId};
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, Error, Lease, LeaseToken, NewDocument, NewEnvelope, QueuedSubmission, Recording, Release, Settle,
-    Stage, Submission, SubmissionSubject,
+    Answer, Dropped, Error, Lease, LeaseToken, NewDocument, NewEnvelope, QueuedSubmission, Recording,
+    Release, Settle, Stage, Submission, SubmissionSubject,
 };
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -132,6 +132,99 @@ fn held(rows: u64) -> Result<()> {
 }
 
 /// Queues new documents for attestation.
+pub(crate) async fn dropped(
+    connections: &Connections,
+    tenant: &TenantId,
+    limit: usize,
+) -> Result<Vec<Dropped>> {
+    let mut tx = connections.read_snapshot().await?;
+    tenants::require(&mut tx, tenant).await?;
+    select_dropped(&mut tx, tenant, limit).await
+}
+
+pub(crate) async fn queue_dropped(
+    connections: &Connections,
+    tenant: &TenantId,
+    now: Timestamp,
+    dropped: &[(uuid::Uuid, Dropped)],
+) -> Result<u64> {
+    let mut tx = connections.write().await?;
+    tenants::require(&mut tx, tenant).await?;
+    let mut queued = 0;
+    for (submission, dropped) in dropped {
+        queued += insert_dropped(&mut tx, tenant, now, *submission, dropped).await?;
+    }
+    tx.commit().await?;
+    Ok(queued)
+}
+
+async fn select_dropped(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    limit: usize,
+) -> Result<Vec<Dropped>> {
+    let rows = sqlx::query(
+        "-- select_dropped
+        SELECT 'document' AS kind, d.document_digest AS digest FROM vex_documents AS d
+        WHERE d.tenant_id = ?1
+            AND NOT EXISTS (SELECT 1 FROM attestor_submissions AS s
+                WHERE s.tenant_id = ?1 AND s.document_digest = d.document_digest)
+            AND NOT EXISTS (SELECT 1 FROM attestor_envelope_members AS m
+                WHERE m.tenant_id = ?1 AND m.kind = 'document' AND m.member = d.document_digest)
+        UNION ALL
+        SELECT 'envelope', e.dsse_digest FROM attestor_envelopes AS e
+        WHERE e.tenant_id = ?1
+            AND NOT EXISTS (SELECT 1 FROM attestor_submissions AS s
+                WHERE s.tenant_id = ?1 AND s.dsse_digest = e.dsse_digest)
+            AND NOT EXISTS (SELECT 1 FROM attestor_log_entries AS l
+                WHERE l.tenant_id = ?1 AND l.dsse_digest = e.dsse_digest AND l.verification_status = 'verified')
+        ORDER BY kind, digest LIMIT ?2",
+    )
+    .bind(tenant.as_str())
+    .bind(sql_limit(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(read_dropped).collect()
+}
+
+fn read_dropped(row: &SqliteRow) -> Result<Dropped> {
+    let row = Stored::new(row, "attestor_submissions", &["digest"]);
+    let digest = row.digest("digest")?;
+    Ok(match row.get("kind")? {
+        "document" => Dropped::Document(DocumentDigest::new(digest)),
+        _ => Dropped::Envelope(EnvelopeDigest::new(digest)),
+    })
+}
+
+/// How many rows that made.
+async fn insert_dropped(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    now: Timestamp,
+    submission: uuid::Uuid,
+    dropped: &Dropped,
+) -> Result<u64> {
+    let (stage, document, envelope) = match dropped {
+        Dropped::Document(digest) => (Stage::Attest, Some(digest.to_text()), None),
+        Dropped::Envelope(digest) => (Stage::Submit, None, Some(digest.to_text())),
+    };
+    let done = sqlx::query(
+        "-- insert_dropped
+        INSERT INTO attestor_submissions
+            (tenant_id, submission_id, stage, document_digest, dsse_digest, state, attempts, available_at)
+        VALUES (?, ?, ?, ?, ?, 'queued', 0, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(submission.to_string())
+    .bind(stage.label())
+    .bind(document)
+    .bind(envelope)
+    .bind(now.as_unix_micros())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 pub(crate) async fn insert_attest(
     connection: &mut SqliteConnection,
     tenant: &TenantId,

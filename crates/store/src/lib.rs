@@ -16,6 +16,8 @@ pub use error::Error;
 pub use portions::Portions;
 pub use rows::*;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
@@ -40,7 +42,7 @@ pub trait Store: Send + Sync {
         &self,
         tenant: &TenantId,
         digests: &[DocumentDigest],
-    ) -> Result<std::collections::BTreeSet<DocumentDigest>, Error>;
+    ) -> Result<BTreeSet<DocumentDigest>, Error>;
 
     /// Records documents with their bodies, observations, keys and findings, and queues each for attestation.
     /// A document that is recorded already is left as it is. Observations that are not in memory are taken in part by
@@ -98,6 +100,20 @@ pub trait Store: Send + Sync {
         digest: &EnvelopeDigest,
     ) -> Result<Option<StoredEnvelope>, Error>;
 
+    /// What is sent of those of these envelopes that are recorded.
+    async fn signed_envelopes(
+        &self,
+        tenant: &TenantId,
+        digests: &[EnvelopeDigest],
+    ) -> Result<BTreeMap<EnvelopeDigest, SignedEnvelope>, Error>;
+
+    /// Those of these envelopes that are recorded, with their members in set order.
+    async fn envelopes(
+        &self,
+        tenant: &TenantId,
+        digests: &[EnvelopeDigest],
+    ) -> Result<BTreeMap<EnvelopeDigest, StoredEnvelope>, Error>;
+
     /// Keeps logs' answers, unverified, moves their submissions from submit to link, and gives their leases back.
     ///
     /// # Errors
@@ -154,6 +170,18 @@ pub trait Store: Send + Sync {
         tenant: &TenantId,
         only: Option<uuid::Uuid>,
         settle: Settle,
+    ) -> Result<u64, Error>;
+
+    /// What [`Settle::Drop`] took out of the queue and nobody queued since, documents first.
+    async fn dropped(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Dropped>, Error>;
+
+    /// Queues what was dropped again under these submission ids, due by `now`; what is queued already stays as it is.
+    /// How many.
+    async fn queue_dropped(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        dropped: &[(uuid::Uuid, Dropped)],
     ) -> Result<u64, Error>;
 
     /// A recorded document without its bytes.
@@ -230,13 +258,19 @@ pub trait Store: Send + Sync {
     /// A document's changes of standing, oldest first.
     async fn standings(&self, tenant: &TenantId, digest: &DocumentDigest) -> Result<Vec<StandingRow>, Error>;
 
-    /// The entry that is kept of a log at an index.
-    async fn log_entry(
+    /// Those of these documents that are recorded, with what an audit compares of them.
+    async fn kept_documents(
         &self,
         tenant: &TenantId,
-        log: &LogId,
-        index: u64,
-    ) -> Result<Option<LogEntryRow>, Error>;
+        digests: &[DocumentDigest],
+    ) -> Result<BTreeMap<DocumentDigest, KeptDocument>, Error>;
+
+    /// Those of these log entries that are kept, by log and index, with what an audit compares of them.
+    async fn kept_entries(
+        &self,
+        tenant: &TenantId,
+        positions: &[(LogId, u64)],
+    ) -> Result<BTreeMap<(LogId, u64), KeptLogEntry>, Error>;
 
     /// Attestations that fit a filter, in `(recorded_at, attestation_id)` order, after a position.
     async fn attestations(
@@ -246,6 +280,18 @@ pub trait Store: Send + Sync {
         after: Option<AttestationPosition>,
         limit: usize,
     ) -> Result<AttestationPage, Error>;
+
+    /// Publishes verdicts in the order given: each is its subject's next revision and supersedes the one before. All get
+    /// one `created_at`, as documents do. One whose id is there already is left as it is.
+    async fn record_statements(
+        &self,
+        tenant: &TenantId,
+        recording: &Recording,
+        statements: &[NewStatement],
+    ) -> Result<(), Error>;
+
+    /// A subject's published verdicts, by revision.
+    async fn statements(&self, tenant: &TenantId, subject: &Digest) -> Result<Vec<StatementRow>, Error>;
 
     /// The newest checkpoint that was verified, or published by our own embedded log.
     async fn log_checkpoint(&self, log: &LogId) -> Result<Option<LogCheckpoint>, Error>;

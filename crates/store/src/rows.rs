@@ -296,6 +296,15 @@ pub enum Settle {
     Drop,
 }
 
+/// What was taken out of the queue before it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dropped {
+    /// A document that no envelope attests.
+    Document(DocumentDigest),
+    /// An envelope without a verified log entry.
+    Envelope(EnvelopeDigest),
+}
+
 /// What a submission is about, by stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubmissionSubject {
@@ -344,6 +353,15 @@ pub struct NewEnvelope {
     pub documents: Vec<DocumentDigest>,
     /// The observations, in set order.
     pub observations: Vec<ObservationId>,
+}
+
+/// What is sent of a recorded envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedEnvelope {
+    /// The JCS bytes.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the signer's SPKI.
+    pub key_fingerprint: Digest,
 }
 
 /// A recorded envelope.
@@ -446,6 +464,17 @@ pub struct DocumentRow {
     pub findings: Vec<FindingRow>,
     /// When it was recorded.
     pub created_at: Timestamp,
+}
+
+/// A recorded document, and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptDocument {
+    /// The row.
+    pub row: DocumentRow,
+    /// SHA-256 of the bytes as they are now; none where they are gone.
+    pub body: Option<Digest>,
+    /// Its observations, ascending, and when each was recorded.
+    pub observations: Vec<(ObservationId, Timestamp)>,
 }
 
 /// A recorded observation.
@@ -553,6 +582,15 @@ pub struct LogEntryRow {
     pub verifier_version: Option<String>,
 }
 
+/// A log entry, and the bundle made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLogEntry {
+    /// The row.
+    pub row: LogEntryRow,
+    /// SHA-256 of the bundle's bytes as they are now; none where they are gone.
+    pub bundle: Option<Digest>,
+}
+
 /// An event of the ledger, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRow {
@@ -612,6 +650,34 @@ pub struct AttestationPage {
     pub root_hash: Digest,
 }
 
+/// A verdict to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStatement {
+    /// Its id: a UUIDv7.
+    pub id: uuid::Uuid,
+    /// SHA-256 of the verdict's subject.
+    pub subject: Digest,
+    /// SHA-256 of `body`: the verdict's id.
+    pub verdict: Digest,
+    /// SHA-256 of the merge trace.
+    pub trace: Digest,
+    /// The JCS bytes of the verdict.
+    pub body: Vec<u8>,
+}
+
+/// A published verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementRow {
+    /// What was published.
+    pub statement: NewStatement,
+    /// Its number among the subject's, from 1.
+    pub revision: u64,
+    /// The one before it.
+    pub supersedes: Option<uuid::Uuid>,
+    /// When it was published.
+    pub created_at: Timestamp,
+}
+
 /// A log's newest checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogCheckpoint {
@@ -655,6 +721,10 @@ pub struct Backlog {
     pub link: u64,
     /// Submissions that were given up.
     pub dead: u64,
+    /// Of those to be attested, submitted or linked, how many somebody has leased.
+    pub leased: u64,
+    /// When the last of those leases ends: what a killed process had is taken up again by then.
+    pub leased_until: Option<Timestamp>,
     /// Why submissions wait or were given up, and how many for each reason; the most frequent first, at most ten.
     pub reasons: Vec<(String, u64)>,
 }

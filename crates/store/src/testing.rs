@@ -8,7 +8,7 @@
 
 mod ledger;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use provex_core::intoto::{
     AttestedDocument, ObservationSet, ObservationsPredicate, SaltKey, VEX_OBSERVATIONS,
 };
 use provex_core::keys::{LocalSigner, RustCrypto, Signer as _};
-use provex_core::ledger::ActorType;
+use provex_core::ledger::{ActorType, VerificationStatus};
 use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::merkle::Tree;
 use provex_core::note::sign_note;
@@ -40,10 +40,11 @@ use uuid::Uuid;
 pub use ledger::*;
 
 use crate::{
-    Actor, Answer, ApiToken, Authentication, Counts, DocumentFacts, Error, FindingRow, IdempotentAnswer,
-    KeyKind, Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, MoreObservations, NewDocument,
-    NewEnvelope, NewLink, NewLogEntry, NewObservation, ObservationFilter, ObservationParts, ObservationRow,
-    ObservationSource, RecordedDocument, Recording, Release, Scope, Settle, Stage, Store, SubmissionSubject,
+    Actor, Answer, ApiToken, Authentication, Counts, DocumentFacts, Dropped, Error, FindingRow,
+    IdempotentAnswer, KeyKind, Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, MoreObservations,
+    NewDocument, NewEnvelope, NewLink, NewLogEntry, NewObservation, NewStatement, ObservationFilter,
+    ObservationParts, ObservationRow, ObservationSource, RecordedDocument, Recording, Release, Scope, Settle,
+    Stage, Store, SubmissionSubject,
 };
 
 /// A fresh database of a backend.
@@ -78,6 +79,7 @@ macro_rules! store_conformance {
             a_released_submission_is_due_again_at_its_time
             a_revoked_api_token_stays_revoked
             a_set_without_members_is_an_event_without_rows
+            a_subjects_statements_are_numbered_and_supersede_one_another
             adding_a_tenant_again_changes_nothing
             all_that_one_call_records_has_one_time
             an_answer_gives_its_lease_back
@@ -98,6 +100,7 @@ macro_rules! store_conformance {
             linking_a_missing_observation_is_refused_and_writes_nothing
             linking_again_changes_nothing
             linking_is_one_event_with_a_row_for_each_member
+            many_are_read_at_once_as_one_at_a_time
             many_rows_of_each_kind_come_back
             more_linkages_than_one_call_may_hold_are_refused
             observations_are_found_by_every_key
@@ -118,6 +121,7 @@ macro_rules! store_conformance {
             what_is_recorded_is_there_after_opening_again
             what_is_refused_is_not_said
             what_waits_to_be_tried_again_is_due_when_leases_are_cleared
+            what_was_dropped_can_be_queued_again
         }
     };
     ($fresh:path: $($fact:ident)+) => {
@@ -471,6 +475,15 @@ async fn logged_document(store: &impl Store, observations: u64) -> (SignedFixtur
     (fixture, signed, logged)
 }
 
+fn finding(code: &str) -> FindingRow {
+    FindingRow { code: code.to_owned(), pointer: "/x".to_owned(), line: None, message: "x".to_owned() }
+}
+
+/// Where its log has it.
+fn position(logged: &LoggedSet) -> (LogId, u64) {
+    (logged.entry.linked.log_id, logged.entry.linked.log_index)
+}
+
 async fn all(store: &impl Store, filter: &ObservationFilter) -> Vec<ObservationRow> {
     store.observations(&tenant(), filter, None, usize::MAX).await.unwrap()
 }
@@ -525,11 +538,17 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
         store.attestable_documents(unknown, &[digest]).await.err(),
         store.record_envelopes(unknown, at(0), TOKEN, &[], &[signed.to_new_envelope(id(1))]).await.err(),
         store.envelope(unknown, &envelope).await.err(),
+        store.envelopes(unknown, &[envelope]).await.err(),
+        store.signed_envelopes(unknown, &[envelope]).await.err(),
+        store.kept_documents(unknown, &[digest]).await.err(),
+        store.kept_entries(unknown, &[position(&logged)]).await.err(),
         store.record_answers(unknown, TOKEN, &[logged.to_answer(id(1))]).await.err(),
         store.link(unknown, &by(0), TOKEN, &[logged.to_new_link(None)]).await.err(),
         store.release_submission(unknown, &by(0), TOKEN, id(1), &dead).await.err(),
         store.queued_submissions(unknown, false, None, 1).await.err(),
         store.settle_dead_submissions(unknown, None, Settle::Drop).await.err(),
+        store.dropped(unknown, 1).await.err(),
+        store.queue_dropped(unknown, at(0), &[(id(1), Dropped::Document(digest))]).await.err(),
         store.document(unknown, &digest).await.err(),
         store.document_body(unknown, &digest).await.err(),
         store.observation(unknown, &document.observations[0].id).await.err(),
@@ -538,6 +557,8 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
         store.bundle(unknown, &bundle).await.err(),
         store.bundle_of_envelope(unknown, &envelope).await.err(),
         store.envelopes_of_document(unknown, &digest).await.err(),
+        store.record_statements(unknown, &by(0), &[statement(1, 1)]).await.err(),
+        store.statements(unknown, &statement(1, 1).subject).await.err(),
         store.counts(unknown).await.err(),
         store.add_api_token(&ApiToken { tenant: unknown.clone(), ..api_token(1) }).await.err(),
         store.api_tokens(unknown).await.err(),
@@ -551,6 +572,56 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
     assert_eq!(store.tenants().await.unwrap(), [tenant()]);
 }
 
+pub async fn many_are_read_at_once_as_one_at_a_time(backend: &impl Backend) {
+    let store = store(backend).await;
+    let mut documents = [document(1, 3), document(2, 0), document(3, 2)];
+    documents[2].findings =
+        [3, 2, 1].map(|line| FindingRow { line: Some(line), ..finding("assumed_utc") }).to_vec();
+    record(&store, 0, &documents).await;
+    let (tenant, mut fixture) = (&tenant(), SignedFixture::new(1));
+    let mut envelopes = Vec::new();
+    for (number, document) in (100..).zip(&documents) {
+        let signed = fixture.sign(tenant, &[document]);
+        record_signed(&store, &signed, &[document], id(number)).await;
+        envelopes.push(signed.envelope.digest());
+    }
+    let logged = fixture.log(&fixture.sign(tenant, &[&documents[0]]));
+    link(&store, 2, &logged).await;
+
+    let digests = documents.each_ref().map(|document| document.facts.digest);
+    let missing = DocumentDigest::new(Digest::of(b"no document"));
+    let kept = store.kept_documents(tenant, &[digests[2], missing, digests[1], digests[0]]).await.unwrap();
+    assert_eq!(kept.len(), 3);
+    for document in &documents {
+        let kept = &kept[&document.facts.digest];
+        assert_eq!(store.document(tenant, &document.facts.digest).await.unwrap().as_ref(), Some(&kept.row));
+        assert_eq!(kept.body, Some(Digest::of(&document.body)));
+        let expected: Vec<_> = ids(&[document]).into_iter().map(|id| (id, kept.row.created_at)).collect();
+        assert_eq!(kept.observations, expected);
+    }
+
+    let missing = EnvelopeDigest::new(Digest::of(b"no envelope"));
+    let asked = [envelopes[2], missing, envelopes[0], envelopes[1]];
+    let (found, sent) = (
+        store.envelopes(tenant, &asked).await.unwrap(),
+        store.signed_envelopes(tenant, &asked).await.unwrap(),
+    );
+    assert_eq!((found.len(), sent.len()), (3, 3));
+    for digest in &envelopes {
+        let (found, sent) = (&found[digest], &sent[digest]);
+        assert_eq!(store.envelope(tenant, digest).await.unwrap().as_ref(), Some(found));
+        assert_eq!((&sent.bytes, sent.key_fingerprint), (&found.bytes, found.key_fingerprint));
+    }
+
+    let (log, index) = position(&logged);
+    let kept = store.kept_entries(tenant, &[(log, index + 1), (log, index)]).await.unwrap();
+    let [(at, kept)] = kept.into_iter().collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!((at, kept.row.entry, kept.row.envelope), ((log, index), logged.entry.entry, envelopes[0]));
+    assert_eq!(kept.row.status, Some(VerificationStatus::Verified));
+    assert_eq!(kept.bundle, Some(*kept.row.bundle_digest.digest()));
+    assert_eq!(kept.row.bundle_digest, logged.entry.bundle_digest);
+}
+
 pub async fn tenants_see_nothing_of_one_another(backend: &impl Backend) {
     let store = store(backend).await;
     let other = &other_tenant();
@@ -561,7 +632,12 @@ pub async fn tenants_see_nothing_of_one_another(backend: &impl Backend) {
     let observation = logged.linkages[0].observation;
     assert_eq!(store.known_documents(other, &[digest]).await.unwrap(), BTreeSet::new());
     assert_eq!(store.attestable_documents(other, &[digest]).await.unwrap(), []);
-    assert_eq!(store.envelope(other, &signed.envelope.digest()).await.unwrap(), None);
+    let envelope = signed.envelope.digest();
+    assert_eq!(store.envelope(other, &envelope).await.unwrap(), None);
+    assert_eq!(store.envelopes(other, &[envelope]).await.unwrap(), BTreeMap::new());
+    assert_eq!(store.signed_envelopes(other, &[envelope]).await.unwrap(), BTreeMap::new());
+    assert_eq!(store.kept_documents(other, &[digest]).await.unwrap(), BTreeMap::new());
+    assert_eq!(store.kept_entries(other, &[position(&logged)]).await.unwrap(), BTreeMap::new());
     assert_eq!(store.document(other, &digest).await.unwrap(), None);
     assert_eq!(store.document_body(other, &digest).await.unwrap(), None);
     assert_eq!(store.observation(other, &observation).await.unwrap(), None);
@@ -1575,6 +1651,75 @@ pub async fn a_dead_submission_is_queued_again_or_dropped(backend: &impl Backend
     assert_eq!(queued(true, None).await, []);
     assert_eq!(acquired(&store, Stage::Attest, 20).await, [id(3), id(1)]);
     assert_eq!(store.counts(&tenant()).await.unwrap().failed, 0);
+}
+
+/// A published verdict about a subject.
+fn statement(number: u64, subject: u8) -> NewStatement {
+    let body = format!("{{\"verdict\":{number}}}").into_bytes();
+    let (verdict, trace) = (Digest::of(&body), Digest::of(b"trace"));
+    NewStatement { id: id(number), subject: Digest::of(&[subject]), verdict, trace, body }
+}
+
+pub async fn a_subjects_statements_are_numbered_and_supersede_one_another(backend: &impl Backend) {
+    let store = store(backend).await;
+    let other = &other_tenant();
+    store.add_tenant(other, id(9), at(0)).await.unwrap();
+    let record = async |time, statements: &[NewStatement]| {
+        store.record_statements(&tenant(), &by(time), statements).await.unwrap();
+    };
+    record(10, &[statement(1, 1), statement(2, 2), statement(3, 1)]).await;
+    // The same verdict again is another statement; a clock that went back gives no earlier time.
+    let again = NewStatement { id: id(4), ..statement(3, 1) };
+    record(5, std::slice::from_ref(&again)).await;
+    let of = async |subject| store.statements(&tenant(), &statement(1, subject).subject).await.unwrap();
+    let rows = of(1).await;
+    let expected = [(statement(1, 1), 1, None), (statement(3, 1), 2, Some(id(1))), (again, 3, Some(id(3)))];
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.statement.clone(), row.revision, row.supersedes)).collect();
+    assert_eq!(found, expected);
+    assert_eq!((rows[0].created_at, rows[1].created_at), (at(10), at(10)));
+    assert!(rows[2].created_at > at(10));
+    assert_eq!(of(2).await.iter().map(|row| (row.revision, row.supersedes)).collect::<Vec<_>>(), [(1, None)]);
+    // Repeated it changes nothing.
+    record(20, &[statement(1, 1), statement(3, 1)]).await;
+    assert_eq!(of(1).await, rows);
+    assert_eq!(store.statements(other, &statement(1, 1).subject).await.unwrap(), []);
+    assert_eq!(store.ledger_head(&tenant()).await.unwrap().last_at, rows[2].created_at);
+}
+
+pub async fn what_was_dropped_can_be_queued_again(backend: &impl Backend) {
+    let store = store(backend).await;
+    let other = &other_tenant();
+    store.add_tenant(other, id(9), at(0)).await.unwrap();
+    let documents = [document(1, 1), document(2, 2), document(3, 1), document(4, 1)];
+    record(&store, 0, &documents).await;
+    let mut fixture = SignedFixture::new(1);
+    let [signed, linked] = [1, 2].map(|n| fixture.sign(&tenant(), &[&documents[n]]));
+    record_signed(&store, &signed, &[&documents[1]], id(100)).await;
+    record_signed(&store, &linked, &[&documents[2]], id(101)).await;
+    link(&store, 50, &fixture.log(&linked)).await;
+    let held = lease(5, 10);
+    store.acquire_submissions(&tenant(), Stage::Attest, held, 1).await.unwrap();
+    store.acquire_submissions(&tenant(), Stage::Submit, held, 1).await.unwrap();
+    let dead = Release::Dead { reason: "x".to_owned() };
+    for submission in [id(1), id(100)] {
+        store.release_submission(&tenant(), &by(0), held.token, submission, &dead).await.unwrap();
+    }
+    let dropped = async || store.dropped(&tenant(), 10).await.unwrap();
+    assert_eq!(dropped().await, [], "given up is not dropped");
+    assert_eq!(store.settle_dead_submissions(&tenant(), None, Settle::Drop).await.unwrap(), 2);
+    let expected =
+        [Dropped::Document(documents[0].facts.digest), Dropped::Envelope(signed.envelope.digest())];
+    assert_eq!(dropped().await, expected);
+    assert_eq!(store.dropped(&tenant(), 1).await.unwrap(), expected[..1]);
+    assert_eq!(store.dropped(other, 10).await.unwrap(), []);
+    let rows = [(id(200), expected[0]), (id(201), expected[1])];
+    assert_eq!(store.queue_dropped(&tenant(), at(20), &rows).await.unwrap(), 2);
+    assert_eq!(dropped().await, []);
+    assert_eq!(acquired(&store, Stage::Submit, 20).await, [id(101), id(201)]);
+    assert_eq!(acquired(&store, Stage::Attest, 20).await, [id(4), id(200)]);
+    let again = [(id(300), expected[0]), (id(301), expected[1])];
+    assert_eq!(store.queue_dropped(&tenant(), at(20), &again).await.unwrap(), 0, "it is queued");
 }
 
 pub async fn a_dead_submission_stays_and_its_observations_count_as_failed(backend: &impl Backend) {

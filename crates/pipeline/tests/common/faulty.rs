@@ -15,10 +15,10 @@ use provex_core::time::Timestamp;
 use provex_core::trusted_root::TrustedLog;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
-    Error, EventRow, IdempotentAnswer, Lease, LeaseToken, LinkCounts, LogCheckpoint, LogEntryRow,
-    NewDocument, NewEnvelope, NewLink, ObservationFilter, ObservationPosition, ObservationRow,
-    QueuedSubmission, RecordedDocument, Recording, Release, Settle, Stage, StandingRow, Store,
-    StoredEnvelope, Submission,
+    Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease, LeaseToken, LinkCounts,
+    LogCheckpoint, NewDocument, NewEnvelope, NewLink, NewStatement, ObservationFilter, ObservationPosition,
+    ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle, SignedEnvelope, Stage,
+    StandingRow, StatementRow, Store, StoredEnvelope, Submission,
 };
 use provex_tlog::embedded::EmbeddedLog;
 use provex_tlog::{LogError, TransparencyLog};
@@ -56,14 +56,15 @@ impl Fault {
     }
 }
 
-const READS: [&str; 7] = [
+const READS: [&str; 8] = [
     "attestable_documents",
     "backlog",
     "checkpoint",
     "consistency_proof",
-    "envelope",
+    "envelopes",
     "log_checkpoint",
     "observation_bodies",
+    "signed_envelopes",
 ];
 
 /// A call: the method, and how often it was called before in this process.
@@ -260,11 +261,15 @@ faulty_store! {
         envelopes: &[NewEnvelope]
     ) -> ();
     envelope(tenant: &TenantId, digest: &EnvelopeDigest) -> Option<StoredEnvelope>;
+    signed_envelopes(tenant: &TenantId, digests: &[EnvelopeDigest]) -> BTreeMap<EnvelopeDigest, SignedEnvelope>;
+    envelopes(tenant: &TenantId, digests: &[EnvelopeDigest]) -> BTreeMap<EnvelopeDigest, StoredEnvelope>;
     record_answers(tenant: &TenantId, token: LeaseToken, answers: &[Answer]) -> ();
     link(tenant: &TenantId, recording: &Recording, token: LeaseToken, links: &[NewLink<'_>]) -> LinkCounts;
     release_submission(tenant: &TenantId, recording: &Recording, token: LeaseToken, submission: Uuid, release: &Release) -> ();
     queued_submissions(tenant: &TenantId, dead: bool, after: Option<Uuid>, limit: usize) -> Vec<QueuedSubmission>;
     settle_dead_submissions(tenant: &TenantId, only: Option<Uuid>, settle: Settle) -> u64;
+    dropped(tenant: &TenantId, limit: usize) -> Vec<Dropped>;
+    queue_dropped(tenant: &TenantId, now: Timestamp, dropped: &[(Uuid, Dropped)]) -> u64;
     document(tenant: &TenantId, digest: &DocumentDigest) -> Option<DocumentRow>;
     document_body(tenant: &TenantId, digest: &DocumentDigest) -> Option<Vec<u8>>;
     observation(tenant: &TenantId, id: &ObservationId) -> Option<ObservationRow>;
@@ -283,13 +288,16 @@ faulty_store! {
     ledger_hashes(tenant: &TenantId, tiles: &[TilePath]) -> Vec<Vec<Digest>>;
     ledger_tile(tenant: &TenantId, path: TilePath) -> Option<Vec<Digest>>;
     standings(tenant: &TenantId, digest: &DocumentDigest) -> Vec<StandingRow>;
-    log_entry(tenant: &TenantId, log: &LogId, index: u64) -> Option<LogEntryRow>;
+    kept_documents(tenant: &TenantId, digests: &[DocumentDigest]) -> BTreeMap<DocumentDigest, KeptDocument>;
+    kept_entries(tenant: &TenantId, positions: &[(LogId, u64)]) -> BTreeMap<(LogId, u64), KeptLogEntry>;
     attestations(
         tenant: &TenantId,
         filter: &AttestationFilter,
         after: Option<AttestationPosition>,
         limit: usize
     ) -> AttestationPage;
+    record_statements(tenant: &TenantId, recording: &Recording, statements: &[NewStatement]) -> ();
+    statements(tenant: &TenantId, subject: &Digest) -> Vec<StatementRow>;
     log_checkpoint(log: &LogId) -> Option<LogCheckpoint>;
     record_log_checkpoint(log: &LogId, checkpoint: &LogCheckpoint) -> ();
     counts(tenant: &TenantId) -> Counts;
