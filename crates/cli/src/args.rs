@@ -256,6 +256,9 @@ pub(crate) struct Link {
     /// First take out of the queue what was given up: it stays recorded and is not logged.
     #[arg(long, value_name = "ID|all", conflicts_with = "retry")]
     pub(crate) drop: Option<Which>,
+    /// First queue again all that `--drop` ever took out.
+    #[arg(long, conflicts_with_all = ["retry", "drop"])]
+    pub(crate) requeue: bool,
     #[command(flatten)]
     pub(crate) unit: UnitArgs,
     #[command(flatten)]

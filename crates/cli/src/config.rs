@@ -210,6 +210,16 @@ fn set<T>(slot: &mut Option<T>, value: Option<T>) -> Option<()> {
 }
 
 impl Config {
+    /// Where a tenant's statements are logged: what the file says of the tenant, else of all.
+    pub(crate) fn log_of(&self, tenant: &TenantId) -> LogConfig {
+        self.tenants.get(tenant).cloned().unwrap_or_else(|| LogConfig {
+            log: None,
+            signing_config: self.signing_config.clone(),
+            trusted_root: self.trusted_root.clone(),
+            log_read_url: self.log_read_url.clone(),
+        })
+    }
+
     /// Reads the folder's file, if it has one, then the environment.
     ///
     /// # Errors

@@ -83,13 +83,7 @@ impl DataFolder {
 
     /// Where a tenant's statements are logged, as the file says: what it says of the tenant, else of all.
     pub(crate) fn log_config(&self, tenant: &TenantId) -> LogConfig {
-        let config = &self.config;
-        config.tenants.get(tenant).cloned().unwrap_or_else(|| LogConfig {
-            log: None,
-            signing_config: config.signing_config.clone(),
-            trusted_root: config.trusted_root.clone(),
-            log_read_url: config.log_read_url.clone(),
-        })
+        self.config.log_of(tenant)
     }
 
     /// How logs are reached.
@@ -315,6 +309,11 @@ pub(crate) struct WorkLock {
 }
 
 impl WorkLock {
+    /// Whether what a process that has ended held is free only when its leases end.
+    pub(crate) fn waits_for_leases(&self) -> bool {
+        !self.clears
+    }
+
     /// Waits a moment for work that another process holds. If that process has ended, its leases are given back here.
     /// Who waits has no lease and does not hold the lock: two that wait would else keep each other from it for ever.
     pub(crate) async fn wait(&self, pipeline: &Pipeline) -> Result<(), Failure> {

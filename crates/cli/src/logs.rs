@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use provex_core::trusted_root::{Service, SigningConfig, TrustedRoot};
+use provex_core::trusted_root::{Service, ServiceSelection, SigningConfig, TrustedRoot};
 use provex_pipeline::environment::Environment as _;
 use provex_pipeline::{LogLine, Pipeline};
 use provex_tlog::TransparencyLog;
@@ -165,15 +165,8 @@ impl Clients<'_> {
             Ok(services) => services,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let wanted = config.rekor_tlog_config.as_ref();
-        let wanted = wanted.map_or(1, |selection| match selection.selector.as_str() {
-            "ALL" => services.len(),
-            _ => selection.count.unwrap_or(1) as usize,
-        });
-        if wanted > 1 {
-            let reason = format!("the signing config asks for {wanted} logs; provex writes to one");
-            return Err(Failure::call(reason));
-        }
+        one_of(config.rekor_tlog_config.as_ref(), services.len(), "logs; provex writes to one")
+            .map_err(Failure::call)?;
         let mut lines = Vec::new();
         for service in services {
             match self.log(service)? {
@@ -229,6 +222,8 @@ impl Clients<'_> {
     fn authority(&self, config: &SigningConfig) -> Result<Option<Arc<TsaClient>>, anyhow::Error> {
         let services = config.timestamp_authorities(System.now())?;
         let Some(service) = services.first() else { return Ok(None) };
+        one_of(config.tsa_config.as_ref(), services.len(), "timestamp authorities; provex asks one")
+            .map_err(anyhow::Error::msg)?;
         let authorities = self.root.timestamp_authorities.clone();
         if authorities.is_empty() {
             return Err(anyhow!(
@@ -243,9 +238,19 @@ impl Clients<'_> {
     }
 }
 
-fn read_root(path: &Path) -> Result<TrustedRoot, Failure> {
+pub(crate) fn read_root(path: &Path) -> Result<TrustedRoot, Failure> {
     TrustedRoot::parse(&data::read(path)?)
         .map_err(|error| Failure::Call(anyhow::Error::new(error).context(path.display().to_string())))
+}
+
+/// Refuses a selection of more than one of so many services that may be used.
+fn one_of(selection: Option<&ServiceSelection>, usable: usize, what: &str) -> Result<(), String> {
+    let wanted = selection.map_or(1, |selection| match selection.selector.as_str() {
+        "ALL" => usable,
+        "EXACT" => selection.count.unwrap_or(1) as usize,
+        _ => 1,
+    });
+    if wanted > 1 { Err(format!("the signing config asks for {wanted} {what}")) } else { Ok(()) }
 }
 
 fn tls_roots(folder: &DataFolder) -> Result<Option<Vec<u8>>, Failure> {

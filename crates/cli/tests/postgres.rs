@@ -273,7 +273,12 @@ async fn moving_up_keeps_every_bundle_and_proof() {
     };
     let proofs = exported(&folder, "--proof");
     let status = folder.text(0, &["status", "--json"]);
-    let kept = bundles(&SqliteStore::open(&folder.path("data/provex.db")).await.unwrap()).await;
+    let file = SqliteStore::open(&folder.path("data/provex.db")).await.unwrap();
+    let (kept, head) = (bundles(&file).await, file.ledger_head(&TenantId::default_tenant()).await.unwrap());
+    file.close().await.unwrap();
+    // `migrate` has given the default tenant a chain of its own, which the moved one takes the place of.
+    let fresh = database.store().await.ledger_head(&TenantId::default_tenant()).await.unwrap();
+    assert_ne!(fresh.chain_id, head.chain_id);
 
     let moved = move_up(&folder, &database).output().unwrap();
     assert!(moved.status.success() && all(&moved).contains("vex.observations"), "{}", all(&moved));
@@ -287,7 +292,10 @@ async fn moving_up_keeps_every_bundle_and_proof() {
     std::fs::rename(folder.path("data/provex.db"), &file).unwrap();
 
     assert_eq!(exported(&folder, "--proof"), proofs);
-    assert_eq!(bundles(&database.store().await).await, kept);
+    let store = database.store().await;
+    assert_eq!(bundles(&store).await, kept);
+    assert_eq!(store.ledger_head(&TenantId::default_tenant()).await.unwrap(), head);
+    assert!(folder.text(0, &["ledger", "audit"]).contains("all that the ledger proves is as it says"));
     assert_eq!(folder.lines(&["observations", "--ndjson"]), rows);
     assert_eq!(folder.text(0, &["status", "--json"]), status);
     let proof = folder.write("proof.json", &proofs[0]).display().to_string();

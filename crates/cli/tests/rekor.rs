@@ -16,12 +16,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{Folder, all, examples, provex};
+use common::{Folder, all, examples};
 use provex_core::keys::{LocalSigner, Signer as _};
 use provex_core::trusted_root::{Service, ServiceWindow, SigningConfig, TrustedLog, TrustedRoot};
+use provex_store_postgres::migrate::Layout;
+use provex_store_postgres::testing::TestDatabase;
 use serde_json::{Value, json};
 use servers::Rekor;
 use servers::wire::{path_of, serve_requests};
+use sqlx::PgConnection;
 
 /// A log that remembers over restarts what it has.
 const REMEMBERS: [&str; 1] = ["--persistent-antispam=true"];
@@ -68,7 +71,11 @@ impl Site {
     }
 
     fn to(rekor: &Rekor, timestamps: bool) -> Self {
-        Self::new(&rekor.identity, &rekor.url(), timestamps).reading(rekor)
+        Self::in_folder(Folder::new(), rekor, timestamps)
+    }
+
+    fn in_folder(folder: Folder, rekor: &Rekor, timestamps: bool) -> Self {
+        Self::of(folder, &rekor.identity, &rekor.url(), timestamps).reading(rekor)
     }
 
     /// Reads checkpoint and tiles where this log has them.
@@ -82,8 +89,7 @@ impl Site {
     }
 
     fn start(&self, command: &[&str]) -> Child {
-        let mut child = provex();
-        child.arg("--data").arg(self.folder.data()).args(self.args(command));
+        let mut child = self.folder.command(&self.args(command));
         child.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
@@ -108,6 +114,35 @@ impl Site {
         let rows = self.folder.lines(&["observations", "--ndjson"]);
         rows.iter().map(|row| row["linkage"]["rekorUuid"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// A PostgreSQL database, and a runtime to use it with.
+struct Server {
+    runtime: tokio::runtime::Runtime,
+    database: TestDatabase,
+}
+
+impl Server {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let database = runtime.block_on(TestDatabase::migrated(Layout::Hash16));
+        Self { runtime, database }
+    }
+
+    fn folder(&self) -> Folder {
+        Folder::on(&self.database.url())
+    }
+
+    fn execute(&self, sql: &str) {
+        self.runtime.block_on(self.database.execute(sql));
+    }
+}
+
+/// Runs a test on a folder with a database of its own, and on one with a PostgreSQL.
+fn on_both_stores(test: impl Fn(Folder, Option<&Server>)) {
+    test(Folder::new(), None);
+    let server = Server::new();
+    test(server.folder(), Some(&server));
 }
 
 /// Documents with one observation each.
@@ -140,8 +175,12 @@ fn check_leaves(rekor: &Rekor, site: &Site) {
 
 #[test]
 fn a_real_log_and_authority_link_everything() {
+    on_both_stores(|folder, _| link_everything(folder));
+}
+
+fn link_everything(folder: Folder) {
     let Some(rekor) = Rekor::start(&[]) else { return };
-    let site = Site::to(&rekor, true);
+    let site = Site::in_folder(folder, &rekor, true);
     let report = site.folder.json(0, &site.args(&["prove", "--json", &examples()]));
     assert_eq!(report["linkages"], json!({"linked": 7, "pending": 0, "failed": 0}));
     check_leaves(&rekor, &site);
@@ -208,6 +247,10 @@ fn what_a_log_refuses_is_listed_explained_retried_and_dropped_by_command() {
         site.folder.text(2, &site.args(&["link", "--retry", last])).is_empty(),
         "it is not there any more"
     );
+    // What was dropped by mistake has a way back.
+    let report = site.folder.json(0, &site.args(&["link", "--json", "--requeue"]));
+    assert_eq!((report["linkages"]["pending"].as_u64(), rekor.leaves().len()), (Some(0), 3));
+    check_leaves(&rekor, &site);
 }
 
 #[test]
@@ -377,8 +420,12 @@ fn terminate(child: Child) -> std::process::Output {
 
 #[test]
 fn workers_wait_for_a_server_that_was_stopped_and_log_everything_once() {
+    on_both_stores(|folder, _| stop_the_server_under_workers(folder));
+}
+
+fn stop_the_server_under_workers(folder: Folder) {
     let Some(mut rekor) = Rekor::start(&REMEMBERS) else { return };
-    let site = Site::to(&rekor, true);
+    let site = Site::in_folder(folder, &rekor, true);
     site.folder.text(0, &["ingest", &documents(&site.folder, 400)]);
     let workers: Vec<_> = (0..2).map(|_| site.start(&["worker", "--interval", "1"])).collect();
     eventually("the first linkage", || site.counts().0 > 0);
@@ -451,30 +498,223 @@ impl Killer {
 
 #[test]
 fn a_client_killed_at_any_point_logs_nothing_twice() {
-    for at in [Kill::Sent, Kill::Logged, Kill::Answered] {
-        let Some(rekor) = Rekor::start(&REMEMBERS) else { return };
+    on_both_stores(|folder, server| kill_a_client(folder, server, Kill::Sent));
+    on_both_stores(|folder, server| kill_a_client(folder, server, Kill::Logged));
+    on_both_stores(|folder, server| kill_a_client(folder, server, Kill::Answered));
+}
+
+fn kill_a_client(folder: Folder, server: Option<&Server>, at: Kill) {
+    let Some(rekor) = Rekor::start(&REMEMBERS) else { return };
+    let upstream = rekor.url().trim_start_matches("http://").to_owned();
+    let killer = Killer { upstream, at, seen: Mutex::new(0), client: Mutex::new(None) };
+    let killer = Arc::new(killer);
+    let url = {
+        let killer = Arc::clone(&killer);
+        serve_requests(move |request, client| killer.hand_on(request, client))
+    };
+    let site = Site::of(folder, &rekor.identity, &url, false).reading(&rekor);
+    site.folder.text(0, &["ingest", &documents(&site.folder, 60)]);
+    {
+        // Held until the child is there to be killed.
+        let mut client = killer.client.lock().unwrap();
+        *client = Some(site.start(&["link"]));
+    }
+    eventually("the kill", || {
+        let mut client = killer.client.lock().unwrap();
+        client.as_mut().unwrap().try_wait().unwrap().is_some()
+    });
+    assert_eq!(killer.client.lock().unwrap().as_mut().unwrap().wait().unwrap().code(), None, "{at:?}");
+    end_leases(&site, server);
+    let report = site.folder.json(0, &site.args(&["link", "--json"]));
+    assert_eq!(report["linkages"]["pending"], 0, "{at:?}: {report}");
+    assert_eq!(site.counts(), (60, 0), "{at:?}");
+    check_leaves(&rekor, &site);
+}
+
+/// On a server that others may work on, what a killed process had leased is said and waited for; here the wait is over.
+fn end_leases(site: &Site, server: Option<&Server>) {
+    let Some(server) = server else { return };
+    let status: Value = serde_json::from_slice(&site.folder.provex(&["status", "--json"]).stdout).unwrap();
+    assert!(status["queue"]["leased"].as_u64().unwrap() > 0, "{status}");
+    let until = status["queue"]["leasedUntil"].as_str().unwrap();
+    let said = site.folder.text(0, &site.args(&["status"]));
+    assert!(said.contains(&format!("is taken up again by {until}")), "{said}");
+    let rows = site.folder.lines(&["pending", "--queue", "--ndjson"]);
+    let why = rows.iter().filter(|row| !row["leasedUntil"].is_null()).map(|row| row["why"].as_str().unwrap());
+    assert!(why.into_iter().all(|why| why.contains("if that process has ended, it is taken up again at")));
+    server.execute("UPDATE attestor.submissions SET lease_until = 'epoch' WHERE lease_until IS NOT NULL");
+}
+
+#[test]
+fn a_client_killed_before_its_statements_are_stored_logs_nothing_twice() {
+    let Some(rekor) = Rekor::start(&REMEMBERS) else { return };
+    let server = Server::new();
+    let site = Site::in_folder(server.folder(), &rekor, false);
+    site.folder.text(0, &["ingest", &documents(&site.folder, 60)]);
+    // Nobody gets beyond signing.
+    let mut owner = server.runtime.block_on(server.database.connect());
+    let run = |owner: &mut PgConnection, sql| {
+        server.runtime.block_on(sqlx::raw_sql(sql).execute(owner)).unwrap();
+    };
+    run(&mut owner, "BEGIN; LOCK TABLE attestor.envelopes IN EXCLUSIVE MODE");
+    let mut client = site.start(&["link"]);
+    eventually("the wait for the lock", || {
+        let waiting =
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'attestor.envelopes'::regclass";
+        server.runtime.block_on(server.database.integer(waiting)) > 0
+    });
+    client.kill().unwrap();
+    assert_eq!(client.wait().unwrap().code(), None);
+    run(&mut owner, "COMMIT");
+    assert_eq!((site.counts(), rekor.leaves().len()), ((0, 60), 0));
+    end_leases(&site, Some(&server));
+    let report = site.folder.json(0, &site.args(&["link", "--json"]));
+    assert_eq!(report["linkages"], json!({"linked": 60, "pending": 0, "failed": 0}));
+    check_leaves(&rekor, &site);
+    assert_eq!(rekor.leaves().len(), 60);
+}
+
+#[test]
+fn a_client_that_is_told_to_stop_leaves_nothing_leased() {
+    let server = Server::new();
+    let Some(rekor) = Rekor::start(&REMEMBERS) else { return };
+    let slow = {
         let upstream = rekor.url().trim_start_matches("http://").to_owned();
-        let killer = Killer { upstream, at, seen: Mutex::new(0), client: Mutex::new(None) };
-        let killer = Arc::new(killer);
-        let url = {
-            let killer = Arc::clone(&killer);
-            serve_requests(move |request, client| killer.hand_on(request, client))
-        };
-        let site = Site::new(&rekor.identity, &url, false).reading(&rekor);
-        site.folder.text(0, &["ingest", &documents(&site.folder, 60)]);
-        {
-            // Held until the child is there to be killed.
-            let mut client = killer.client.lock().unwrap();
-            *client = Some(site.start(&["link"]));
+        move |request: &str, client: &mut TcpStream| {
+            std::thread::sleep(Duration::from_millis(300));
+            let mut server = TcpStream::connect(&upstream).unwrap();
+            server.write_all(request.replacen("HTTP/1.1", "HTTP/1.0", 1).as_bytes()).unwrap();
+            let _ = std::io::copy(&mut server, client);
         }
-        eventually("the kill", || {
-            let mut client = killer.client.lock().unwrap();
-            client.as_mut().unwrap().try_wait().unwrap().is_some()
-        });
-        assert_eq!(killer.client.lock().unwrap().as_mut().unwrap().wait().unwrap().code(), None, "{at:?}");
-        let report = site.folder.json(0, &site.args(&["link", "--json"]));
-        assert_eq!(report["linkages"]["pending"], 0, "{at:?}: {report}");
-        assert_eq!(site.counts(), (60, 0), "{at:?}");
-        check_leaves(&rekor, &site);
+    };
+    let url = serve_requests(slow);
+    let site = Site::of(server.folder(), &rekor.identity, &url, false).reading(&rekor);
+    site.folder.text(0, &["ingest", &documents(&site.folder, 1_500)]);
+    let client = site.start(&["link"]);
+    eventually("the first linkage", || site.counts().0 > 0);
+    let output = terminate(client);
+    assert_eq!(output.status.code(), Some(3), "{}", all(&output));
+    assert!(all(&output).contains("it was stopped; `provex link` goes on"), "{}", all(&output));
+    let status: Value = serde_json::from_slice(&site.folder.provex(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["queue"]["leased"], 0, "{status}");
+    let direct = Site::in_folder(site.folder, &rekor, false);
+    direct.folder.text(0, &direct.args(&["link"]));
+    assert_eq!(direct.counts(), (1_500, 0));
+    check_leaves(&rekor, &direct);
+}
+
+#[test]
+fn a_server_that_hangs_in_the_middle_fails_nothing() {
+    let Some(rekor) = Rekor::start(&REMEMBERS) else { return };
+    let site = Site::to(&rekor, false);
+    let path = documents(&site.folder, 400);
+    let mut client = site.folder.command(&site.args(&["prove", "--json", &path]));
+    client.env("PROVEX_LOG_TIMEOUT_SECONDS", "2").stdout(Stdio::piped()).stderr(Stdio::piped());
+    site.folder.text(0, &["init"]);
+    rekor.signal("STOP");
+    let client = client.spawn().unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", all(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["linkages"]["failed"], 0, "{report}");
+    assert!(report["linkages"]["pending"].as_u64().unwrap() > 0, "{report}");
+    let rows = site.folder.lines(&["pending", "--queue", "--ndjson"]);
+    assert!(rows.iter().any(|row| row["why"].as_str().unwrap().contains("log")), "{rows:?}");
+    rekor.signal("CONT");
+    eventually("all linkages", || {
+        site.folder.provex(&site.args(&["link"]));
+        site.counts() == (400, 0)
+    });
+    check_leaves(&rekor, &site);
+}
+
+#[test]
+fn a_full_queue_of_what_was_given_up_keeps_nothing_from_being_linked() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let refused = Site::new(&rekor.identity, &refusing(), false);
+    let report =
+        refused.folder.json(1, &refused.args(&["prove", "--json", &documents(&refused.folder, 600)]));
+    assert_eq!(report["linkages"], json!({"linked": 0, "pending": 0, "failed": 600}));
+    let site = Site::of(refused.folder, &rekor.identity, &rekor.url(), false).reading(&rekor);
+    let report = site.folder.json(1, &site.args(&["prove", "--json", &examples()]));
+    assert_eq!(report["linkages"], json!({"linked": 7, "pending": 0, "failed": 600}));
+    let status: Value =
+        serde_json::from_slice(&site.folder.provex(&site.args(&["status", "--json"])).stdout).unwrap();
+    assert_eq!(status["queue"]["dead"], 600);
+    assert_eq!(
+        status["queue"]["reasons"][0],
+        json!({"reason": "the log refuses the entry: invalid hashedrekord request", "submissions": 600})
+    );
+    let report = site.folder.json(0, &site.args(&["link", "--json", "--retry", "all"]));
+    assert_eq!(report["linkages"], json!({"linked": 600, "pending": 0, "failed": 0}));
+    check_leaves(&rekor, &site);
+}
+
+#[test]
+fn what_is_too_large_for_a_log_is_given_up_with_its_words() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let too_large = servers::wire::serve(|_, stream| {
+        let said = br#"{"code":11,"message":"http: request body too large","details":[]}"#;
+        servers::wire::respond(stream, "413 Request Entity Too Large", "", said);
+    });
+    let site = Site::new(&rekor.identity, &too_large, false);
+    let report = site.folder.json(1, &site.args(&["prove", "--json", &examples()]));
+    assert_eq!(report["linkages"], json!({"linked": 0, "pending": 0, "failed": 7}));
+    let dead = site.folder.lines(&["pending", "--failed", "--ndjson"]);
+    assert_eq!(dead[0]["why"], "given up: the log refuses the entry: http: request body too large");
+    // Still pending for a log that takes more.
+    assert_eq!(site.folder.lines(&["pending", "--ndjson"]).len(), 7);
+}
+
+#[test]
+fn proofs_are_verified_with_the_root_that_the_configuration_names() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let site = Site::to(&rekor, false);
+    site.folder.text(0, &["init"]);
+    for file in ["signing_config.json", "trusted_root.json"] {
+        std::fs::copy(site.folder.path(file), site.folder.data().join(format!("rekor-{file}"))).unwrap();
+    }
+    let config = site.folder.data().join("provex.toml");
+    let text = format!(
+        "signing_config = \"rekor-signing_config.json\"\ntrusted_root = \"rekor-trusted_root.json\"\n\
+         log_read_url = \"{}\"\n",
+        rekor.read_url
+    );
+    std::fs::write(&config, &text).unwrap();
+    site.folder.text(0, &["prove", &examples()]);
+    let (_, proof) = site.folder.proof();
+    let proof = site.folder.write("proof.json", proof).display().to_string();
+    site.folder.text(0, &["verify", &proof]);
+    // The folder's own root alone does not know the log.
+    std::fs::write(&config, "").unwrap();
+    assert!(site.folder.text(1, &["verify", &proof]).contains("does not hold"));
+}
+
+#[test]
+fn a_signing_config_that_asks_for_several_services_is_refused_in_words() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    for (key, list, what) in [
+        ("rekorTlogConfig", "rekorTlogUrls", "the signing config asks for 2 logs; provex writes to one"),
+        ("tsaConfig", "tsaUrls", "the signing config asks for 2 timestamp authorities; provex asks one"),
+    ] {
+        for selection in [json!({"selector": "ALL"}), json!({"selector": "EXACT", "count": 2})] {
+            let site = Site::to(&rekor, true);
+            let config = site.folder.path("signing_config.json");
+            let mut value: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+            let mut second = value[list][0].clone();
+            second["operator"] = "another".into();
+            value[list].as_array_mut().unwrap().push(second);
+            value[key] = selection;
+            std::fs::write(&config, value.to_string()).unwrap();
+            let output = site.folder.provex(&site.args(&["prove", "--json", &examples()]));
+            assert!(matches!(output.status.code(), Some(2 | 3)), "{}", all(&output));
+            assert!(all(&output).contains(what), "{}", all(&output));
+            // One of each kind, whatever the selector.
+            value[list].as_array_mut().unwrap().pop();
+            value[key] = json!({"selector": "ALL"});
+            std::fs::write(&config, value.to_string()).unwrap();
+            site.folder.text(0, &site.args(&["prove", &examples()]));
+            assert_eq!(site.counts(), (7, 0));
+        }
     }
 }

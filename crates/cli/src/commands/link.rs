@@ -1,5 +1,7 @@
 //! `provex link`, and the stages after ingest that `prove` shares with it.
 
+use std::sync::atomic::Ordering;
+
 use provex_core::intoto::SaltKey;
 use provex_core::keys::{LocalSigner, PublicKey, Signer as _};
 use provex_core::verify::Verifier;
@@ -7,7 +9,7 @@ use provex_pipeline::{Drain, Pipeline, Unit};
 use provex_tlog::LogError;
 use provex_tlog::embedded::EmbeddedLog;
 
-use super::queue;
+use super::{queue, worker};
 use crate::args::{Global, Link};
 use crate::clock;
 use crate::data::{self, DataFolder, WorkLock};
@@ -46,6 +48,9 @@ pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
     let logs = Logs::open(&folder, &pipeline, &args.log)?;
     let working = folder.work(std::slice::from_ref(&pipeline)).await?;
     queue::settle(&pipeline, args.retry, args.drop).await?;
+    if args.requeue {
+        queue::requeue(&pipeline).await?;
+    }
     let mut report = RunReport::default();
     let unit = folder.config.unit(args.unit)?;
     let linked = link(&folder, &pipeline, &logs, &working, unit, &mut report).await?;
@@ -82,15 +87,24 @@ pub(super) async fn link(
         eprintln!("provex: warning: {warning}");
     }
     let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
+    // Stopped in between, nothing stays leased: others would wait for the end of those leases.
+    let asked = worker::stop_on_signals()?;
+    let stop = || asked.load(Ordering::SeqCst);
+    let mut told = false;
     let bar =
         output::progress_of("linking observations", before.observations - before.linked - before.failed);
     loop {
-        let drained = drain.once(&|| false).await?;
+        let drained = drain.once(&stop).await?;
         done.envelopes += drained.envelopes;
         report.linkages.linked += drained.linked.linked;
         bar.set_position(report.linkages.linked);
         let no_log = logs.chosen.as_ref().err().cloned();
         done.reason = drained.linked.reason.or(drained.submitted.reason).or(no_log);
+        if stop() {
+            count(pipeline, report).await?;
+            done.reason = Some("it was stopped; `provex link` goes on".to_owned());
+            break;
+        }
         if drained.more && (drained.submitted.answered > 0 || done.reason.is_none()) {
             continue;
         }
@@ -106,6 +120,14 @@ pub(super) async fn link(
         done.reason = waiting(pipeline).await?;
         if done.reason.is_some() {
             break;
+        }
+        if let Some(until) = backlog.leased_until.filter(|_| working.waits_for_leases() && !told) {
+            told = true;
+            eprintln!(
+                "provex: {} of the queue are leased to another process, which is waited for; what a process that has \
+                 ended left is taken up again by {until}",
+                backlog.leased
+            );
         }
         working.wait(pipeline).await?;
     }

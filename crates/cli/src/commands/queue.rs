@@ -76,8 +76,8 @@ fn why(row: &QueuedSubmission, now: Timestamp) -> String {
     if row.dead {
         return format!("given up: {}", reason.unwrap_or("no reason is known"));
     }
-    if row.leased_until.is_some_and(|until| now < until) {
-        return "it is being worked on".to_owned();
+    if let Some(until) = row.leased_until.filter(|until| now < *until) {
+        return format!("it is being worked on; if that process has ended, it is taken up again at {until}");
     }
     match (reason, row.stage) {
         (Some(reason), _) if now < row.due => format!("{reason} (again at {})", row.due),
@@ -121,5 +121,19 @@ pub(super) async fn settle(
             eprintln!("provex: {settled} {done}");
             Ok(())
         }
+    }
+}
+
+/// Queues again what was dropped.
+pub(super) async fn requeue(pipeline: &Pipeline) -> Result<(), Failure> {
+    let mut queued = 0;
+    loop {
+        let dropped = pipeline.store.dropped(&pipeline.tenant, PAGE).await?;
+        if dropped.is_empty() {
+            eprintln!("provex: {queued} queued again");
+            return Ok(());
+        }
+        let rows: Vec<_> = dropped.into_iter().map(|dropped| (System.uuid(), dropped)).collect();
+        queued += pipeline.store.queue_dropped(&pipeline.tenant, System.now(), &rows).await?;
     }
 }

@@ -162,6 +162,13 @@ fn print(global: &Global, status: &Status) -> Result<(), Failure> {
         "queue         {} to attest, {} to submit, {} to link, {} given up",
         backlog.attest, backlog.submit, backlog.link, backlog.dead
     ))?;
+    if let Some(until) = backlog.leased_until.filter(|until| status.now < *until) {
+        output::line(&format!(
+            "              {} are leased to who works on them; what a process that has ended left is taken up again \
+             by {until}",
+            backlog.leased
+        ))?;
+    }
     for (reason, count) in &backlog.reasons {
         output::line(&format!("              {count}: {reason}"))?;
     }
@@ -253,6 +260,8 @@ fn view(status: &Status) -> Value {
             "submit": backlog.submit,
             "link": backlog.link,
             "dead": backlog.dead,
+            "leased": backlog.leased,
+            "leasedUntil": backlog.leased_until,
             "reasons": reasons.collect::<Vec<_>>(),
         },
         "log": {

@@ -12,8 +12,10 @@ use provex_tlog::embedded;
 use serde_json::{Value, json};
 
 use crate::args::{Global, Verify};
+use crate::config::Config;
 use crate::data;
 use crate::failure::{Done, Failure};
+use crate::logs::read_root;
 use crate::output::{self, plain};
 use crate::signatures::{AwsLc, Tokens};
 
@@ -151,15 +153,25 @@ fn given_key(path: &Path) -> Result<PublicKey, Failure> {
     })
 }
 
+/// The root that the call names, else those that the data folder's statements are verified with: its own and the one that
+/// `provex.toml` names.
 fn trusted_root(global: &Global, args: &Verify) -> Result<TrustedRoot, Failure> {
+    if let Some(path) = &args.trusted_root {
+        return read_root(path);
+    }
     let ours = global.data.join("trusted_root.json");
-    let path = args.trusted_root.as_deref().unwrap_or(&ours);
-    if args.trusted_root.is_none() && !path.exists() {
+    if !ours.exists() {
         return Err(Failure::call("nothing says which logs to trust: give --trusted-root FILE"));
     }
-    let bytes = data::read(path)?;
-    TrustedRoot::parse(&bytes)
-        .map_err(|error| Failure::Call(anyhow::Error::new(error).context(path.display().to_string())))
+    let mut root = read_root(&ours)?;
+    if global.data.join("provex.toml").exists() {
+        let config = Config::read(&global.data)?;
+        let tenant = config.tenant(global.tenant.as_ref());
+        if let Some(path) = config.log_of(&tenant).trusted_root {
+            root.add(read_root(&global.data.join(path))?);
+        }
+    }
+    Ok(root)
 }
 
 fn print(

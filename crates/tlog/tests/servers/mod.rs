@@ -107,6 +107,12 @@ impl Rekor {
         server.wait().unwrap();
     }
 
+    /// Sends the server a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let server = self.server.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &server]).status().unwrap().success());
+    }
+
     pub fn url(&self) -> String {
         self.identity.base_url.clone()
     }
