@@ -146,7 +146,7 @@ async fn set_head(connection: &mut PgConnection, head: &Head) -> Result<()> {
     Ok(())
 }
 
-async fn insert(connection: &mut PgConnection, head: &Head, appended: &[Appended]) -> Result<()> {
+pub(crate) async fn insert(connection: &mut PgConnection, head: &Head, appended: &[Appended]) -> Result<()> {
     let events = || appended.iter().map(|appended| &appended.event);
     let numbers = events().map(|event| signed(event.sequence_no)).collect::<Result<Vec<_>>>()?;
     let counts = events().map(|event| signed(event.row_count)).collect::<Result<Vec<_>>>()?;

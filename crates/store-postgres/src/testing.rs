@@ -6,11 +6,15 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use provex_core::ids::TenantId;
+use provex_core::ledger::{Appended, AttestationFacts, EventType, Head};
+use provex_store::Recording;
+use provex_store::ledger::Append;
 use provex_store::testing::at;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::migrate::{self, Layout};
-use crate::{Options, PostgresStore};
+use crate::{Options, PostgresStore, ledger_attestations, ledger_events};
 
 /// A database that is dropped with this value.
 #[derive(Debug)]
@@ -84,6 +88,26 @@ impl TestDatabase {
         connection.close().await.unwrap();
         number
     }
+}
+
+/// What an event records, and the rows that it writes.
+pub type NewEvents = Vec<(EventType, Vec<u8>, Vec<AttestationFacts>)>;
+
+/// Appends events as the store does with what they record, in a transaction that records nothing else.
+pub async fn append(store: &PostgresStore, tenant: &TenantId, recording: &Recording, events: NewEvents) {
+    let mut tx = store.database.begin(tenant).await.unwrap();
+    let mut append = Append::new(ledger_events::lock(&mut tx, tenant).await.unwrap(), recording);
+    for (kind, body, rows) in events {
+        append.event(kind, recording.now, body, rows).unwrap();
+    }
+    ledger_events::write(&mut tx, append).await.unwrap();
+    tx.commit(()).await.unwrap();
+}
+
+/// Inserts the rows of events and of their attestations, by the store's statements, and nothing else.
+pub async fn insert_bare(connection: &mut PgConnection, head: &Head, appended: &[Appended]) {
+    ledger_events::insert(connection, head, appended).await.unwrap();
+    ledger_attestations::upsert(connection, &head.tenant_id, appended).await.unwrap();
 }
 
 impl Drop for TestDatabase {

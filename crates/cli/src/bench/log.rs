@@ -97,7 +97,7 @@ fn append(scratch: &Scratch, entries: &[Arc<HashedRekord>]) -> anyhow::Result<Du
 }
 
 /// A log whose checkpoints are kept in SQLite, as in a data folder.
-async fn new_log(data: &Path) -> anyhow::Result<Arc<EmbeddedLog>> {
+pub(super) async fn new_log(data: &Path) -> anyhow::Result<Arc<EmbeddedLog>> {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.join("provex.db")).await?);
     store.add_tenant(&TenantId::default_tenant(), System.uuid(), System.now()).await?;
     let signer = LocalSigner::ed25519_from_random(&[8; 32]);

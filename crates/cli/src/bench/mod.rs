@@ -4,6 +4,7 @@
 //! Everything is written into a temporary folder, which is removed.
 
 mod corpus;
+mod drain;
 mod formats;
 mod ingest;
 mod linkage;
@@ -12,6 +13,7 @@ mod memory;
 mod postgres;
 mod process;
 mod prove;
+mod proving;
 mod report;
 mod rows;
 mod scratch;
@@ -67,6 +69,8 @@ enum Name {
     Prove,
     /// Peak memory of `provex ingest`.
     Memory,
+    /// Draining envelopes into a real Rekor v2 against a bare load generator.
+    Drain,
     /// PostgreSQL: recording against COPY, the pending queue, row-level security.
     Postgres,
     /// `provex --version` against a process that does nothing.
@@ -89,7 +93,7 @@ type Run = fn(&Bench, &mut Report) -> anyhow::Result<()>;
 
 /// Runs on a thread of the runtime that may block.
 pub(crate) fn run(bench: &Bench) -> Result<Done, Failure> {
-    let all: [(Name, Run); 9] = [
+    let all: [(Name, Run); 10] = [
         (Name::Formats, formats::run),
         (Name::Ingest, ingest::run),
         (Name::Linkage, linkage::run),
@@ -97,6 +101,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Done, Failure> {
         (Name::Log, log::run),
         (Name::Prove, prove::run),
         (Name::Memory, memory::run),
+        (Name::Drain, drain::run),
         (Name::Postgres, postgres::run),
         (Name::Start, start::run),
     ];

@@ -71,8 +71,8 @@ pub(super) fn peak_memory(mut command: Command) -> anyhow::Result<Option<u64>> {
     }
 }
 
-/// `VmHWM` of proc_pid_status(5).
-fn high_water_mark(child: &Child) -> Option<u64> {
+/// The largest memory that a process had resident until now, in bytes: `VmHWM` of proc_pid_status(5).
+pub(super) fn high_water_mark(child: &Child) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)

@@ -1,7 +1,10 @@
-//! PostgreSQL: recording against COPY, the pending queue beside linked rows, and what row-level security costs.
+//! PostgreSQL: recording against COPY, the pending queue beside linked rows, what row-level security costs, and the
+//! ledger against bare statements.
 //!
 //! On the server that `PROVEX_TEST_DATABASE_URL` names, in databases that are dropped again.
 
+mod append;
+mod ledger;
 mod pending;
 mod recording;
 mod row_security;
@@ -27,7 +30,9 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     }
     recording::run(bench, report)?;
     pending::run(bench, report)?;
-    row_security::run(bench, report)
+    row_security::run(bench, report)?;
+    append::run(bench, report)?;
+    ledger::run(bench, report)
 }
 
 /// The chain of the tenant, the same in every database: rows of one can be copied into another.

@@ -12,13 +12,11 @@ use super::super::timing::{in_turns, now};
 use super::observations;
 
 pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
-    const STATEMENTS: usize = 500;
-    let rows = bench.amount(100_000, 5_000);
+    let (rows, times, rounds) = (bench.amount(100_000, 5_000), bench.amount(500, 100), bench.amount(31, 11));
     let runtime = Handle::current();
     let database = observations(0, rows)?;
-    let ids: Vec<_> = (0..STATEMENTS)
-        .map(|n| Digest::of(format!("o{}", n * rows / STATEMENTS).as_bytes()).to_hex())
-        .collect();
+    let ids: Vec<_> =
+        (0..times).map(|n| Digest::of(format!("o{}", n * rows / times).as_bytes()).to_hex()).collect();
     let (mut app, mut owner) = (runtime.block_on(database.connect()), runtime.block_on(database.connect()));
     runtime.block_on(sqlx::raw_sql("SET ROLE provex_app").execute(&mut app))?;
     for (what, sql) in [
@@ -30,13 +28,13 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
         ),
     ] {
         let [with, without] = in_turns(
-            31,
+            rounds,
             true,
             [&mut || runtime.block_on(statements(&mut app, sql, &ids)), &mut || {
                 runtime.block_on(statements(&mut owner, sql, &ids))
             }],
         )?;
-        let each = |seconds: &[f64]| seconds.iter().map(|s| s / STATEMENTS as f64).collect::<Vec<_>>();
+        let each = |seconds: &[f64]| seconds.iter().map(|s| s / times as f64).collect::<Vec<_>>();
         report.compare(
             &format!("{what} under row-level security"),
             &each(&with),
