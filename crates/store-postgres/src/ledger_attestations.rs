@@ -117,7 +117,9 @@ async fn select_page(
     after: Option<AttestationPosition>,
     limit: usize,
 ) -> Result<Vec<AttestationRow>> {
-    let rows = page_query(tenant, filter, after, limit).build().fetch_all(connection).await?;
+    // Not kept, as pages of observations are not.
+    let mut query = page_query(tenant, filter, after, limit);
+    let rows = query.build().persistent(false).fetch_all(connection).await?;
     rows.iter().map(|row| read(row, tenant)).collect()
 }
 

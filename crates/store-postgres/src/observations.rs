@@ -351,7 +351,10 @@ async fn select_page(
     after: Option<ObservationPosition>,
     limit: usize,
 ) -> Result<Vec<ObservationRow>> {
-    let rows = page_query(tenant, filter, after, limit)?.build().fetch_all(connection).await?;
+    // Not kept: the sixth time a kept statement is planned once for every tenant there may be, over all partitions, which
+    // takes longer than several pages.
+    let mut query = page_query(tenant, filter, after, limit)?;
+    let rows = query.build().persistent(false).fetch_all(connection).await?;
     rows.iter().map(read_observation).collect()
 }
 
