@@ -172,7 +172,8 @@ impl Run<'_> {
     async fn release(&self, pipeline: &Pipeline, submission: Uuid, release: &Release) -> Result<(), Error> {
         let (store, tenant, recording) = (&pipeline.store, &pipeline.tenant, pipeline.recording());
         let released = store.release_submission(tenant, &recording, self.token, submission, release).await;
-        Ok(unless_lost(released)?.unwrap_or_default())
+        unless_lost(released)?;
+        Ok(())
     }
 
     /// Waits for something to come back, and takes all that has; `None` if nothing is under way.
