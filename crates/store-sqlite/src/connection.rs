@@ -4,6 +4,7 @@
 //! once that has the lock nothing else in a transaction can be busy, so it is the one place that tries again.
 
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::failure::{Failure, Result};
+use crate::probe::{self, Probe};
 
 /// How long another program may hold the database.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +55,10 @@ pub(crate) struct Connections {
     /// Empty before the first write, and after one that was given up: its connection went with it.
     writer: Mutex<Option<SqliteConnection>>,
     readers: SqlitePool,
+    /// Whether the file is only read because there was no room to write.
+    full: bool,
+    /// Dropped after the connections.
+    probe: Probe,
 }
 
 impl Connections {
@@ -66,6 +72,22 @@ impl Connections {
     /// to share a database in WAL mode, and is told here that nobody writes.
     pub(crate) fn immutable(path: &Path, patience: Patience) -> Self {
         Self::with(SqliteConnectOptions::new().read_only(true).immutable(true), path, patience)
+    }
+
+    /// The same where there was no room to write.
+    pub(crate) fn full(path: &Path, patience: Patience) -> Self {
+        let mut connections = Self::immutable(path, patience);
+        connections.full = true;
+        connections
+    }
+
+    /// Connections to look at a file with: a file that is not ours to write is left alone if all is in it.
+    pub(crate) fn to_look(path: &Path) -> Self {
+        let patience = Patience::default();
+        match probe::writable(path) {
+            Err(_) if is_whole(path) => Self::immutable(path, patience),
+            _ => Self::new(path, patience),
+        }
     }
 
     fn with(options: SqliteConnectOptions, path: &Path, patience: Patience) -> Self {
@@ -88,11 +110,21 @@ impl Connections {
             .connect_lazy_with(options.clone().pragma("query_only", "ON"));
         // Room for the index pages that an ingest touches: rows come in the order of their digests.
         let options = options.pragma("cache_size", "-65536");
-        Self { path: path.to_owned(), options, patience, writer: Mutex::new(None), readers }
+        let (writer, probe) = (Mutex::new(None), Probe::new(path));
+        Self { path: path.to_owned(), options, patience, writer, readers, full: false, probe }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether these only read for want of room.
+    pub(crate) fn found_no_room(&self) -> bool {
+        self.full
+    }
+
+    pub(crate) fn probe(&self) -> &Probe {
+        &self.probe
     }
 
     /// Begins a transaction that writes: it has the lock.
@@ -102,7 +134,11 @@ impl Connections {
         loop {
             match begin_immediate(slot.take(), &self.options).await {
                 Ok(connection) => return Ok(Write { slot, connection }),
-                Err(failure) if failure.is_busy() && tries < self.patience.tries => tries += 1,
+                Err(failure) if failure.is_busy() && tries < self.patience.tries => {
+                    // Where there are no locks, waiting brings none.
+                    self.probe.locking().map_or(Ok(()), Err)?;
+                    tries += 1;
+                }
                 Err(failure) => return Err(failure),
             }
             // SQLite has waited already, except where it reports busy at once to break a deadlock.
@@ -218,29 +254,39 @@ impl DerefMut for Write<'_> {
     }
 }
 
+/// The file whose name is this one's and more.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Whether the file alone is all of the database: no companion of it holds anything.
 pub(crate) fn is_whole(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    path.is_file() && std::fs::metadata(log).map_or(true, |log| log.len() == 0)
+    let empty = match std::fs::metadata(beside(path, "-wal")) {
+        Ok(log) => log.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    empty && path.is_file()
+}
+
+/// Gives companions that were made while the file was of mode 0400 the mode that it has now. Those that are not ours
+/// stay as they are, and are named when they are opened.
+pub(crate) fn mend_companions(path: &Path) {
+    let Ok(database) = std::fs::metadata(path) else { return };
+    for companion in ["-wal", "-shm"].map(|suffix| beside(path, suffix)) {
+        if companion.exists() && probe::writable(&companion).is_err() {
+            let _ = std::fs::set_permissions(&companion, database.permissions());
+        }
+    }
 }
 
 /// Creates the file for its owner alone; SQLite gives its companions the same mode. One that is there stays as it is.
 pub(crate) fn create_file(path: &Path) -> std::result::Result<(), Error> {
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-            Err(Error::DiskFull(path.display().to_string()))
-        }
-        Err(error) => Err(Error::ReadOnly(format!("{}: {error}", path.display()))),
+    match options.write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(probe::of_io(path, &error)),
+        _ => Ok(()),
     }
 }
 

@@ -3,9 +3,9 @@
 //! The functions that run a statement know neither the file nor the method they serve, so they return a [`Failure`];
 //! [`Failure::explain`] makes it an [`Error`] where both are known.
 
-use std::path::Path;
-
 use provex_store::Error;
+
+use crate::connection::Connections;
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
@@ -59,23 +59,27 @@ impl Failure {
         matches!(primary_code(error), Some(code::BUSY | code::LOCKED))
     }
 
-    /// The error for the caller of `operation` on the database at `path`.
-    pub(crate) fn explain(self, operation: &'static str, path: &Path) -> Error {
+    /// The error for the caller of `operation` on the database of these connections.
+    pub(crate) fn explain(self, operation: &'static str, connections: &Connections) -> Error {
         let (error, committing) = match self {
             Self::Refused(error) => return error,
             Self::Number(source) => return Error::Database { operation, source: source.into() },
             Self::Database(error) => (error, false),
             Self::Commit(error) => (error, true),
         };
+        let (path, probe) = (connections.path().display(), connections.probe());
         match primary_code(&error) {
-            Some(code::BUSY | code::LOCKED) => Error::Busy,
-            Some(code::FULL) => Error::DiskFull(path.display().to_string()),
+            Some(code::BUSY | code::LOCKED) => probe.locking().unwrap_or(Error::Busy),
+            Some(code::FULL) => Error::DiskFull(path.to_string()),
+            Some(code::READONLY) if connections.found_no_room() => Error::DiskFull(path.to_string()),
             Some(code::READONLY | code::CANTOPEN) => {
-                Error::ReadOnly(format!("{}: {}", path.display(), message(&error)))
+                probe.opening().unwrap_or_else(|| Error::ReadOnly(format!("{path}: {}", message(&error))))
             }
-            Some(code::IOERR) => Error::Disk(format!("{}: {}", path.display(), message(&error))),
+            Some(code::IOERR) => {
+                probe.writing().unwrap_or_else(|| Error::Disk(format!("{path}: {}", message(&error))))
+            }
             Some(code::CORRUPT | code::NOTADB) => {
-                Error::Damaged(format!("{}: {}", path.display(), message(&error)))
+                probe.reading().unwrap_or_else(|| Error::Damaged(format!("{path}: {}", message(&error))))
             }
             // The driver's thread is gone: nobody knows how far it came.
             None if committing => Error::OutcomeUnknown,
@@ -84,9 +88,12 @@ impl Failure {
     }
 }
 
-/// What SQLite said, without the driver's words around it.
+/// What SQLite said, without the driver's words around it, and the extended result code, which says it more exactly.
 fn message(error: &sqlx::Error) -> String {
-    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+    match error.as_database_error() {
+        Some(error) => format!("{} (SQLite code {})", error.message(), error.code().unwrap_or_default()),
+        None => error.to_string(),
+    }
 }
 
 /// The low byte of an extended result code is the primary one.

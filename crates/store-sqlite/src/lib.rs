@@ -19,6 +19,7 @@ mod log_entries;
 mod logs;
 pub mod migrate;
 mod observations;
+mod probe;
 mod snapshot;
 mod sql;
 mod statements;
@@ -54,12 +55,13 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the database at `path`: creates it, readable by its owner alone, if there is none, and migrates it, after
-    /// a backup copy beside it, if it has an older schema. One of this schema on a read-only mount can be read.
+    /// a backup copy beside it, if it has an older schema. One of this schema on a read-only mount or a full disk can be
+    /// read.
     ///
     /// # Errors
     /// [`Error::NewerSchema`] or [`Error::Schema`] for a database that this release does not understand,
-    /// [`Error::Damaged`] for one that is none any more, [`Error::ReadOnly`], [`Error::DiskFull`] or [`Error::Busy`]
-    /// where it cannot be written now.
+    /// [`Error::Damaged`] for one that is none any more, [`Error::ReadOnly`], [`Error::DiskFull`], [`Error::Busy`],
+    /// [`Error::Disk`], [`Error::NoLocks`] or [`Error::TooManyFiles`] where it cannot be read or written now.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         Self::open_with(path, Patience::default()).await
     }
@@ -75,23 +77,28 @@ impl SqliteStore {
 
     async fn open_with(path: &Path, patience: Patience) -> Result<Self, Error> {
         connection::create_file(path)?;
-        let store = Self { connections: Connections::new(path, patience) };
-        let migrated = migrate::migrate(&store.connections, None).await;
-        match store.explain("opening the database", migrated) {
-            Ok(()) => Ok(store),
-            Err(read_only @ Error::ReadOnly(_)) if connection::is_whole(path) => {
-                Self::open_immutable(path, patience).await.map_err(|_| read_only)
-            }
-            Err(error) => Err(error),
-        }
+        let refused = match Self::open_to_write(path, patience).await {
+            Ok(store) => return Ok(store),
+            Err(refused) => refused,
+        };
+        // What cannot be written can be read as it is.
+        let connections = match &refused {
+            Error::ReadOnly(_) if connection::is_whole(path) => Connections::immutable(path, patience),
+            Error::DiskFull(_) if connection::is_whole(path) => Connections::full(path, patience),
+            _ => return Err(refused),
+        };
+        let store = Self { connections };
+        let checked = migrate::check_newest(&store.connections).await;
+        store.explain("opening the database", checked).map(|()| store).map_err(|_| refused)
     }
 
-    /// Opens a file beside which SQLite cannot write, to be read.
-    async fn open_immutable(path: &Path, patience: Patience) -> Result<Self, Error> {
-        let store = Self { connections: Connections::immutable(path, patience) };
-        let checked = migrate::check_newest(&store.connections).await;
-        store.explain("opening the database", checked)?;
-        Ok(store)
+    async fn open_to_write(path: &Path, patience: Patience) -> Result<Self, Error> {
+        // SQLite would open a file of mode 0400, and make companions of that mode, which stay in the way.
+        probe::writable(path)?;
+        connection::mend_companions(path);
+        let store = Self { connections: Connections::new(path, patience) };
+        let migrated = migrate::migrate(&store.connections, None).await;
+        store.explain("opening the database", migrated).map(|()| store)
     }
 
     /// Closes the database, which folds the write-ahead log into the file. Dropping the store does too, and keeps the
@@ -109,15 +116,11 @@ impl SqliteStore {
     /// # Errors
     /// [`Error::Database`].
     pub async fn into_snapshot(self) -> Result<Box<dyn Snapshot>, Error> {
-        let path = self.connections.path().to_owned();
-        match snapshot::FileSnapshot::open(self.connections).await {
-            Ok(snapshot) => Ok(Box::new(snapshot)),
-            Err(failure) => Err(failure.explain("reading what is to be copied", &path)),
-        }
+        Ok(Box::new(snapshot::FileSnapshot::open(self.connections).await?))
     }
 
     fn explain<T>(&self, operation: &'static str, result: failure::Result<T>) -> Result<T, Error> {
-        result.map_err(|failure| failure.explain(operation, self.connections.path()))
+        result.map_err(|failure| failure.explain(operation, &self.connections))
     }
 }
 

@@ -12,8 +12,9 @@ use provex_store::Error;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use crate::backfill;
-use crate::connection::{self, Connections, Patience};
+use crate::connection::{self, Connections, beside};
 use crate::failure::{Failure, Result};
+use crate::probe;
 
 /// A migration.
 #[derive(Debug)]
@@ -60,9 +61,9 @@ pub struct Plan {
 /// # Errors
 /// [`Error::NewerSchema`] or [`Error::Schema`] for a database that this release does not understand.
 pub async fn plan(path: &Path) -> std::result::Result<Plan, Error> {
-    let connections = Connections::new(path, Patience::default());
+    let connections = Connections::to_look(path);
     let found = async { version(&mut *connections.read().await?).await }.await;
-    let found = found.map_err(|failure| failure.explain("planning a migration", path))?;
+    let found = found.map_err(|failure| failure.explain("planning a migration", &connections))?;
     let missing = MIGRATIONS.iter().filter(|migration| migration.version > found);
     Ok(Plan { found, steps: missing.map(|migration| (migration.version, migration.name)).collect() })
 }
@@ -76,24 +77,25 @@ pub async fn require(path: &Path) -> std::result::Result<(), Error> {
     if found < NEWEST {
         return Err(Error::NotMigrated { found, needed: NEWEST });
     }
-    let connections = Connections::new(path, Patience::default());
+    let connections = Connections::to_look(path);
     let checked = async { check(&mut *connections.read().await?).await }.await;
-    checked.map_err(|failure| failure.explain("checking the schema", path))
+    checked.map_err(|failure| failure.explain("checking the schema", &connections))
 }
 
 /// Brings the database to the newest schema, after a backup copy where there was an older one, and checks that
 /// everything is as the migrations define it.
 pub(crate) async fn migrate(connections: &Connections, now: Option<Timestamp>) -> Result<()> {
+    // One lock from the first look to the last statement: whoever waited for it finds nothing left to do, and what is
+    // copied is what is migrated.
     let mut tx = connections.write().await?;
     let found = version(&mut tx).await?;
-    tx.rollback().await?;
-    if found > 0 && found < NEWEST {
-        back_up(connections, found).await?;
-    }
-    for migration in &MIGRATIONS {
-        let mut tx = connections.write().await?;
-        // Read again under the lock: another process may be migrating too.
-        if version(&mut tx).await? < migration.version {
+    if found == NEWEST {
+        tx.rollback().await?;
+    } else {
+        if found > 0 {
+            back_up(connections, found).await?;
+        }
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
             apply(&mut tx, migration).await?;
             insert_migration(&mut tx, migration, now).await?;
         }
@@ -331,33 +333,42 @@ async fn insert_migration(
     Ok(())
 }
 
-/// Copies the database beside itself. The copy gets its name when it is whole.
+/// Copies the database beside itself, as it is before whoever has the lock writes. The copy gets its name when it is
+/// whole, and no other copy loses its own.
 async fn back_up(connections: &Connections, version: u32) -> Result<()> {
-    let target = backup_path(connections.path(), version);
-    let mut partial = target.clone().into_os_string();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    let failed = |source: std::io::Error| Error::Database { operation: "backing up", source: source.into() };
+    let partial = beside(connections.path(), &format!(".backup-{version}.partial"));
+    let failed = |error: std::io::Error| probe::of_io(&partial, &error);
+    // Nobody else is at it: a process that was killed left it.
     match std::fs::remove_file(&partial) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error).into()),
         _ => {}
     }
     // VACUUM INTO takes an empty file; this one is readable by its owner alone.
     connection::create_file(&partial)?;
+    // A connection that writes nothing: the lock does not keep it from reading.
     let mut connection = connections.connect().await?;
     vacuum_into(&mut connection, &partial).await?;
     connection.close().await?;
     let file = std::fs::File::open(&partial).map_err(failed)?;
     file.sync_all().map_err(failed)?;
+    let target = backup_path(connections.path(), version).map_err(failed)?;
     std::fs::rename(&partial, &target).map_err(failed)?;
+    // Its name has to be as durable as the migration that follows.
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    std::fs::File::open(folder.unwrap_or(Path::new("."))).and_then(|f| f.sync_all()).map_err(failed)?;
     Ok(())
 }
 
-/// Where the copy of a database of this schema version stands.
-pub(crate) fn backup_path(path: &Path, version: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".backup-{version}"));
-    PathBuf::from(name)
+/// Where the copy of a database of this schema version gets its name: `.backup-N`, or the first of `.backup-N.2`,
+/// `.backup-N.3`, … that is free.
+fn backup_path(path: &Path, version: u32) -> std::io::Result<PathBuf> {
+    let first = beside(path, &format!(".backup-{version}"));
+    let (mut target, mut number) = (first.clone(), 1);
+    while target.try_exists()? {
+        number += 1;
+        target = beside(&first, &format!(".{number}"));
+    }
+    Ok(target)
 }
 
 async fn vacuum_into(connection: &mut SqliteConnection, target: &Path) -> Result<()> {

@@ -21,28 +21,33 @@ pub(crate) struct FileSnapshot {
 }
 
 impl FileSnapshot {
-    pub(crate) async fn open(connections: Connections) -> Result<Self> {
-        let mut tx = connections.read_snapshot().await?;
-        // The first look fixes the state that all others see.
-        select_columns(&mut tx, "control_migrations").await?;
+    pub(crate) async fn open(connections: Connections) -> std::result::Result<Self, Error> {
+        let begun = async {
+            let mut tx = connections.read_snapshot().await?;
+            // The first look fixes the state that all others see.
+            select_columns(&mut tx, "control_migrations").await?;
+            Ok(tx)
+        };
+        let begun = begun.await;
+        let tx = explain(&connections, begun)?;
         Ok(Self { connections, tx })
     }
+}
 
-    fn explain<T>(&self, result: Result<T>) -> std::result::Result<T, Error> {
-        result.map_err(|failure| failure.explain("reading what is to be copied", self.connections.path()))
-    }
+fn explain<T>(connections: &Connections, result: Result<T>) -> std::result::Result<T, Error> {
+    result.map_err(|failure| failure.explain("reading what is to be copied", connections))
 }
 
 #[async_trait]
 impl Snapshot for FileSnapshot {
     async fn columns(&mut self, table: &str) -> std::result::Result<BTreeSet<String>, Error> {
         let columns = select_columns(&mut self.tx, &table.replace('.', "_")).await;
-        self.explain(columns)
+        explain(&self.connections, columns)
     }
 
     async fn page(&mut self, table: &Table, after: Option<&[Value]>) -> std::result::Result<Vec<Row>, Error> {
         let page = select_page(&mut self.tx, table, after).await;
-        self.explain(page)
+        explain(&self.connections, page)
     }
 }
 

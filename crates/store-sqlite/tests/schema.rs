@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use provex_core::ids::TenantId;
@@ -10,7 +11,7 @@ use provex_store::testing::{
 };
 use provex_store::{Error, NewLink, ObservationFilter, ObservationRow, Stage, Store as _};
 use provex_store_sqlite::SqliteStore;
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 const BASE: &str = include_str!("../migrations/0001_base.sql");
@@ -79,6 +80,7 @@ async fn connect(path: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
         .pragma("recursive_triggers", "ON")
         .disable_statement_logging();
     SqliteConnection::connect_with(&options).await.unwrap()
@@ -238,6 +240,57 @@ async fn an_older_schema_is_backed_up_and_then_migrated() {
     .await
     .unwrap();
     assert_eq!(old, 1_001);
+}
+
+/// What was copied beside a database: the name's end, and the schema version in it.
+async fn copies(database: &Database) -> BTreeMap<String, i64> {
+    let mut copies = BTreeMap::new();
+    for entry in std::fs::read_dir(database.path.parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        let Some((_, end)) = path.to_str().unwrap().split_once("provex.db.") else { continue };
+        let copy = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(true);
+        let mut copy = copy.connect().await.unwrap();
+        let version = sqlx::query_scalar("SELECT max(version) FROM control_migrations");
+        copies.insert(end.to_owned(), version.fetch_one(&mut copy).await.unwrap());
+        copy.close().await.unwrap();
+    }
+    copies
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_older_schema_that_many_open_at_once_is_copied_once_and_then_migrated() {
+    for _ in 0..3 {
+        let database = Database::of_base_schema().await;
+        let mut opening = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let path = database.path.clone();
+            opening.spawn(async move { SqliteStore::open(&path).await.map(drop) });
+        }
+        while let Some(opened) = opening.join_next().await {
+            opened.unwrap().unwrap();
+        }
+        assert_eq!(copies(&database).await, BTreeMap::from([("backup-1".to_owned(), 1)]));
+        assert_eq!(database.integer("SELECT count(*) FROM vex_observations").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_made_before_a_migration_is_never_replaced() {
+    let database = Database::of_base_schema().await;
+    let older = std::fs::read(&database.path).unwrap();
+    std::fs::write(database.backup(1), "precious").unwrap();
+    // What a process left that was killed while it copied is in nobody's way.
+    std::fs::write(format!("{}.partial", database.backup(1).display()), "a part").unwrap();
+    for number in 2..4 {
+        SqliteStore::open(&database.path).await.unwrap().close().await.unwrap();
+        assert!(database.backup(1).with_extension(format!("backup-1.{number}")).exists());
+        // As whoever goes back to an older release puts it in place.
+        std::fs::write(&database.path, &older).unwrap();
+    }
+    assert_eq!(std::fs::read(database.backup(1)).unwrap(), b"precious");
+    std::fs::remove_file(database.backup(1)).unwrap();
+    let copies = copies(&database).await;
+    assert_eq!(copies, BTreeMap::from([("backup-1.2".to_owned(), 1), ("backup-1.3".to_owned(), 1)]));
 }
 
 #[tokio::test]

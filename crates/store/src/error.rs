@@ -78,10 +78,22 @@ pub enum Error {
     ReadOnly(String),
     /// The operating system could not read or write the database.
     #[error(
-        "the database could not be read or written: {0}. Its disk is full or failing: free some space or look at \
-         the disk, and run the command again; nothing is half-written"
+        "the database could not be read or written: {0}. Its disk is failing: look at it, and run the command again; \
+         nothing is half-written"
     )]
     Disk(String),
+    /// The file system of the database gives no locks.
+    #[error(
+        "the database cannot be locked: {0}. Its file system gives no locks, as a network file system without a lock \
+         service: keep the data folder on another one"
+    )]
+    NoLocks(String),
+    /// No more files can be opened.
+    #[error(
+        "the database cannot be opened: {0}. As many files are open as this process, or the whole system, may have: \
+         raise the limit (`ulimit -n`) or end other programs, and run the command again"
+    )]
+    TooManyFiles(String),
     /// The file is no sound database.
     #[error(
         "the database is damaged: {0}. Bring back a copy; docs/OPERATIONS.md, \"Backup and restore\", says how"
