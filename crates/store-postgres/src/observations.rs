@@ -1,8 +1,10 @@
 //! `vex.observations` with its linkage columns, and `vex.observation_keys`.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
 use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::jcs::ObjectWriter;
@@ -131,21 +133,24 @@ pub(crate) async fn select_ids_of_documents(
     tenant: &TenantId,
     digests: &[DocumentDigest],
 ) -> Result<Vec<(DocumentDigest, ObservationId)>> {
-    let rows = sqlx::query(
+    let read = |row: &PgRow| {
+        let row = stored(row);
+        let document = DocumentDigest::new(row.digest("document_digest")?);
+        Ok((document, ObservationId::new(row.digest("observation_id")?)))
+    };
+    // Row by row, as a document may have hundreds of thousands.
+    sqlx::query(
         "-- select_ids_of_documents
         SELECT tenant_id, observation_id, document_digest FROM vex.observations
         WHERE tenant_id = $1 AND document_digest = ANY($2) ORDER BY observation_id",
     )
     .bind(tenant.as_str())
     .bind(digests.iter().map(|digest| digest.to_text()).collect::<Vec<_>>())
-    .fetch_all(connection)
-    .await?;
-    let read = |row| {
-        let row = stored(row);
-        let document = DocumentDigest::new(row.digest("document_digest")?);
-        Ok((document, ObservationId::new(row.digest("observation_id")?)))
-    };
-    rows.iter().map(read).collect()
+    .fetch(connection)
+    .err_into()
+    .and_then(|row| ready(read(&row)))
+    .try_collect()
+    .await
 }
 
 /// The documents' observations, ascending, and when each was recorded.

@@ -1,8 +1,10 @@
 //! `vex_observations` with its linkage columns, and `vex_observation_keys`.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
 use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::jcs::ObjectWriter;
@@ -121,16 +123,19 @@ pub(crate) async fn select_ids_of_document(
     tenant: &TenantId,
     digest: &DocumentDigest,
 ) -> Result<Vec<ObservationId>> {
-    let rows = sqlx::query(
+    // Row by row, as a document may have hundreds of thousands.
+    sqlx::query(
         "-- select_ids_of_document
         SELECT tenant_id, observation_id FROM vex_observations WHERE tenant_id = ? AND document_digest = ?
         ORDER BY +observation_id",
     )
     .bind(tenant.as_str())
     .bind(digest.to_text())
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(|row| stored(row).digest("observation_id").map(ObservationId::new)).collect()
+    .fetch(connection)
+    .err_into()
+    .and_then(|row| ready(stored(&row).digest("observation_id").map(ObservationId::new)))
+    .try_collect()
+    .await
 }
 
 /// The document's observations, ascending, and when each was recorded; see [`select_ids_of_document`].
