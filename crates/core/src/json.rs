@@ -1091,6 +1091,8 @@ fn unescape_token(token: &str) -> Option<Cow<'_, str>> {
 /// Pointers to look for, as a tree of their tokens. Node 0 is the whole document.
 struct Wanted {
     nodes: Vec<WantedNode>,
+    /// How many of them have a place.
+    found: usize,
 }
 
 #[derive(Default)]
@@ -1104,7 +1106,7 @@ struct WantedNode {
 
 impl Wanted {
     fn new() -> Self {
-        Self { nodes: vec![WantedNode::default()] }
+        Self { nodes: vec![WantedNode::default()], found: 0 }
     }
 
     /// The node of a pointer, made if need be; `None` if it is no pointer.
@@ -1142,7 +1144,7 @@ impl Wanted {
         let start = skip_white_space(bytes, 0);
         let mut open: Vec<(Children<'_>, usize)> = Vec::new();
         open.extend(self.enter(0, text, start));
-        while let Some((children, parent)) = open.last_mut() {
+        while let Some((children, parent)) = open.last_mut().filter(|_| self.found < self.nodes.len()) {
             let Some((name, value)) = children.next() else {
                 let end = children.at;
                 open.pop();
@@ -1162,7 +1164,7 @@ impl Wanted {
     /// Notes a node's place; its members, if some of them are wanted.
     fn enter<'a>(&mut self, node: usize, text: &'a str, at: usize) -> Option<(Children<'a>, usize)> {
         let wanted = self.nodes.get_mut(node)?;
-        wanted.offset = Some(at);
+        self.found += usize::from(wanted.offset.replace(at).is_none());
         if wanted.keys.is_empty() { None } else { Some((Children::open(text, at)?, node)) }
     }
 

@@ -7,7 +7,8 @@
 //! is a component that has no identifier but hashes by other algorithms.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use provex_core::vex::{self, Canonical, Component, ComponentKind, Identifier, Shared};
@@ -90,7 +91,11 @@ impl<'a> Described<'a> {
     /// Adds an identifier, if there is one and it is not blank.
     pub(crate) fn add(&mut self, kind: Option<IdentifierType<'a>>, value: Option<Cow<'a, str>>) {
         let value = value.filter(|value| !value.trim_start().is_empty());
-        self.identifiers.extend(kind.zip(value));
+        if let Some(identifier) = kind.zip(value) {
+            // Most have one, and a document has many components.
+            self.identifiers.reserve_exact(1);
+            self.identifiers.push(identifier);
+        }
     }
 }
 
@@ -132,11 +137,16 @@ fn purl_forms(purl: Purl<'_>) -> impl Iterator<Item = String> {
     spellings.into_iter().chain(oci_key(&purl))
 }
 
-/// The components of one document: equal descriptions are resolved once and share memory.
+/// The components of one document: equal descriptions that follow one another are resolved once and share memory.
 #[derive(Debug, Default)]
 pub struct Components<'a> {
     known: HashMap<Described<'a>, Option<Arc<Keyed>>>,
+    /// Hashes of those with findings, which may be forgotten in `known`.
+    faulty: HashSet<u64>,
 }
+
+/// Most components that are known at once: each takes several times what the document has of it.
+const MAX_KNOWN: usize = 4_096;
 
 impl<'a> Components<'a> {
     /// The component so described, or nothing if no rule gives a key. What is wrong with its identifiers is a
@@ -150,7 +160,20 @@ impl<'a> Components<'a> {
         if let Some(known) = self.known.get(&described) {
             return known.clone();
         }
-        let keyed = resolve(&described, findings, pointer);
+        if self.known.len() == MAX_KNOWN {
+            self.known.clear();
+        }
+        let hash = || self.known.hasher().hash_one(&described);
+        let keyed = if !self.faulty.is_empty() && self.faulty.contains(&hash()) {
+            resolve(&described, &mut Findings::default(), pointer)
+        } else {
+            let before = findings.total();
+            let keyed = resolve(&described, findings, pointer);
+            if findings.total() > before {
+                self.faulty.insert(hash());
+            }
+            keyed
+        };
         self.known.insert(described, keyed.clone());
         keyed
     }
@@ -163,6 +186,7 @@ pub(crate) fn resolve(
     pointer: impl Fn() -> String,
 ) -> Option<Arc<Keyed>> {
     let mut resolution = Resolution::default();
+    resolution.identifiers.reserve_exact(described.identifiers.len() + described.also.len());
     for (kind, value) in &described.identifiers {
         resolution.identifier(kind, value, described.vendor.as_deref());
     }

@@ -356,22 +356,19 @@ struct Placed {
     component: Arc<Keyed>,
 }
 
+/// Products, each with the subcomponents it lists, if it does.
+type Products = Vec<(Placed, Option<Vec<Placed>>)>;
+
+/// Most products of a statement that are resolved at once: each takes several times what the document has of it.
+const MAX_PRODUCTS: usize = 1_024;
+
 /// What a statement is about.
-struct Targets {
-    /// Each product, with the subcomponents it lists, if it does.
-    products: Vec<(Placed, Option<Vec<Placed>>)>,
+struct Targets<'a> {
+    products: List<'a, Product<'a>>,
     /// The subcomponents that the statement lists for the products that list none.
     shared: Option<Vec<Placed>>,
     /// Whether the statement lists no products, so that it is about the subjects of its wrapper.
     inherits: bool,
-}
-
-impl Targets {
-    fn components(&self) -> impl Iterator<Item = &Placed> {
-        let own =
-            self.products.iter().flat_map(|(product, own)| [product].into_iter().chain(own.iter().flatten()));
-        own.chain(self.shared.iter().flatten())
-    }
 }
 
 struct Reader<'a, 'c> {
@@ -434,7 +431,17 @@ impl<'a, 'c> Reader<'a, 'c> {
         let Some(targets) = self.targets(at, form, statement.products, statement.subcomponents) else {
             return Ok(());
         };
-        if self.is_too_long(at, &vulnerability, &targets) {
+        // A statement is dropped if anything in it is too long, so all of its products are looked at before the first
+        // claim; those of a long list are resolved again for their claims.
+        let is_long = targets.products.is_longer_than(MAX_PRODUCTS);
+        let mut too_long = None;
+        let mut products = Products::new();
+        let mut listed = targets.products.clone().enumerate().peekable();
+        while listed.peek().is_some() {
+            products = self.products(at, form, listed.by_ref().take(MAX_PRODUCTS));
+            too_long = too_long.or_else(|| first_too_long(&products));
+        }
+        if self.is_too_long(at, &vulnerability, too_long, targets.shared.as_deref()) {
             return Ok(());
         }
         let mut text = |member: Member<Cow<'a, str>>, key: &str| {
@@ -465,7 +472,21 @@ impl<'a, 'c> Reader<'a, 'c> {
             asserted_at_source,
             last_updated: last_updated.text(),
         };
-        self.claims_of(at, &said, targets)
+        if targets.inherits {
+            return self.inherited_claims(at, &said, targets.shared.as_deref());
+        }
+        if !is_long {
+            return self.claims_of(&said, products, targets.shared.as_deref());
+        }
+        // What is wrong with them is told already.
+        let findings = std::mem::take(&mut self.findings);
+        let mut listed = targets.products.enumerate().peekable();
+        while listed.peek().is_some() {
+            let products = self.products(at, form, listed.by_ref().take(MAX_PRODUCTS));
+            self.claims_of(&said, products, targets.shared.as_deref())?;
+        }
+        self.findings = findings;
+        Ok(())
     }
 
     fn vulnerability(&mut self, at: &str, member: Member<Named<'a>>) -> Option<Shared<Vulnerability>> {
@@ -534,7 +555,7 @@ impl<'a, 'c> Reader<'a, 'c> {
         form: Form,
         products: Member<List<'a, Product<'a>>>,
         shared: Member<List<'a, Product<'a>>>,
-    ) -> Option<Targets> {
+    ) -> Option<Targets<'a>> {
         if shared.is_stated() {
             self.expect_form(form, Form::V001, || format!("{at}/subcomponents"));
         }
@@ -550,8 +571,17 @@ impl<'a, 'c> Reader<'a, 'c> {
             self.findings.add(Code::MissingProduct, || format!("{at}/products"), || message.to_owned());
             return None;
         }
-        let mut products = Vec::new();
-        for (m, product) in listed.enumerate() {
+        Some(Targets { products: listed, shared, inherits })
+    }
+
+    fn products(
+        &mut self,
+        at: &str,
+        form: Form,
+        listed: impl Iterator<Item = (usize, Member<Product<'a>>)>,
+    ) -> Products {
+        let mut products = Products::new();
+        for (m, product) in listed {
             let pointer = element(at, "products", m);
             let Some((component, own)) = self.component(&pointer, form, product) else { continue };
             if self.subjects.is_some_and(|subjects| !subjects.include(&component)) {
@@ -563,7 +593,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             let own = self.subcomponents(&pointer, Form::V020, own);
             products.push((Placed { pointer, component }, own));
         }
-        Some(Targets { products, shared, inherits })
+        products
     }
 
     /// The subcomponents listed at `at`; `None` if none are, so that the claim is about the whole product.
@@ -660,15 +690,17 @@ impl<'a, 'c> Reader<'a, 'c> {
     }
 
     /// Whether a key is too long for an index: then the statement is dropped.
-    fn is_too_long(&mut self, at: &str, vulnerability: &Vulnerability, targets: &Targets) -> bool {
+    fn is_too_long(
+        &mut self,
+        at: &str,
+        vulnerability: &Vulnerability,
+        product: Option<String>,
+        shared: Option<&[Placed]>,
+    ) -> bool {
         let mut names = [&vulnerability.id].into_iter().chain(&vulnerability.aliases);
-        let pointer = if names.any(|name| name.len() > MAX_KEY_BYTES) {
-            format!("{at}/vulnerability")
-        } else if let Some(placed) = targets.components().find(|placed| placed.component.too_long) {
-            placed.pointer.clone()
-        } else {
-            return false;
-        };
+        let name = names.any(|name| name.len() > MAX_KEY_BYTES).then(|| format!("{at}/vulnerability"));
+        let shared = || too_long(shared.into_iter().flatten());
+        let Some(pointer) = name.or(product).or_else(shared) else { return false };
         let message = "An identifier or the key made of it is longer than 1,024 bytes, and the statement was dropped; \
                        shorten it.";
         self.findings.add(Code::KeyTooLong, || pointer, || message.to_owned());
@@ -724,12 +756,14 @@ impl<'a, 'c> Reader<'a, 'c> {
     }
 
     /// One claim for each product, or for each of its subcomponents.
-    fn claims_of(&mut self, at: &str, said: &Said, targets: Targets) -> Result<(), Rejection> {
-        if targets.inherits {
-            return self.inherited_claims(at, said, targets.shared.as_deref());
-        }
-        for (product, own) in targets.products {
-            match (own, &targets.shared) {
+    fn claims_of(
+        &mut self,
+        said: &Said,
+        products: Products,
+        shared: Option<&[Placed]>,
+    ) -> Result<(), Rejection> {
+        for (product, own) in products {
+            match (own, shared) {
                 (Some(own), _) => {
                     for Placed { pointer, component } in own {
                         self.claim(
@@ -820,6 +854,15 @@ impl<'a, 'c> Reader<'a, 'c> {
             });
         }
     }
+}
+
+/// Where the first component with too long a key stands.
+fn too_long<'p>(mut placed: impl Iterator<Item = &'p Placed>) -> Option<String> {
+    placed.find(|placed| placed.component.too_long).map(|placed| placed.pointer.clone())
+}
+
+fn first_too_long(products: &Products) -> Option<String> {
+    too_long(products.iter().flat_map(|(product, own)| [product].into_iter().chain(own.iter().flatten())))
 }
 
 /// The 0.2.0 schema closes every object, so a member it does not have is a mistake or an extension of a tool's.

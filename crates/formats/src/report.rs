@@ -376,6 +376,11 @@ impl Findings {
         }
     }
 
+    /// How many there are, listed or not.
+    pub(crate) fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
     /// The first finding, which for a document without claims says why.
     pub(crate) fn first_of(&self, codes: &[Code]) -> Option<&Finding> {
         self.list.iter().find(|finding| codes.contains(&finding.code))

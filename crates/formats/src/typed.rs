@@ -141,6 +141,11 @@ impl<'a, T: Shape<'a>> List<'a, T> {
         self.elements.clone().next().is_none()
     }
 
+    /// Whether there are more elements than this.
+    pub(crate) fn is_longer_than(&self, length: usize) -> bool {
+        self.elements.clone().nth(length).is_some()
+    }
+
     /// The elements that have the wanted shape.
     pub(crate) fn values(&self) -> impl Iterator<Item = T> {
         self.clone().filter_map(|element| match element {

@@ -221,10 +221,18 @@ impl<'a> Collector<'a> {
                 described.fallback = Some((ComponentKind::CsafLocal, self.local.key(id)));
             }
         }
-        let whole: Vec<_> = (0..)
-            .zip(&self.list)
-            .map(|(number, product)| chains.is_whole(number).then(|| product.whole(findings)))
-            .collect();
+        let mut begins = vec![false; self.list.len()];
+        for number in 0..self.list.len() {
+            begins[chains.ends(number as u32).0 as usize] |= !chains.is_whole(number as u32);
+        }
+        let mut whole = Vec::with_capacity(self.list.len());
+        for ((number, product), begins) in (0..).zip(&mut self.list).zip(begins) {
+            whole.push(chains.is_whole(number).then(|| product.whole(findings)));
+            if chains.is_whole(number) && !begins {
+                // No composition is described by it, and there may be a million.
+                product.described = Described::default();
+            }
+        }
         let targets = (0..).zip(&self.list);
         let targets = targets
             .map(|(number, product)| product.target(number, &self.list, &chains, &whole, findings))

@@ -6,15 +6,43 @@ use super::{Edition, List, Statuses, Text, list, tell, text_at};
 use crate::report::{Code, Findings, quoted};
 use crate::typed::Member;
 
-/// One entry of a status list.
+/// One entry of a status list. Twelve bytes: a document may have tens of millions.
+#[derive(Clone, Copy)]
 pub(super) struct Entry {
-    /// The list.
-    pub(super) group: &'static str,
-    /// The place in the list.
-    pub(super) place: usize,
+    group: Group,
+    place: u32,
     /// The product.
     pub(super) product: u32,
 }
+
+impl Entry {
+    /// The list.
+    pub(super) const fn group(self) -> &'static str {
+        GROUPS[self.group.0 as usize]
+    }
+
+    /// The place in the list.
+    pub(super) const fn place(self) -> usize {
+        self.place as usize
+    }
+}
+
+/// The number of a list in [`GROUPS`].
+#[derive(Clone, Copy)]
+struct Group(u8);
+
+/// The lists, in alphabetical order so that the order of keys does not show.
+const GROUPS: [&str; 9] = [
+    "first_affected",
+    "first_fixed",
+    "fixed",
+    "known_affected",
+    "known_not_affected",
+    "last_affected",
+    "recommended",
+    "under_investigation",
+    "unknown",
+];
 
 /// What contradicts each other: the groups of 6.1.6, and 2.1's `unknown`.
 const AFFECTED: u8 = 1;
@@ -34,7 +62,7 @@ fn contradiction_group(group: &str) -> u8 {
     }
 }
 
-/// Reads the lists, in alphabetical order so that the order of keys does not show. `recommended` makes no claim.
+/// Reads the lists in the order of [`GROUPS`]. `recommended` makes no claim.
 pub(super) fn read<'a>(
     statuses: Statuses<'a>,
     edition: Edition,
@@ -49,30 +77,32 @@ pub(super) fn read<'a>(
         tell(findings, Code::SpecVersionMismatch, || format!("{at}/unknown"), message);
     }
     let mut entries = Vec::new();
-    for (group, member) in [
-        ("first_affected", statuses.first_affected),
-        ("first_fixed", statuses.first_fixed),
-        ("fixed", statuses.fixed),
-        ("known_affected", statuses.known_affected),
-        ("known_not_affected", statuses.known_not_affected),
-        ("last_affected", statuses.last_affected),
-        ("recommended", statuses.recommended),
-        ("under_investigation", statuses.under_investigation),
-        ("unknown", statuses.unknown_list),
-    ] {
+    let lists = [
+        statuses.first_affected,
+        statuses.first_fixed,
+        statuses.fixed,
+        statuses.known_affected,
+        statuses.known_not_affected,
+        statuses.last_affected,
+        statuses.recommended,
+        statuses.under_investigation,
+        statuses.unknown_list,
+    ];
+    for (group, member) in (0..).map(Group).zip(lists) {
         read_list(group, member, products, at, findings, &mut entries);
     }
     entries
 }
 
 fn read_list<'a>(
-    group: &'static str,
+    number: Group,
     member: Member<List<'a, Text<'a>>>,
     products: &mut Products<'a>,
     at: &str,
     findings: &mut Findings,
     entries: &mut Vec<Entry>,
 ) {
+    let group = GROUPS[number.0 as usize];
     for (place, id) in list(member, findings, || format!("{at}/{group}")) {
         let at = || format!("{at}/{group}/{place}");
         let Some(id) = text_at(id, findings, at) else {
@@ -82,7 +112,8 @@ fn read_list<'a>(
         };
         let product = products.refer(id, at, findings);
         if group != "recommended" {
-            entries.push(Entry { group, place, product });
+            // A text of less than 2 GiB has fewer elements than that.
+            entries.push(Entry { group: number, place: place as u32, product });
         }
     }
 }
@@ -108,11 +139,12 @@ pub(super) struct Stated(Vec<(u32, u8)>);
 impl Stated {
     /// Collects them; a product with two that contradict each other is a finding at the second.
     pub(super) fn of(entries: &[Entry], at: &str, findings: &mut Findings) -> Self {
-        let mut order: Vec<usize> = (0..entries.len()).collect();
-        order.sort_by_key(|n| entries[*n].product);
+        let mut order: Vec<u32> = (0..entries.len() as u32).collect();
+        order.sort_unstable_by_key(|n| (entries[*n as usize].product, *n));
         let mut stated: Vec<(u32, u8)> = Vec::with_capacity(entries.len());
         for n in order {
-            let Entry { group, place, product } = &entries[n];
+            let entry = entries[n as usize];
+            let (group, place, product) = (entry.group(), entry.place(), &entry.product);
             let bit = contradiction_group(group);
             match stated.last_mut() {
                 Some((last, bits)) if last == product => {

@@ -235,14 +235,14 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
 
     fn claims_of(&mut self, at: &str, mut said: Said<'a>, entries: &[Entry]) -> Result<(), Rejection> {
         for entry in entries {
-            let pointer = element(at, entry.group, entry.place);
+            let pointer = element(at, entry.group(), entry.place());
             self.claim(pointer, &mut said, entry)?;
         }
         Ok(())
     }
 
     fn claim(&mut self, pointer: String, said: &mut Said<'a>, entry: &Entry) -> Result<(), Rejection> {
-        let Some(status) = terms::csaf_status(entry.group) else { return Ok(()) };
+        let Some(status) = terms::csaf_status(entry.group()) else { return Ok(()) };
         let product = entry.product;
         let Some(vulnerability) = said.names.of(product) else {
             let message = "The vulnerability has no name for this product, and the entry was dropped; add its `cve` or \
@@ -276,7 +276,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             subcomponent: target.subcomponent.as_ref().map(|keyed| Arc::clone(&keyed.component)),
             version_scope: target.scope,
             status,
-            native_status: entry.group.into(),
+            native_status: entry.group().into(),
             justification,
             impact,
             action,
@@ -355,7 +355,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     fn action(&mut self, at: &str, said: &mut Said<'a>, entry: &Entry) -> Shared<Action> {
         let items: Vec<usize> = said.remedies.index.of(entry.product).collect();
         if items.is_empty() {
-            if entry.group == "known_affected" && self.profile == Profile::Vex {
+            if entry.group() == "known_affected" && self.profile == Profile::Vex {
                 let message =
                     "The product is affected and nothing says what to do; add a remediation for it.";
                 tell(self.findings, Code::MissingAction, || at.to_owned(), message);
