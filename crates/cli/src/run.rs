@@ -13,6 +13,8 @@ use crate::snippet::Snippets;
 
 /// How many findings and rejections a person is shown.
 const SHOWN: usize = 20;
+/// How many of each a report lists, so that its memory does not grow with the number of documents.
+const MOST_PLACES: usize = 50_000;
 
 /// What `check`, `ingest`, `link` and `prove` print with `--json`.
 #[derive(Debug, Serialize)]
@@ -23,8 +25,16 @@ pub(crate) struct RunReport {
     pub(crate) observations: Observations,
     pub(crate) linkages: Linkages,
     formats: BTreeMap<&'static str, FormatCounts>,
-    pub(crate) rejected: Vec<Place>,
-    pub(crate) findings: Vec<Place>,
+    rejected: Places,
+    findings: Places,
+    omitted: Omitted,
+}
+
+/// What is counted and not listed.
+#[derive(Debug, Default, Serialize)]
+struct Omitted {
+    findings: usize,
+    rejected: usize,
 }
 
 /// Inputs by outcome: each is counted once.
@@ -71,6 +81,35 @@ pub(crate) struct Place {
     pub(crate) message: String,
 }
 
+/// Places, of which the first [`MOST_PLACES`] are listed.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+struct Places {
+    list: Vec<Place>,
+    #[serde(skip)]
+    omitted: usize,
+}
+
+impl Places {
+    fn add(&mut self, place: Place) {
+        if self.list.len() == 2 * MOST_PLACES {
+            self.sort();
+        }
+        self.list.push(place);
+    }
+
+    /// Puts them in the order of paths and lines, and leaves out those beyond the most.
+    fn sort(&mut self) {
+        self.list.sort_by(|a, b| (&a.path, a.line, &a.pointer).cmp(&(&b.path, b.line, &b.pointer)));
+        self.omitted += self.list.len().saturating_sub(MOST_PLACES);
+        self.list.truncate(MOST_PLACES);
+    }
+
+    const fn total(&self) -> usize {
+        self.list.len() + self.omitted
+    }
+}
+
 impl Default for RunReport {
     fn default() -> Self {
         let labels = Format::ALL.iter().map(|format| format.label()).chain(["unknown"]);
@@ -80,8 +119,9 @@ impl Default for RunReport {
             observations: Observations::default(),
             linkages: Linkages::default(),
             formats: labels.map(|label| (label, FormatCounts::default())).collect(),
-            rejected: Vec::new(),
-            findings: Vec::new(),
+            rejected: Places::default(),
+            findings: Places::default(),
+            omitted: Omitted::default(),
         }
     }
 }
@@ -124,7 +164,7 @@ impl RunReport {
             Some(RecordedDocument::New(_)) | None if findings.is_empty() => self.documents.accepted += 1,
             Some(RecordedDocument::New(_)) | None => self.documents.accepted_with_findings += 1,
         }
-        self.findings.extend(findings.into_iter().map(|finding| place(name, finding)));
+        findings.into_iter().for_each(|finding| self.findings.add(place(name, finding)));
     }
 
     fn add_rejection(&mut self, name: String, rejection: Rejection) {
@@ -132,8 +172,8 @@ impl RunReport {
         let counts = self.format(rejection.format.map_or("unknown", Format::label));
         counts.rejected += 1;
         counts.findings += rejection.findings.len() as u64;
-        self.findings.extend(rejection.findings.into_iter().map(|finding| place(&name, finding)));
-        self.rejected.push(Place {
+        rejection.findings.into_iter().for_each(|finding| self.findings.add(place(&name, finding)));
+        self.rejected.add(Place {
             path: name,
             code: rejection.code.label().to_owned(),
             pointer: rejection.pointer,
@@ -147,7 +187,7 @@ impl RunReport {
         self.format("unknown").rejected += 1;
         let (code, pointer) = ("unreadable".to_owned(), String::new());
         let message = format!("The file cannot be read: {reason}.");
-        self.rejected.push(Place { path: name, code, pointer, line: None, message });
+        self.rejected.add(Place { path: name, code, pointer, line: None, message });
     }
 
     fn format(&mut self, label: &'static str) -> &mut FormatCounts {
@@ -156,9 +196,14 @@ impl RunReport {
 
     /// Puts findings and rejections in the order of paths and lines: inputs are read in no particular order.
     pub(crate) fn sort_places(&mut self) {
-        for places in [&mut self.rejected, &mut self.findings] {
-            places.sort_by(|a, b| (&a.path, a.line, &a.pointer).cmp(&(&b.path, b.line, &b.pointer)));
-        }
+        self.rejected.sort();
+        self.findings.sort();
+        self.omitted = Omitted { findings: self.findings.omitted, rejected: self.rejected.omitted };
+    }
+
+    /// Whether anything was found that did not stop a document from being read.
+    pub(crate) const fn has_findings(&self) -> bool {
+        self.findings.total() > 0
     }
 
     /// Rejections and findings for people, the first `most` of each.
@@ -166,12 +211,14 @@ impl RunReport {
         let mut snippets = Snippets::default();
         let mut text = String::new();
         for (what, places) in [("refused", &self.rejected), ("finding", &self.findings)] {
-            for place in places.iter().take(most) {
+            for place in places.list.iter().take(most) {
                 text.push_str(&snippets.render(what, place));
                 text.push('\n');
             }
-            if places.len() > most {
-                text.push_str(&format!("... and {} more; --json lists them all\n\n", places.len() - most));
+            let more = places.total().saturating_sub(most.min(MOST_PLACES));
+            if more > 0 {
+                let all = if places.omitted == 0 { "; --json lists them all" } else { "" };
+                text.push_str(&format!("... and {more} more{all}\n\n"));
             }
         }
         text
@@ -191,7 +238,7 @@ impl RunReport {
         let mut line = format!(
             "{read} read with {observations} observations, {} of them with findings ({}), {} refused",
             d.accepted_with_findings,
-            self.findings.len(),
+            self.findings.total(),
             d.rejected
         );
         if d.skipped > 0 {
@@ -222,5 +269,28 @@ fn place(name: &str, finding: Finding) -> Place {
         pointer: finding.pointer,
         line: finding.line,
         message: finding.message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_lists_the_first_places_and_counts_the_others() {
+        let mut report = RunReport::default();
+        let count = 5 * MOST_PLACES / 2;
+        for number in 0..count {
+            let (path, code, pointer) = (format!("{:06}", count - 1 - number), String::new(), String::new());
+            report.findings.add(Place { path, code, pointer, line: None, message: String::new() });
+        }
+        report.sort_places();
+        let json = serde_json::to_value(&report).unwrap();
+        let listed = json["findings"].as_array().unwrap();
+        assert_eq!(listed.len(), MOST_PLACES);
+        assert!(listed.iter().zip(0..).all(|(place, number)| place["path"] == format!("{number:06}")));
+        assert_eq!(json["omitted"], serde_json::json!({"findings": count - MOST_PLACES, "rejected": 0}));
+        assert!(report.checked_line().contains(&format!("({count})")));
+        assert!(report.places_text(20).ends_with(&format!("... and {} more\n\n", count - 20)));
     }
 }

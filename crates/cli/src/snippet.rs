@@ -1,7 +1,5 @@
 //! The place of a finding in its source, as compilers show it.
 
-use std::collections::HashMap;
-
 use provex_core::json;
 
 use crate::output::{is_deceptive, plain};
@@ -10,17 +8,21 @@ use crate::run::Place;
 /// The most of a line that is shown: documents may be one line.
 const WIDTH: usize = 100;
 
-/// Shows places, reading each file once more.
+/// Shows places, reading each file once more. Those of one file follow one another.
 #[derive(Default)]
 pub(crate) struct Snippets {
-    sources: HashMap<String, Option<String>>,
+    path: Option<String>,
+    source: Option<String>,
 }
 
 impl Snippets {
     /// A place with the line of source it is on; without it where the source cannot be read again.
     pub(crate) fn render(&mut self, what: &str, place: &Place) -> String {
-        let source = self.sources.entry(place.path.clone()).or_insert_with(|| source_of(&place.path));
-        let found = source.as_deref().and_then(|text| find(text, place));
+        if self.path.as_ref() != Some(&place.path) {
+            self.source = source_of(&place.path);
+            self.path = Some(place.path.clone());
+        }
+        let found = self.source.as_deref().and_then(|text| find(text, place));
         let at = match (&found, place.line) {
             (Some((line, column, _)), _) => format!(":{line}:{column}"),
             (None, Some(line)) => format!(":{line}"),

@@ -1,20 +1,27 @@
-//! Memory: parsing takes a few times the largest document, however many there are.
+//! Memory: reading and recording take a few times the largest document, however many there are and however much it
+//! says in few bytes.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
 
 mod common;
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::{Folder, provex, repository};
 use serde_json::Value;
 
-/// The most memory that `provex check` has resident, in bytes: `VmHWM` of proc_pid_status(5).
+/// The most memory that `provex check` has resident.
 fn peak(path: &Path) -> usize {
-    let mut child =
-        provex().arg("check").arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut check = provex();
+    check.arg("check").arg(path);
+    peak_of(check)
+}
+
+/// The most memory that a command has resident, in bytes: `VmHWM` of proc_pid_status(5).
+fn peak_of(mut command: Command) -> usize {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -54,6 +61,40 @@ fn parsing_takes_at_most_six_times_the_largest_document() {
         let taken = peak(&path) - least;
         assert!(taken <= 6 * document.len(), "{taken} bytes for {file} of {} bytes", document.len());
     }
+}
+
+#[test]
+fn a_document_that_says_much_in_few_bytes_takes_at_most_six_times_its_size() {
+    let folder = Folder::new();
+    let statement = |count: usize| {
+        let product = |n| format!(r#"{{"@id":"pkg:generic/a{n}@1"}}"#);
+        let products: Vec<_> = (0..count).map(product).collect();
+        format!(
+            r#"{{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://example.com/vex/1","author":"Example",
+            "timestamp":"2026-01-01T00:00:00Z","version":1,"statements":[{{"vulnerability":{{"name":"CVE-2026-1"}},
+            "products":[{}],"status":"fixed"}}]}}"#,
+            products.join(",")
+        )
+    };
+    let least = peak(&folder.write("small.json", statement(1)));
+    let document = statement(250_000);
+    let taken = peak(&folder.write("large.json", &document)) - least;
+    assert!(taken <= 6 * document.len(), "{taken} bytes for {} bytes", document.len());
+}
+
+#[test]
+fn recording_takes_at_most_six_times_the_largest_document() {
+    let folder = Folder::new();
+    let ingest = |data: &str, document: &Path| {
+        let mut ingest = provex();
+        ingest.arg("ingest").arg(document).arg("--data").arg(folder.path(data));
+        peak_of(ingest)
+    };
+    let (file, list, name) = CSAF;
+    let least = ingest("small", &folder.write("small.json", grown(file, list, name, 1)));
+    let document = grown(file, list, name, 24 << 20);
+    let taken = ingest("large", &folder.write("large.json", &document)) - least;
+    assert!(taken <= 6 * document.len(), "{taken} bytes for {} bytes", document.len());
 }
 
 const CSAF: (&str, &str, &str) = ("csaf20/redhat_claircore_cve-2025-6176.json", "vulnerabilities", "/cve");

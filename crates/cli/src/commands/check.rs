@@ -20,6 +20,6 @@ pub(super) async fn run(args: Check) -> Result<Done, Failure> {
         output::bytes(report.places_text(usize::MAX).as_bytes())?;
         output::line(&report.checked_line())?;
     }
-    let faulty = args.strict && !report.findings.is_empty();
+    let faulty = args.strict && report.has_findings();
     Ok(if faulty { Done::NotAll } else { report.done() })
 }
