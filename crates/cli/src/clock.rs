@@ -4,6 +4,7 @@ use provex_core::time::Timestamp;
 use provex_pipeline::environment::Environment as _;
 
 use crate::environment::System;
+use crate::output;
 
 /// What a clock that is only being adjusted may be behind, in microseconds.
 const ADJUSTMENT: i64 = 2_000_000;
@@ -24,7 +25,7 @@ pub(crate) fn set_back(newest: Option<Timestamp>, now: Timestamp) -> Option<Stri
 /// Says it on stderr.
 pub(crate) fn warn(newest: Option<Timestamp>) {
     if let Some(text) = set_back(newest, System.now()) {
-        eprintln!("provex: warning: {text}");
+        output::tell(format_args!("provex: warning: {text}"));
     }
 }
 

@@ -32,6 +32,7 @@ use crate::database::Database;
 use crate::environment::System;
 use crate::failure::Failure;
 use crate::logs::{LogConfig, Reach};
+use crate::progress;
 
 /// How long a process waits before it looks again for work that another one holds.
 const WAIT: Duration = Duration::from_millis(100);
@@ -244,6 +245,7 @@ impl DataFolder {
 /// Compares all that lies in an embedded log's folder with its newest signed checkpoint.
 pub(crate) async fn audit(log: EmbeddedLogConfig) -> Result<Audit, LogError> {
     let checkpoint = log.folder.join("checkpoint");
+    let _progress = progress::busy("checking the log's folder");
     let audit = EmbeddedLog::audit(log, u64::from_le_bytes(random_bytes())).await?;
     audit.ok_or_else(|| {
         let path = checkpoint.display();

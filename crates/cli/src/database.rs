@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::data::read_secret;
 use crate::failure::Failure;
 use crate::hint;
+use crate::progress;
 
 /// The variable that names a database.
 const VARIABLE: &str = "PROVEX_DATABASE_URL";
@@ -61,6 +62,7 @@ impl Database {
 
     /// Opens it. A file that is not there is made; a server's database is never migrated here.
     pub(crate) async fn open(&self, config: &Config) -> Result<Arc<dyn Store>, Failure> {
+        let _progress = progress::busy("opening the database");
         let wait = config.database_wait_seconds.map(|seconds| Duration::from_secs(seconds.into()));
         Ok(match self {
             Self::File(path) => Arc::new(match wait {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::output::plain;
+use crate::output::{self, plain};
 
 /// A command that ran to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Failure {
             Self::Call(error) => (error, 2),
             Self::Unchecked(error) => (error, 3),
         };
-        eprintln!("provex: {}{}", plain(&format!("{error:#}")), advice(&error));
+        output::tell(format_args!("provex: {}{}", plain(&format!("{error:#}")), advice(&error)));
         ExitCode::from(code)
     }
 }

@@ -1,5 +1,11 @@
 //! `provex`: the command line, and the one place where clock, randomness, files and database come together.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where nothing can be written: see `output`"
+)]
+
 mod args;
 mod bench;
 mod clock;
@@ -14,6 +20,7 @@ mod inputs;
 mod keyfile;
 mod logs;
 mod output;
+mod progress;
 mod run;
 mod signatures;
 mod snippet;

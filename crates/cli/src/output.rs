@@ -1,11 +1,9 @@
 //! Text for people and lines for machines.
 
 use std::borrow::Cow;
-use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::io::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -29,6 +27,12 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
 /// Prints a line of text on stdout.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     bytes(format!("{text}\n").as_bytes())
+}
+
+/// Tells people something on stderr, in lines of its own. Where nobody can be told, as on a full disk, the work goes
+/// on: `eprintln!` would panic.
+pub(crate) fn tell(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Text from documents, paths and errors as a terminal may show it: control characters, line separators and the
@@ -56,27 +60,6 @@ pub(crate) fn table(header: &[&str]) -> Table {
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(|title| title.to_uppercase()));
     table
-}
-
-/// A counter on stderr that shows itself after a second, on a terminal only.
-pub(crate) fn progress(what: &'static str) -> ProgressBar {
-    show(ProgressBar::no_length(), "{spinner} {msg} {human_pos} ({elapsed})", what)
-}
-
-/// The same with how many there are in all.
-pub(crate) fn progress_of(what: &'static str, all: u64) -> ProgressBar {
-    show(ProgressBar::new(all), "{spinner} {msg} {human_pos} of {human_len} ({elapsed})", what)
-}
-
-fn show(bar: ProgressBar, template: &str, what: &'static str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(template);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar.set_message(what);
-    bar.enable_steady_tick(Duration::from_secs(1));
-    bar
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use provex_store::RecordedDocument;
 use serde::Serialize;
 
 use crate::failure::Done;
+use crate::output;
 use crate::snippet::Snippets;
 
 /// How many findings and rejections a person is shown.
@@ -227,7 +228,10 @@ impl RunReport {
     /// The same on stderr, for commands whose result is something else.
     pub(crate) fn print_places(&mut self) {
         self.sort_places();
-        eprint!("{}", self.places_text(SHOWN));
+        let text = self.places_text(SHOWN);
+        if !text.is_empty() {
+            output::tell(format_args!("{}", text.strip_suffix('\n').unwrap_or(&text)));
+        }
     }
 
     /// The sums of a check.

@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use clap::{Args as Group, ValueEnum};
 
 use crate::failure::{Done, Failure};
+use crate::output;
 use report::{Layout, Report};
 
 #[derive(Debug, Group)]
@@ -108,7 +109,10 @@ pub(crate) fn run(bench: &Bench) -> Result<Done, Failure> {
     let mut report = Report::default();
     for (name, run) in all {
         if bench.names.is_empty() || bench.names.contains(&name) {
-            eprintln!("measuring {}", name.to_possible_value().unwrap_or_default().get_name());
+            output::tell(format_args!(
+                "measuring {}",
+                name.to_possible_value().unwrap_or_default().get_name()
+            ));
             run(bench, &mut report)?;
         }
     }

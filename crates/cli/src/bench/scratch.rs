@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use provex_pipeline::environment::Environment as _;
 
 use crate::environment::System;
+use crate::output;
 
 /// A folder of its own in the system's folder for temporary files, removed with all that is in it.
 pub(super) struct Scratch(PathBuf);
@@ -42,7 +43,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("provex: {} could not be removed: {error}", self.0.display());
+            output::tell(format_args!("provex: {} could not be removed: {error}", self.0.display()));
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::{Global, Json, LedgerCommand};
 use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
-use crate::output;
+use crate::{output, progress};
 
 pub(super) async fn run(global: &Global, command: &LedgerCommand) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
@@ -19,7 +19,9 @@ pub(super) async fn run(global: &Global, command: &LedgerCommand) -> Result<Done
 }
 
 async fn audit(pipeline: &Pipeline, json: Json) -> Result<Done, Failure> {
+    let progress = progress::busy("reading the ledger");
     let audit = pipeline.audit().await?;
+    drop(progress);
     if json.json {
         output::json(&json!({
             "schema": "provex.audit/v1",
@@ -40,7 +42,9 @@ async fn audit(pipeline: &Pipeline, json: Json) -> Result<Done, Failure> {
 }
 
 async fn replay(pipeline: &Pipeline, json: Json) -> Result<Done, Failure> {
+    let progress = progress::busy("replaying the ledger");
     let replay = pipeline.replay(PROJECTION_VERSION).await?;
+    drop(progress);
     if json.json {
         output::json(&json!({
             "schema": "provex.replay/v1",
@@ -61,7 +65,7 @@ async fn replay(pipeline: &Pipeline, json: Json) -> Result<Done, Failure> {
 fn finish(json: Json, wrong: Option<&str>, sound: &str) -> Result<Done, Failure> {
     match wrong {
         Some(wrong) => {
-            eprintln!("provex: {}", output::plain(wrong));
+            output::tell(format_args!("provex: {}", output::plain(wrong)));
             Ok(Done::NotAll)
         }
         None if json.json => Ok(Done::Yes),

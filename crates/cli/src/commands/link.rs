@@ -16,6 +16,7 @@ use crate::data::{self, DataFolder, WorkLock};
 use crate::failure::{Done, Failure};
 use crate::logs::Logs;
 use crate::output;
+use crate::progress;
 use crate::run::RunReport;
 use crate::signatures::{AwsLc, Tokens};
 
@@ -84,20 +85,20 @@ pub(super) async fn link(
     let before = pipeline.store.counts(&pipeline.tenant).await?;
     clock::warn(before.last_at);
     if let Some(warning) = folder.foreign_signer(pipeline).await? {
-        eprintln!("provex: warning: {warning}");
+        output::tell(format_args!("provex: warning: {warning}"));
     }
     let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
     // Stopped in between, nothing stays leased: others would wait for the end of those leases.
     let asked = worker::stop_on_signals()?;
     let stop = || asked.load(Ordering::SeqCst);
     let mut told = false;
-    let bar =
-        output::progress_of("linking observations", before.observations - before.linked - before.failed);
+    let waiting_now = before.observations - before.linked - before.failed;
+    let progress = progress::counting_to("linking observations", waiting_now);
     loop {
         let drained = drain.once(&stop).await?;
         done.envelopes += drained.envelopes;
         report.linkages.linked += drained.linked.linked;
-        bar.set_position(report.linkages.linked);
+        progress.set(report.linkages.linked);
         let no_log = logs.chosen.as_ref().err().cloned();
         done.reason = drained.linked.reason.or(drained.submitted.reason).or(no_log);
         if stop() {
@@ -123,15 +124,14 @@ pub(super) async fn link(
         }
         if let Some(until) = backlog.leased_until.filter(|_| working.waits_for_leases() && !told) {
             told = true;
-            eprintln!(
+            output::tell(format_args!(
                 "provex: {} of the queue are leased to another process, which is waited for; what a process that has \
                  ended left is taken up again by {until}",
                 backlog.leased
-            );
+            ));
         }
         working.wait(pipeline).await?;
     }
-    bar.finish_and_clear();
     Ok(done)
 }
 
@@ -222,7 +222,7 @@ pub(super) fn print(report: &RunReport, linked: &Linked) -> Result<(), Failure> 
 /// The report; why something is not linked is for people, on stderr.
 pub(super) fn print_json(report: &RunReport, linked: &Linked) -> Result<(), Failure> {
     if let Some(reason) = linked.reason_text() {
-        eprintln!("provex: {reason}");
+        output::tell(format_args!("provex: {reason}"));
     }
     output::json(report)
 }

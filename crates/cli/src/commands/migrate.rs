@@ -16,7 +16,7 @@ use crate::data;
 use crate::database::{Database, DatabaseUrl};
 use crate::environment::System;
 use crate::failure::{Done, Failure};
-use crate::output;
+use crate::{output, progress};
 
 pub(super) async fn run(global: &Global, args: &Migrate) -> Result<Done, Failure> {
     if let (Some(from), Some(to)) = (&args.from, &args.to) {
@@ -44,11 +44,13 @@ async fn server(
         let layout = postgres::check(url.as_str()).await.map_err(unmet)?;
         return checked(&format!(", layout {}", layout.label()));
     }
+    let progress = progress::busy("migrating the database");
     let plan = if args.plan {
         postgres::plan(url.as_str(), layout(args.layout)).await?
     } else {
         postgres::migrate(url.as_str(), layout(args.layout), System.now()).await?
     };
+    drop(progress);
     print_server(&plan, args.plan)?;
     if !args.plan {
         // As a fresh data folder has it.
@@ -93,14 +95,14 @@ async fn move_up(from: &str, to: &DatabaseUrl, name: Option<LayoutName>) -> Resu
     let mut source = SqliteStore::open(&path).await?.into_snapshot().await?;
     let plan = postgres::migrate(to.as_str(), layout(name), System.now()).await?;
     print_server(&plan, false)?;
-    let bar = output::progress("rows copied");
+    let progress = progress::counting("rows copied");
     let mut tables = BTreeMap::new();
     let mut told = |table, rows| {
         tables.insert(table, rows);
-        bar.set_position(tables.values().sum());
+        progress.set(tables.values().sum());
     };
     let copied = copy::copy(to.as_str(), source.as_mut(), &mut told).await?;
-    bar.finish_and_clear();
+    drop(progress);
     for table in copied.iter().filter(|copied| copied.rows > 0) {
         let before =
             if table.found > 0 { format!(", {} of them before", table.found) } else { String::new() };

@@ -14,6 +14,7 @@ use crate::hint;
 use crate::inputs::Inputs;
 use crate::logs::Logs;
 use crate::output;
+use crate::progress;
 use crate::run::RunReport;
 
 pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
@@ -61,15 +62,15 @@ pub(super) async fn record(
 ) -> Result<RunReport, Failure> {
     let limits = folder.parse_limits();
     let mut report = RunReport::default();
-    let bar = output::progress("reading documents");
+    let progress = progress::counting("reading documents");
     let inputs = Inputs::new(sources.paths.clone(), limits);
     let ingested = pipeline
         .ingest(inputs, limits, |item| {
             report.add(item);
-            bar.inc(1);
+            progress.add_one();
         })
         .await?;
-    bar.finish_and_clear();
+    drop(progress);
     report.observations.recorded = ingested.observations;
     Ok(report)
 }

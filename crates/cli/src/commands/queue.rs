@@ -118,7 +118,7 @@ pub(super) async fn settle(
             "no submission {id} was given up; `provex pending --failed` lists those that were"
         ))),
         _ => {
-            eprintln!("provex: {settled} {done}");
+            output::tell(format_args!("provex: {settled} {done}"));
             Ok(())
         }
     }
@@ -130,7 +130,7 @@ pub(super) async fn requeue(pipeline: &Pipeline) -> Result<(), Failure> {
     loop {
         let dropped = pipeline.store.dropped(&pipeline.tenant, PAGE).await?;
         if dropped.is_empty() {
-            eprintln!("provex: {queued} queued again");
+            output::tell(format_args!("provex: {queued} queued again"));
             return Ok(());
         }
         let rows: Vec<_> = dropped.into_iter().map(|dropped| (System.uuid(), dropped)).collect();

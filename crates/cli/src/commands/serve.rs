@@ -17,6 +17,7 @@ use crate::args::{Global, Serve};
 use crate::data::{self, DataFolder};
 use crate::environment::System;
 use crate::failure::{Done, Failure};
+use crate::output;
 
 pub(super) async fn run(global: &Global, serve: &Serve) -> Result<Done, Failure> {
     log_to_stderr(serve.log_json);
@@ -26,12 +27,15 @@ pub(super) async fn run(global: &Global, serve: &Serve) -> Result<Done, Failure>
     let address = listener.local_addr().context("reading the address")?;
     if loopback {
         let path = local_token(&global.data, &pipeline).await?;
-        eprintln!("provex: http://{address}, API token in {}; /docs shows what there is", path.display());
+        output::tell(format_args!(
+            "provex: http://{address}, API token in {}; /docs shows what there is",
+            path.display()
+        ));
     } else {
-        eprintln!(
+        output::tell(format_args!(
             "provex: http://{address}, without TLS: put a proxy with TLS before it; `provex token create` makes \
              API tokens"
-        );
+        ));
     }
     let limits = folder.parse_limits();
     let app = App::new(Arc::clone(&pipeline.store), Arc::new(System), limits, loopback);
@@ -91,5 +95,7 @@ async fn local_token(folder: &Path, pipeline: &Pipeline) -> Result<std::path::Pa
 
 fn log_to_stderr(json: bool) {
     let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    // It tells its own failures to write by `eprintln!`, which panics where stderr cannot be written.
+    let lines = lines.log_internal_errors(false);
     if json { lines.json().init() } else { lines.compact().init() }
 }

@@ -73,7 +73,10 @@ fn shown_once(secret: &Secret, token: &ApiToken, json: Json) -> Result<(), Failu
         return output::json(&view);
     }
     output::line(secret.reveal())?;
-    eprintln!("provex: this is token {}; it is shown this once and cannot be read again", token.id);
+    output::tell(format_args!(
+        "provex: this is token {}; it is shown this once and cannot be read again",
+        token.id
+    ));
     Ok(())
 }
 

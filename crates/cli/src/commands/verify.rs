@@ -17,6 +17,7 @@ use crate::data;
 use crate::failure::{Done, Failure};
 use crate::logs::read_root;
 use crate::output::{self, plain};
+use crate::progress;
 use crate::signatures::{AwsLc, Tokens};
 
 pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
@@ -28,12 +29,14 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
     let folder = args.log.clone().unwrap_or_else(|| global.data.join("log"));
     let mut done = Done::Yes;
     for path in &args.files {
+        let progress = progress::busy("verifying");
         let bytes = data::read(path).map_err(|error| Reason::Unchecked(format!("{error:#}")));
         let verified = bytes.and_then(|bytes| verify(&bytes, verifier)).and_then(|(verified, timestamps)| {
             let grew =
                 kept.as_deref().map(|note| append_only(note, &folder, &verified, verifier)).transpose()?;
             Ok((verified, timestamps, grew))
         });
+        drop(progress);
         match verified {
             Ok((verified, timestamps, grew)) => print(path, &verified, timestamps, grew, args.json.json)?,
             Err(Reason::Unchecked(reason)) => {

@@ -15,7 +15,7 @@ use crate::args::{Global, LogArgs, Worker};
 use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
 use crate::logs::{LogConfig, Logs};
-use crate::output::plain;
+use crate::output::{self, plain};
 
 /// How often tenants and signing configs are read again.
 const RELOAD: Duration = Duration::from_secs(5 * 60);
@@ -23,7 +23,7 @@ const RELOAD: Duration = Duration::from_secs(5 * 60);
 pub(super) async fn run(global: &Global, args: Worker) -> Result<Done, Failure> {
     let folder = Arc::new(DataFolder::open(global)?);
     let asked = stop_on_signals()?;
-    eprintln!("provex: working on {}", global.data.display());
+    output::tell(format_args!("provex: working on {}", global.data.display()));
     work(&folder, global.tenant.as_ref(), &args, &asked).await?;
     Ok(Done::Yes)
 }
@@ -71,7 +71,7 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
             if again {
                 std::process::exit(3);
             }
-            eprintln!("provex: stopping; what is under way is finished first");
+            output::tell(format_args!("provex: stopping; what is under way is finished first"));
             flag.store(true, Ordering::SeqCst);
         }
     });
@@ -136,12 +136,12 @@ impl News {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match told {
             Told::Linked(count) => {
-                eprintln!("provex: {count} linked");
+                output::tell(format_args!("provex: {count} linked"));
                 *said = None;
             }
             Told::Waiting(reason) if said.as_ref() == Some(&reason) => {}
             Told::Waiting(reason) => {
-                eprintln!("provex: waiting: {}", plain(&reason));
+                output::tell(format_args!("provex: waiting: {}", plain(&reason)));
                 *said = Some(reason);
             }
         }
