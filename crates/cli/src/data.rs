@@ -3,7 +3,7 @@
 //! `provex.toml` is written last, so a folder that has it is complete; an interrupted `init` goes on where it was.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl DataFolder {
     /// Opens a complete folder.
     pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
         let path = &global.data;
-        if !path.join("provex.toml").exists() {
+        if !exists(&path.join("provex.toml"))? {
             return Err(Failure::call(format!(
                 "{} is no data folder; `provex init` makes one, `provex prove` does too",
                 path.display()
@@ -71,7 +71,7 @@ impl DataFolder {
 
     /// Opens the folder, or makes it first if there is none.
     pub(crate) async fn open_or_init(global: &Global) -> Result<Self, Failure> {
-        if !global.data.join("provex.toml").exists() {
+        if !exists(&global.data.join("provex.toml"))? {
             init(global, None, None).await?;
         }
         Self::open(global)
@@ -107,24 +107,23 @@ impl DataFolder {
         public_keys(&self.path)
     }
 
-    /// The key that signs attestations.
+    /// The key that signs attestations, for whoever works on the folder.
     pub(crate) fn signer(&self) -> Result<LocalSigner, Failure> {
-        let keys = self.path.join("keys");
-        finish_rotation(&keys)?;
-        let signer = private_key(&present(&self.path, ATTEST_KEY)?)?;
-        let path = keys.join("attest.pub");
-        if !path.exists() {
-            write_file(&path, signer.public_key().to_pem().as_bytes(), 0o644)?;
-        } else if public_key(&path)? != *signer.public_key() {
-            let path = path.display();
-            return Err(anyhow!(
-                "{0} is not the key of {path}: one of them is of another folder. Bring back this folder's own; to sign \
-                 with the other key from now on, move it elsewhere and run `provex key rotate --signing-key` with it",
-                keys.join("attest.pem").display()
-            )
-            .into());
+        signer(&self.path)
+    }
+
+    /// The public key of the one that signs now, for whoever only looks. Where a rotation goes on it is the old one or
+    /// the new one; where one was interrupted, it is finished.
+    pub(crate) fn signing_key(&self) -> Result<PublicKey, Failure> {
+        if !is_unfinished(&self.path)?
+            && let Ok(signer) = signer(&self.path)
+        {
+            return Ok(signer.public_key().clone());
         }
-        Ok(signer)
+        // Another process has the folder, or it cannot be written: this file is replaced in one step.
+        let Ok(_alone) = alone(&self.path) else { return public_key(&self.path.join("keys/attest.pub")) };
+        finish(&self.path)?;
+        Ok(signer(&self.path)?.public_key().clone())
     }
 
     /// The key that makes payloads unguessable.
@@ -143,7 +142,7 @@ impl DataFolder {
         }
         present(&self.path, DATABASE)?;
         let store = self.database.open(&self.config).await?;
-        if !knows_log(store.as_ref(), &self.trusted_root).await? && self.path.join("log/checkpoint").exists()
+        if !knows_log(store.as_ref(), &self.trusted_root).await? && exists(&self.path.join("log/checkpoint"))?
         {
             return Err(foreign_database(&self.path));
         }
@@ -195,27 +194,32 @@ impl DataFolder {
         )))
     }
 
-    /// Takes the folder for work. Whoever holds it alone gives back what a killed process had leased, and tries at
-    /// once what waits to be tried again: somebody may have mended what stood in the way. On a database that others
-    /// may work on from elsewhere, leases end by themselves.
+    /// Takes the folder for work. Whoever holds it alone finishes what a killed process began, gives back what it had
+    /// leased, and tries at once what waits to be tried again: somebody may have mended what stood in the way. On a
+    /// database that others may work on from elsewhere, leases end by themselves.
     pub(crate) async fn work(&self, tenants: &[Pipeline]) -> Result<WorkLock, Failure> {
         let path = self.path.join(".work.lock");
+        let context = || path.display().to_string();
         let file = open_lock(&path)?;
         let clears = !self.database.is_shared();
-        if clears && file.try_lock().is_ok() {
-            for pipeline in tenants {
+        if file.try_lock().is_ok() {
+            finish(&self.path)?;
+            for pipeline in tenants.iter().filter(|_| clears) {
                 pipeline.store.clear_leases(&pipeline.tenant, System.now()).await?;
             }
-            file.unlock().with_context(|| path.display().to_string())?;
+            file.unlock().with_context(context)?;
         }
-        let shown = path.clone();
-        let context = || path.display().to_string();
-        tokio::task::spawn_blocking(move || file.lock_shared().map(|()| file))
-            .await
-            .with_context(context)?
-            .with_context(context)
-            .map(|file| WorkLock { file, path: shown, clears })
-            .map_err(Failure::from)
+        let file = wait_for(file, File::lock_shared).await.with_context(context)?;
+        // A rotation was killed since: nobody else shares the lock before it is finished.
+        let file = if is_unfinished(&self.path)? {
+            file.unlock().with_context(context)?;
+            let file = wait_for(file, File::lock).await.with_context(context)?;
+            finish(&self.path)?;
+            wait_for(file, File::lock_shared).await.with_context(context)?
+        } else {
+            file
+        };
+        Ok(WorkLock { file, path, clears })
     }
 
     /// The folder's embedded log.
@@ -226,7 +230,7 @@ impl DataFolder {
     /// What the folder's embedded log is made of.
     pub(crate) fn embedded_log(&self, pipeline: &Pipeline) -> Result<EmbeddedLogConfig, Failure> {
         let signer = private_key(&present(&self.path, LOG_KEY)?)?;
-        if self.path.join("keys/log.next.pem").exists() {
+        if exists(&self.path.join("keys/log.next.pem"))? {
             return Err(anyhow!(
                 "a rotation of the log was interrupted: run `provex key rotate --log` again"
             )
@@ -289,12 +293,21 @@ const TRUSTED_ROOT: Needed =
 /// Where a file of a complete folder is.
 fn present(folder: &Path, (name, otherwise): Needed) -> Result<PathBuf, Failure> {
     let path = folder.join(name);
-    if path.exists() {
+    if exists(&path)? {
         return Ok(path);
     }
     let path = path.display();
     Err(anyhow!("{path} is missing: bring it back from a copy of this folder. If there is none, {otherwise}")
         .into())
+}
+
+/// Whether something is there. What cannot be looked at is not absent: made anew, it would be lost.
+pub(crate) fn exists(path: &Path) -> Result<bool, anyhow::Error> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
 }
 
 /// Refuses a folder whose database is not there.
@@ -364,7 +377,8 @@ pub(crate) async fn init(
     let lock_path = path.join(".work.lock");
     let lock = open_lock(&lock_path)?;
     lock.lock().with_context(|| lock_path.display().to_string())?;
-    let existed = path.join("provex.toml").exists();
+    finish(path)?;
+    let existed = exists(&path.join("provex.toml"))?;
     if existed {
         // What a complete folder has lost is not to be made anew unseen: another key would sign from then on.
         [ATTEST_KEY, LOG_KEY, TRUSTED_ROOT]
@@ -386,7 +400,7 @@ pub(crate) async fn init(
         None => database.open(&config).await?,
     };
     let config = log_config(path, identity.clone(), log, Arc::clone(&store));
-    if path.join("log/checkpoint").exists() {
+    if exists(&path.join("log/checkpoint"))? {
         adopt(path, store.as_ref(), database.is_shared(), &config).await?;
     } else {
         EmbeddedLog::create(config).await.map_err(|e| anyhow!("{e}"))?;
@@ -429,7 +443,7 @@ pub(crate) fn alone(path: &Path) -> Result<File, Failure> {
 }
 
 /// Signs with another key from now on. `keys/attest.next.pem` stands while this goes on: killed, the next command that
-/// signs finishes it.
+/// has the folder to itself finishes it.
 pub(crate) async fn rotate_attest(global: &Global, given: Option<LocalSigner>) -> Result<Rotated, Failure> {
     let folder = DataFolder::open(global)?;
     let path = folder.path.as_path();
@@ -437,14 +451,14 @@ pub(crate) async fn rotate_attest(global: &Global, given: Option<LocalSigner>) -
     folder.store().await?;
     let keys = path.join("keys");
     let _alone = alone(path)?;
-    if let Some(rotated) = finish_rotation(&keys)?
+    if let Some(rotated) = finish(path)?
         && given.as_ref().is_none_or(|given| given.public_key().fingerprint().to_hex() == rotated.new)
     {
         return Ok(rotated);
     }
     // One that is lost can be replaced too.
-    if keys.join("attest.pem").exists() {
-        folder.signer()?;
+    if exists(&keys.join("attest.pem"))? {
+        signer(path)?;
     }
     let signer = given.unwrap_or_else(random_p256);
     refuse_known_key(path, signer.public_key())?;
@@ -456,15 +470,62 @@ pub(crate) async fn rotate_attest(global: &Global, given: Option<LocalSigner>) -
 /// The key that a rotation brings, while it goes on.
 const NEXT_ATTEST_KEY: &str = "attest.next.pem";
 
+/// Private keys under the names that they have before they are whole, which a killed process left.
+fn unnamed_keys(keys: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = files_in(keys)?;
+    files.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.ends_with(".pem.new") || name == "salt.key.new"
+    });
+    Ok(files)
+}
+
+/// Whether a process was killed, or is at work, that changes keys.
+fn is_unfinished(path: &Path) -> Result<bool, Failure> {
+    let keys = path.join("keys");
+    Ok(exists(&keys.join(NEXT_ATTEST_KEY))? || !unnamed_keys(&keys)?.is_empty())
+}
+
+/// Finishes what a killed process left of a change of keys: the caller has the folder to itself.
+fn finish(path: &Path) -> Result<Option<Rotated>, Failure> {
+    let keys = path.join("keys");
+    for file in unnamed_keys(&keys)? {
+        fs::remove_file(&file).with_context(|| file.display().to_string())?;
+    }
+    finish_rotation(&keys)
+}
+
+/// The attestation key of a folder in which no rotation goes on.
+fn signer(path: &Path) -> Result<LocalSigner, Failure> {
+    let keys = path.join("keys");
+    if exists(&keys.join(NEXT_ATTEST_KEY))? {
+        return Err(anyhow!("a rotation of the key was interrupted: `provex link` finishes it").into());
+    }
+    let signer = private_key(&present(path, ATTEST_KEY)?)?;
+    let public = keys.join("attest.pub");
+    if !exists(&public)? {
+        write_file(&public, signer.public_key().to_pem().as_bytes(), 0o644)?;
+    } else if public_key(&public)? != *signer.public_key() {
+        return Err(anyhow!(
+            "{} is not the key of {}: one of them is of another folder. Bring back this folder's own; to sign with the \
+             other key from now on, move it elsewhere and run `provex key rotate --signing-key` with it",
+            keys.join("attest.pem").display(),
+            public.display()
+        )
+        .into());
+    }
+    Ok(signer)
+}
+
 /// Puts the next attestation key, if there is one, into its place; the old public key is kept first.
 fn finish_rotation(keys: &Path) -> Result<Option<Rotated>, Failure> {
     let next = keys.join(NEXT_ATTEST_KEY);
-    if !next.exists() {
+    if !exists(&next)? {
         return Ok(None);
     }
     let (signer, public) = (private_key(&next)?, keys.join("attest.pub"));
     // Killed after the last but one of these steps, the public key is the new one already.
-    let active = if public.exists() { Some(public_key(&public)?) } else { None };
+    let active = if exists(&public)? { Some(public_key(&public)?) } else { None };
     let retired = match active {
         Some(old) if old != *signer.public_key() => retire(keys, "attest")?,
         _ => public.clone(),
@@ -503,17 +564,18 @@ pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<
     let path = global.data.as_path();
     let folder = DataFolder::open(global)?;
     let _alone = alone(path)?;
+    finish(path)?;
     // Whatever is wrong with the database or the call is found before anything changes.
     let store = folder.store().await?;
     if let Some(origin) = origin
-        && !path.join("keys/log.next.pem").exists()
+        && !exists(&path.join("keys/log.next.pem"))?
     {
         refuse_known_origin(&folder.trusted_root, origin)?;
     }
     let keys = path.join("keys");
     let next = ensure_key(&keys, "log.next", || LocalSigner::ed25519_from_random(&random_bytes()))?;
     let old_key = match keys.join("log.pem") {
-        path if path.exists() => private_key(&path)?.public_key().clone(),
+        path if exists(&path)? => private_key(&path)?.public_key().clone(),
         // One that is lost can be replaced too.
         _ => public_key(&keys.join("log.pub"))?,
     };
@@ -537,7 +599,7 @@ pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<
         let ended = path.join("ended-logs");
         fs::create_dir_all(&ended).with_context(|| ended.display().to_string())?;
         if let Some(moved) = old.map(|old| ended.join(old.origin()))
-            && !moved.exists()
+            && !exists(&moved)?
         {
             fs::rename(path.join("log"), &moved).with_context(|| moved.display().to_string())?;
         }
@@ -593,14 +655,19 @@ pub(crate) fn public_keys(path: &Path) -> Result<Vec<PublicKey>, Failure> {
     Ok(keys)
 }
 
-fn public_key_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let folder = path.join("keys");
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(anyhow::Error::new(error).context(folder.display().to_string()).into()),
+/// The paths in a folder, if there is one.
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
     };
-    let mut paths: Vec<_> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    Ok(entries.with_context(|| folder.display().to_string())?)
+}
+
+fn public_key_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut paths = files_in(&path.join("keys"))?;
     paths.retain(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("attest") && name.ends_with(".pub")
@@ -658,13 +725,13 @@ fn check_origin(origin: &str) -> Result<(), Failure> {
 /// Reads `<name>.pem`, or makes it; then sees that `<name>.pub` is there.
 fn ensure_key(keys: &Path, name: &str, make: impl FnOnce() -> LocalSigner) -> Result<LocalSigner, Failure> {
     let private = keys.join(format!("{name}.pem"));
-    if !private.exists() {
+    if !exists(&private)? {
         let pem = make().to_pkcs8_pem().context("encoding a fresh key")?;
         write_file(&private, pem.as_bytes(), 0o600)?;
     }
     let signer = private_key(&private)?;
     let public = keys.join(format!("{name}.pub"));
-    if !public.exists() {
+    if !exists(&public)? {
         write_file(&public, signer.public_key().to_pem().as_bytes(), 0o644)?;
     }
     Ok(signer)
@@ -686,7 +753,7 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
 }
 
 fn ensure_salt(path: &Path) -> Result<(), Failure> {
-    if !path.exists() {
+    if !exists(path)? {
         let key = random_bytes::<32>();
         write_file(&path.with_extension("id"), salt_id(&key).as_bytes(), 0o644)?;
         write_file(path, &key, 0o600)?;
@@ -722,7 +789,7 @@ fn check_salt(path: &Path, key: &[u8; 32]) -> Result<(), Failure> {
 /// Sees that trusted root and signing config name the log.
 fn ensure_trust(path: &Path, origin: Option<&str>, key: &PublicKey) -> Result<TrustedLog, Failure> {
     let root_path = path.join("trusted_root.json");
-    if !root_path.exists() {
+    if !exists(&root_path)? {
         let log = new_log(origin, key)?;
         write_file(&root_path, TrustedRoot::new(vec![log]).to_json().as_bytes(), 0o644)?;
     }
@@ -737,7 +804,7 @@ fn ensure_trust(path: &Path, origin: Option<&str>, key: &PublicKey) -> Result<Tr
         )));
     }
     let config_path = path.join("signing_config.json");
-    if !config_path.exists() {
+    if !exists(&config_path)? {
         write_file(&config_path, SigningConfig::embedded(log).to_json().as_bytes(), 0o644)?;
     }
     Ok(log.clone())
@@ -786,6 +853,13 @@ fn write_through(temporary: &Path, path: &Path, bytes: &[u8], mode: u32) -> std:
     file.sync_all()?;
     fs::rename(temporary, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Waits for a lock without holding up others of this process.
+async fn wait_for(file: File, lock: fn(&File) -> std::io::Result<()>) -> std::io::Result<File> {
+    let _progress = progress::busy("waiting for another provex");
+    let locked = tokio::task::spawn_blocking(move || lock(&file).map(|()| file)).await;
+    locked.map_err(std::io::Error::other)?
 }
 
 fn open_lock(path: &Path) -> Result<File, anyhow::Error> {

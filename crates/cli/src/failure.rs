@@ -66,21 +66,31 @@ impl Failure {
 
 /// What every Unix answers for a disk that fails; the standard library has no name for it.
 const EIO: i32 = 5;
+/// The same for more open files than the system, or the process, may have.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 
 /// What helps, where the operating system's word alone says it.
 fn advice(error: &anyhow::Error) -> &'static str {
     use std::io::ErrorKind;
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
-    match cause.map(std::io::Error::kind) {
-        _ if cause.and_then(std::io::Error::raw_os_error) == Some(EIO) => {
-            ": the disk is failing: look at it and run the command again; nothing is half-written"
+    match cause.and_then(std::io::Error::raw_os_error) {
+        Some(EIO) => {
+            return ": the disk is failing: look at it and run the command again; nothing is half-written";
         }
+        Some(ENFILE | EMFILE) => {
+            return ": raise the limit (`ulimit -n`) or end other programs, and run the command again";
+        }
+        _ => {}
+    }
+    match cause.map(std::io::Error::kind) {
         Some(ErrorKind::QuotaExceeded | ErrorKind::StorageFull) => {
             ": free some space and run the command again; nothing is half-written"
         }
-        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
-            ": see that it is yours to write and that its file system is not mounted read-only"
+        Some(ErrorKind::PermissionDenied) => {
+            ": see that it, and the folder that it is in, are yours to read and write"
         }
+        Some(ErrorKind::ReadOnlyFilesystem) => ": see that its file system is not mounted read-only",
         _ => "",
     }
 }

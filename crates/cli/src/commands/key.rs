@@ -1,6 +1,5 @@
 //! `provex key`
 
-use provex_core::keys::Signer as _;
 use serde_json::json;
 
 use crate::args::{Global, Json, KeyCommand};
@@ -36,7 +35,7 @@ fn rotated(rotated: &Rotated) -> Result<Done, Failure> {
 
 fn show(global: &Global, json: Json) -> Result<Done, Failure> {
     let folder = DataFolder::open(global)?;
-    let active = folder.signer()?.public_key().fingerprint();
+    let active = folder.signing_key()?.fingerprint();
     let keys = folder.public_keys()?;
     let key_view = |key: &provex_core::keys::PublicKey| {
         let state = if key.fingerprint() == active { "active" } else { "retired" };

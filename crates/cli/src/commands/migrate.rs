@@ -86,12 +86,14 @@ async fn move_up(from: &str, to: &DatabaseUrl, name: Option<LayoutName>) -> Resu
     let path =
         path.ok_or_else(|| Failure::call("--from is sqlite:PATH, a database file or a data folder"))?;
     let path = if path.is_dir() { path.join("provex.db") } else { path.to_owned() };
-    if !path.is_file() {
+    if !data::exists(&path)? || path.is_dir() {
         return Err(Failure::call(format!("{} is no database", path.display())));
     }
     // A copy of a database that lies somewhere by itself is nobody's data folder.
-    let folder = path.parent().filter(|folder| folder.join("provex.toml").exists());
-    let _alone = folder.map(data::alone).transpose()?;
+    let _alone = match path.parent() {
+        Some(folder) if data::exists(&folder.join("provex.toml"))? => Some(data::alone(folder)?),
+        _ => None,
+    };
     let mut source = SqliteStore::open(&path).await?.into_snapshot().await?;
     let plan = postgres::migrate(to.as_str(), layout(name), System.now()).await?;
     print_server(&plan, false)?;

@@ -79,7 +79,7 @@ fn listen(address: &str) -> Result<(TcpListener, bool), Failure> {
 /// The file of a token of all scopes, made when there is none that holds.
 async fn local_token(folder: &Path, pipeline: &Pipeline) -> Result<std::path::PathBuf, Failure> {
     let path = folder.join("local-token");
-    if path.exists() {
+    if data::exists(&path)? {
         let kept = String::from_utf8(data::read_secret(&path)?).unwrap_or_default();
         let kept = pipeline.store.api_token(&Secret::digest_of(kept.trim_end())).await?;
         if kept.is_some_and(|token| token.tenant == pipeline.tenant && token.holds_at(System.now())) {

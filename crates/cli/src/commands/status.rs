@@ -1,6 +1,5 @@
 //! `provex status`
 
-use provex_core::keys::Signer as _;
 use provex_core::ledger::Head;
 use provex_core::time::Timestamp;
 use provex_core::verify::Verifier;
@@ -93,7 +92,7 @@ async fn read(global: &Global, args: &LogArgs) -> Result<Status, Failure> {
         backlog: pipeline.store.backlog(&pipeline.tenant).await?,
         origin: logs.name(),
         log,
-        key: folder.signer()?.public_key().fingerprint().to_hex(),
+        key: folder.signing_key()?.fingerprint().to_hex(),
         ledger: pipeline.store.ledger_head(&pipeline.tenant).await?,
         now,
     })

@@ -163,11 +163,11 @@ fn trusted_root(global: &Global, args: &Verify) -> Result<TrustedRoot, Failure> 
         return read_root(path);
     }
     let ours = global.data.join("trusted_root.json");
-    if !ours.exists() {
+    if !data::exists(&ours)? {
         return Err(Failure::call("nothing says which logs to trust: give --trusted-root FILE"));
     }
     let mut root = read_root(&ours)?;
-    if global.data.join("provex.toml").exists() {
+    if data::exists(&global.data.join("provex.toml"))? {
         let config = Config::read(&global.data)?;
         let tenant = config.tenant(global.tenant.as_ref());
         if let Some(path) = config.log_of(&tenant).trusted_root {

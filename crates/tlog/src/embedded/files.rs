@@ -271,7 +271,8 @@ pub(super) fn discard_beyond(root: &Path, size: u64) -> Result<(), FolderError> 
 /// Sees that no more lies beyond this size than a batch can have left.
 pub(super) fn check_beyond(root: &Path, size: u64) -> Result<(), FolderError> {
     let next = root.join(tile::hash_tile_path(0, size / WIDTH + 1, FULL_WIDTH));
-    if next.exists() || partials(&next)?.iter().any(|(width, _)| u64::from(*width) > size % WIDTH) {
+    let full = next.try_exists().map_err(at(&next))?;
+    if full || partials(&next)?.iter().any(|(width, _)| u64::from(*width) > size % WIDTH) {
         return Err(FolderError::Ahead { path: root.to_owned(), size });
     }
     Ok(())
