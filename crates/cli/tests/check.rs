@@ -42,14 +42,59 @@ fn a_document_on_one_line_is_shown_around_the_fault() {
     assert!(text.contains('^'));
 }
 
+/// The commands that help lists below this one.
+fn commands(folder: &Folder, above: &[&str]) -> Vec<String> {
+    let help = folder.text(0, &[above, &["--help"]].concat());
+    let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
+    // A command's line is indented by two, what it does by more where it needs more lines.
+    let lines = list.lines().take_while(|line| !line.is_empty());
+    let names = lines.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+    names
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
 #[test]
-fn completions_and_man_pages_name_the_commands() {
+fn completions_and_man_pages_have_every_command_and_option() {
     let folder = Folder::new();
-    let script = folder.text(0, &["completions", "bash"]);
-    assert!(script.contains("prove") && script.contains("observations"));
     let man = folder.path("man");
     std::fs::create_dir(&man).unwrap();
     folder.text(0, &["man", &man.display().to_string()]);
-    assert!(std::fs::read_to_string(man.join("provex-verify.1")).unwrap().contains("trusted"));
+    let scripts = ["bash", "fish", "zsh"].map(|shell| folder.text(0, &["completions", shell]));
+    let top = commands(&folder, &[]);
+    assert!(top.len() > 20 && top.contains(&"prove".to_owned()), "{top:?}");
+    for command in &top {
+        let below = commands(&folder, &[command]);
+        let mut called = vec![vec![command.as_str()]];
+        called.extend(below.iter().map(|name| vec![command.as_str(), name.as_str()]));
+        for words in called {
+            let page = man.join(format!("provex-{}.1", words.join("-")));
+            let page = std::fs::read_to_string(page).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            let help = folder.text(0, &[&words[..], &["--help"]].concat());
+            let options = help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 3);
+            let options = options.map(|word| word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()));
+            for option in options {
+                let escaped = option.replace('-', "\\-");
+                assert!(page.contains(&escaped), "the page of {words:?} lacks {option}");
+            }
+            for (script, shell) in scripts.iter().zip(["bash", "fish", "zsh"]) {
+                assert!(words.iter().all(|word| script.contains(word)), "{shell} lacks {words:?}");
+            }
+        }
+    }
     assert_eq!(folder.provex(&["man", "missing-folder"]).status.code(), Some(3));
+}
+
+#[test]
+fn the_shell_takes_the_completions_and_completes_with_them() {
+    let folder = Folder::new();
+    let script = folder.write("completions.bash", folder.text(0, &["completions", "bash"]));
+    let completed = std::process::Command::new("bash")
+        .args(["-c", r#". "$0"; COMP_WORDS=(provex key ro); COMP_CWORD=2; _provex provex ro key; echo "${COMPREPLY[@]}""#])
+        .arg(&script)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&completed.stdout), "rotate\n", "{completed:?}");
 }

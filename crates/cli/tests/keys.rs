@@ -258,6 +258,94 @@ fn an_interrupted_rotation_is_finished_by_the_next_command() {
 }
 
 #[test]
+fn a_rotation_that_goes_on_elsewhere_is_left_to_it_by_whoever_only_looks() {
+    let folder = Folder::new();
+    own_key(&folder);
+    folder.text(0, &["prove", &examples()]);
+    let old = folder.json(0, &["status", "--json"])["keyFingerprint"].clone();
+    std::fs::copy(folder.path("own.pem"), folder.path("data/keys/attest.next.pem")).unwrap();
+    // The private key is in its place already, the public one is not.
+    std::fs::copy(folder.path("own.pem"), folder.path("data/keys/attest.pem")).unwrap();
+    let lock = std::fs::File::options().append(true).open(folder.path("data/.work.lock")).unwrap();
+    lock.lock().unwrap();
+    let keys = files(&folder.path("data/keys"));
+    assert_eq!(folder.json(0, &["status", "--json"])["keyFingerprint"], old);
+    let shown = folder.json(0, &["key", "show", "--json"]);
+    assert_eq!(shown["keys"].as_array().unwrap().len(), 1, "{shown}");
+    assert_eq!(shown["keys"][0]["state"], "active");
+    assert_eq!(files(&folder.path("data/keys")), keys, "whoever does not have the folder changed keys");
+    // It was killed: whoever comes next finishes it, if only to look.
+    drop(lock);
+    assert_ne!(folder.json(0, &["status", "--json"])["keyFingerprint"], old);
+    assert_eq!(text(&folder, "data/keys/attest.pub"), text(&folder, "own.pub"));
+}
+
+#[test]
+fn a_private_key_that_never_got_its_name_is_removed_by_the_next_command_that_has_the_folder() {
+    let folder = Folder::new();
+    folder.text(0, &["prove", &examples()]);
+    let keys = files(&folder.path("data/keys"));
+    let more = repository("testdata/vex/openvex/vexctl_demo.vex.json").display().to_string();
+    for args in [&["prove", &more] as &[&str], &["link"], &["init"], &["status"]] {
+        for name in ["attest.next.pem.new", "log.next.pem.new", "attest.pem.new", "salt.key.new"] {
+            folder.write(&format!("data/keys/{name}"), "a private key, or a part of one");
+        }
+        folder.text(0, args);
+        assert_eq!(files(&folder.path("data/keys")), keys, "{args:?}");
+    }
+}
+
+#[test]
+fn a_rotation_of_the_log_that_is_killed_anywhere_goes_on_when_it_is_run_again() {
+    let folder = Folder::new();
+    folder.text(0, &["prove", &examples()]);
+    let (_, old) = folder.proof();
+    let old = folder.write("old.json", old).display().to_string();
+    let before = folder.path("before");
+    copy(&folder.data(), &before);
+    let more = repository("testdata/vex/openvex/vexctl_demo.vex.json").display().to_string();
+    let calls = "rename,renameat,renameat2,unlink,unlinkat";
+    for killed in 1.. {
+        let rotated = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")])
+            .args(["-e", &format!("inject={calls}:signal=KILL:when={killed}")])
+            .args([env!("CARGO_BIN_EXE_provex"), "--data"])
+            .arg(folder.data())
+            .args(["key", "rotate", "--log"])
+            .output()
+            .unwrap();
+        if rotated.status.success() {
+            assert!(killed > 6, "it was killed {} times only", killed - 1);
+            return;
+        }
+        // Whoever works meanwhile refuses, or had nothing begun before him; a private key without its name goes away.
+        let link = folder.provex(&["link"]);
+        let refused = all(&link).contains("`provex key rotate --log` again");
+        assert!(link.status.success() || refused, "{killed}: {}", all(&link));
+        let unnamed = || {
+            let keys = files(&folder.path("data/keys"));
+            keys.into_iter().find(|(name, _)| name.ends_with(".pem.new"))
+        };
+        assert!(refused || unnamed().is_none(), "{killed}: a private key was left");
+        folder.text(0, &["key", "rotate", "--log"]);
+        assert_eq!(unnamed(), None, "{killed}");
+        folder.text(0, &["prove", &more]);
+        folder.text(0, &["verify", &old]);
+        let id = folder.observation_ids().pop().unwrap();
+        let new = folder.path("new.json").display().to_string();
+        folder.text(0, &["export", "--proof", &id, "-o", &new]);
+        folder.text(0, &["verify", &new]);
+        let root =
+            serde_json::from_str::<serde_json::Value>(&text(&folder, "data/trusted_root.json")).unwrap();
+        let logs = root["tlogs"].as_array().unwrap().len();
+        // Killed when all was in place, the second is a rotation of its own.
+        assert!(logs == 2 || (logs == 3 && killed > 6), "{killed}: {logs} logs");
+        std::fs::remove_dir_all(folder.data()).unwrap();
+        copy(&before, &folder.data());
+    }
+}
+
+#[test]
 fn a_key_of_another_folder_is_not_taken_for_a_rotation() {
     let (folder, other) = (Folder::new(), Folder::new());
     folder.text(0, &["prove", &examples()]);
@@ -295,7 +383,10 @@ fn a_key_of_another_folder_is_not_taken_for_a_rotation() {
 fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     let names =
         std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-    names.map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap())).collect()
+    let mut files: Vec<_> =
+        names.map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap())).collect();
+    files.sort();
+    files
 }
 
 #[test]

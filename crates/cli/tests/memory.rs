@@ -114,3 +114,17 @@ fn memory_does_not_depend_on_the_number_of_documents() {
     // Their bytes alone are more than this.
     assert!(many < few + (2 << 20), "{few} bytes for twenty documents, {many} for four thousand");
 }
+
+#[test]
+fn ten_thousand_documents_are_ingested_in_less_than_two_hundred_megabytes() {
+    let folder = Folder::new();
+    let document =
+        std::fs::read_to_string(repository("examples/documents/acme-webserver.openvex.json")).unwrap();
+    for n in 0..10_000 {
+        folder.write(&format!("many/{n}.json"), document.replace("CVE-2024-", &format!("CVE-2024-{n}")));
+    }
+    let many = folder.path("many").display().to_string();
+    let peak = peak_of(folder.command(&["ingest", &many]));
+    assert!(peak < 200_000_000, "{peak} bytes");
+    assert_eq!(folder.json(0, &["status", "--json"])["documents"], 10_000);
+}
