@@ -292,7 +292,7 @@ pub(crate) struct LogArgs {
     pub(crate) log_read_url: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Group)]
+#[derive(Debug, Clone, Copy, Default, Group)]
 pub(crate) struct UnitArgs {
     /// What one signed statement is about [default: $PROVEX_UNIT, provex.toml's `unit`, else `document`].
     #[arg(long, value_enum, value_name = "UNIT")]

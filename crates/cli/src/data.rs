@@ -277,6 +277,9 @@ fn foreign_database(folder: &Path) -> Failure {
     .into()
 }
 
+/// Where the folders of ended logs are kept, under their origins.
+const ENDED_LOGS: &str = "ended-logs";
+
 /// A file that every complete folder has, and what helps whoever has lost it for good.
 type Needed = (&'static str, &'static str);
 const ATTEST_KEY: Needed = ("keys/attest.pem", "`provex key rotate` begins with another key");
@@ -555,6 +558,11 @@ fn refuse_known_origin(root: &TrustedRoot, origin: &str) -> Result<(), Failure> 
     Ok(())
 }
 
+/// Whether a rotation of the log was begun and not ended.
+pub(crate) fn is_rotating_log(path: &Path) -> Result<bool, anyhow::Error> {
+    exists(&path.join("keys/log.next.pem"))
+}
+
 /// Begins a new embedded log: a new key, a new origin, a new folder. The old log stays trusted, its window ends now,
 /// and its folder moves to `ended-logs/<origin>`. `keys/log.next.pem` stands while this goes on: killed, it is run again.
 pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<String, Failure> {
@@ -568,7 +576,7 @@ pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<
     // Whatever is wrong with the database or the call is found before anything changes.
     let store = folder.store().await?;
     if let Some(origin) = origin
-        && !exists(&path.join("keys/log.next.pem"))?
+        && !is_rotating_log(path)?
     {
         refuse_known_origin(&folder.trusted_root, origin)?;
     }
@@ -596,7 +604,7 @@ pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<
     // Killed after the new key took its place, only the last step is left.
     if old_key != *next.public_key() {
         let old = root.logs.iter().find(|log| log.key.key == old_key);
-        let ended = path.join("ended-logs");
+        let ended = path.join(ENDED_LOGS);
         fs::create_dir_all(&ended).with_context(|| ended.display().to_string())?;
         if let Some(moved) = old.map(|old| ended.join(old.origin()))
             && !exists(&moved)?
@@ -616,6 +624,12 @@ pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<
         fs::remove_file(&path).with_context(|| path.display().to_string())?;
     }
     Ok(log.origin().to_owned())
+}
+
+/// Where a log's files lie: those of one that was ended were moved.
+pub(crate) fn log_folder(path: &Path, origin: &str) -> PathBuf {
+    let ended = path.join(ENDED_LOGS).join(origin);
+    if ended.is_dir() { ended } else { path.join("log") }
 }
 
 /// When a log ends that is ended now: not before what it logged, or its own beginning, where the clock was set back.

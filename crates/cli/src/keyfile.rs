@@ -100,7 +100,9 @@ fn kind(der: &[u8]) -> String {
         ("1.2.840.10045.2.1", "1.3.132.0.34") => "a P-384 key".to_owned(),
         ("1.2.840.10045.2.1", "1.3.132.0.35") => "a P-521 key".to_owned(),
         ("1.2.840.10045.2.1", "1.3.132.0.10") => "a secp256k1 key".to_owned(),
-        ("1.2.840.10045.2.1", _) => "a key of another curve".to_owned(),
+        ("1.2.840.10045.2.1", _) => {
+            "an EC key of another curve, or with its curve spelled out instead of named".to_owned()
+        }
         ("1.2.840.113549.1.1.1", _) => "an RSA key".to_owned(),
         ("1.3.101.112", _) => "an Ed25519 key".to_owned(),
         (other, _) => format!("a key of algorithm {other}"),

@@ -6,6 +6,7 @@ mod common;
 use std::process::Command;
 
 use common::{Folder, all, copy, examples, repository};
+use serde_json::json;
 
 fn openssl(folder: &Folder, args: &[&str]) {
     let output = Command::new("openssl").args(args).current_dir(folder.root.path()).output().unwrap();
@@ -387,6 +388,44 @@ fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
         names.map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap())).collect();
     files.sort();
     files
+}
+
+#[test]
+fn what_an_ended_log_holds_already_is_not_logged_again() {
+    let folder = Folder::new();
+    folder.text(0, &["init"]);
+    let config = folder.data().join("provex.toml");
+    std::fs::write(&config, "tenants = { default = { log = \"none\" } }").unwrap();
+    folder.text(0, &["prove", &examples()]);
+    std::fs::write(&config, "").unwrap();
+    // The log takes the statements, and the database forgets that it did.
+    let database = folder.data().join("provex.db");
+    let signed = std::fs::read(&database).unwrap();
+    assert_eq!(folder.json(0, &["link", "--json"])["linkages"]["linked"], 7);
+    assert!(!folder.data().join("provex.db-wal").exists(), "the database is more than its file");
+    std::fs::write(&database, signed).unwrap();
+    let ended = text(&folder, "data/log/checkpoint");
+
+    folder.text(0, &["key", "rotate", "--log", "--origin", "second.example"]);
+    let status = folder.json(0, &["status", "--json"]);
+    assert_eq!((&status["observations"]["linked"], &status["log"]["treeSize"]), (&json!(7), &json!(0)));
+    let moved = format!("data/ended-logs/{}/checkpoint", ended.lines().next().unwrap());
+    assert_eq!(text(&folder, &moved).lines().nth(1), ended.lines().nth(1));
+}
+
+#[test]
+fn a_checkpoint_kept_of_an_ended_log_is_held_against_its_own_folder() {
+    let folder = Folder::new();
+    folder.text(0, &["prove", &examples()]);
+    let kept = folder.write("kept", text(&folder, "data/log/checkpoint")).display().to_string();
+    let more = repository("testdata/vex/openvex/vexctl_demo.vex.json").display().to_string();
+    folder.text(0, &["prove", &more]);
+    let id = folder.observation_ids().pop().unwrap();
+    let proof = folder.path("proof.json").display().to_string();
+    folder.text(0, &["export", "--proof", &id, "-o", &proof]);
+    folder.text(0, &["key", "rotate", "--log"]);
+    let verified = folder.text(0, &["verify", &proof, "--checkpoint", &kept]);
+    assert!(verified.contains("append-only  since the kept checkpoint of size 3"), "{verified}");
 }
 
 #[test]

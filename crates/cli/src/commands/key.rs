@@ -2,15 +2,19 @@
 
 use serde_json::json;
 
-use crate::args::{Global, Json, KeyCommand};
+use super::link;
+use crate::args::{Global, Json, KeyCommand, LogArgs, UnitArgs};
 use crate::data::{self, DataFolder, Rotated};
 use crate::failure::{Done, Failure};
+use crate::logs::Logs;
 use crate::output;
+use crate::run::RunReport;
 
 pub(super) async fn run(global: &Global, command: &KeyCommand) -> Result<Done, Failure> {
     match command {
         KeyCommand::Show { json } => show(global, *json),
         KeyCommand::Rotate { log: true, origin, .. } => {
+            finish(global).await?;
             let origin = data::rotate_log(global, origin.as_deref()).await?;
             output::line(&format!("new log      {origin}"))?;
             output::line("old entries  keep verifying: trusted_root.json has both logs; hand it out again")?;
@@ -22,6 +26,38 @@ pub(super) async fn run(global: &Global, command: &KeyCommand) -> Result<Done, F
             rotated(&data::rotate_attest(global, given.transpose()?).await?)
         }
     }
+}
+
+/// Links what waits for the log that is to be ended: it may hold some of it already, and the new one would log that
+/// again. A log that is past helping is ended all the same.
+async fn finish(global: &Global) -> Result<(), Failure> {
+    let folder = DataFolder::open(global)?;
+    if data::is_rotating_log(&global.data)? {
+        return Ok(());
+    }
+    for tenant in folder.store().await?.tenants().await? {
+        let pipeline = folder.pipeline(tenant).await?;
+        let backlog = pipeline.store.backlog(&pipeline.tenant).await?;
+        if backlog.submit + backlog.link == 0 {
+            continue;
+        }
+        let left = match Logs::open(&folder, &pipeline, &LogArgs::default()) {
+            Ok(logs) if logs.own => {
+                let working = folder.work(std::slice::from_ref(&pipeline)).await?;
+                let (unit, mut report) = (folder.config.unit(UnitArgs::default())?, RunReport::default());
+                link::link(&folder, &pipeline, &logs, &working, unit, &mut report).await?.reason
+            }
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = left {
+            eprintln!(
+                "provex: warning: {}; what waits goes to the new log, even where the old one holds it already",
+                output::plain(&reason)
+            );
+        }
+    }
+    Ok(())
 }
 
 fn rotated(rotated: &Rotated) -> Result<Done, Failure> {

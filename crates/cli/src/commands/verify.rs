@@ -26,14 +26,15 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
     let verifier =
         Verifier { trusted_root: &trusted_root, keys: &keys, signatures: &AwsLc, timestamps: &Tokens };
     let kept = args.checkpoint.as_deref().map(data::read).transpose()?;
-    let folder = args.log.clone().unwrap_or_else(|| global.data.join("log"));
     let mut done = Done::Yes;
     for path in &args.files {
         let progress = progress::busy("verifying");
         let bytes = data::read(path).map_err(|error| Reason::Unchecked(format!("{error:#}")));
         let verified = bytes.and_then(|bytes| verify(&bytes, verifier)).and_then(|(verified, timestamps)| {
-            let grew =
-                kept.as_deref().map(|note| append_only(note, &folder, &verified, verifier)).transpose()?;
+            let grew = kept
+                .as_deref()
+                .map(|note| append_only(note, global, args, &verified, verifier))
+                .transpose()?;
             Ok((verified, timestamps, grew))
         });
         drop(progress);
@@ -84,7 +85,8 @@ impl From<String> for Reason {
 /// Checks that the log only grew between a checkpoint kept from before and the verified one; gives the kept size.
 fn append_only(
     note: &[u8],
-    folder: &Path,
+    global: &Global,
+    args: &Verify,
     verified: &Verified,
     verifier: Verifier<'_>,
 ) -> Result<u64, Reason> {
@@ -92,13 +94,15 @@ fn append_only(
     let id = verified.entry().linked().log_id;
     let log =
         verifier.trusted_root.log(&id).ok_or_else(|| "the trusted root does not know the log".to_owned())?;
-    let kept =
-        verifier.checkpoint(log, note).map_err(|error| format!("the kept checkpoint: {}", chain(error)))?;
+    let kept = verifier.checkpoint(log, note).map_err(|error| {
+        format!("the kept checkpoint, held against the log {} of this file: {}", log.origin(), chain(error))
+    })?;
+    let folder = args.log.clone().unwrap_or_else(|| data::log_folder(&global.data, log.origin()));
     let (old, new) = (kept.checkpoint().size, now.checkpoint().size);
     let proof = if old == new || old == 0 || new == 0 {
         Vec::new()
     } else {
-        embedded::consistency_proof(folder, log, old.min(new), old.max(new)).map_err(|error| {
+        embedded::consistency_proof(&folder, log, old.min(new), old.max(new)).map_err(|error| {
             Reason::Unchecked(format!(
                 "the checkpoints of size {old} and {new} are connected by the log's tiles only, and {} has none that \
                  do ({error}): give --log DIR",

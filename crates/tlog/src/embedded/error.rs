@@ -28,7 +28,10 @@ pub enum FolderError {
         length: usize,
     },
     /// A checkpoint that this log did not sign.
-    #[error("{place} is not this log's: {source}. Bring back this log's own file or key")]
+    #[error(
+        "{place} is not this log's: {source}. Bring back this log's own file or key; where the file `checkpoint` was \
+         damaged, remove it, and `provex link` writes the newest one again"
+    )]
     ForeignCheckpoint {
         /// Where it stands.
         place: &'static str,
