@@ -674,6 +674,9 @@ CREATE TABLE vexhub_statements (
         REFERENCES vexhub_statements (tenant_id, statement_id)
 ) STRICT;
 
+CREATE INDEX envelopes_anchors_idx ON attestor_envelopes (tenant_id, set_size)
+    WHERE predicate_type = 'https://provex.dev/predicates/ledger-anchor/v1';
+
 CREATE INDEX ledger_attestations_artifact_idx
     ON findings_ledger_attestations (tenant_id, artifact_id, recorded_at DESC, attestation_id DESC);
 

@@ -466,6 +466,19 @@ pub(crate) enum LedgerCommand {
     /// Follow the chain from its first event, compare all that it proves with what is there, and name the first thing
     /// that is wrong.
     Audit {
+        /// The public key of another data folder that signs roots in the same database, PEM; may be given several times.
+        #[arg(long, value_name = "PEM")]
+        key: Vec<PathBuf>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Sign the root of the ledger, log it, and wait until it is in the log.
+    Anchor {
+        /// Also write the anchor's Sigstore bundle to this file, to be kept or carried elsewhere.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        log: LogArgs,
         #[command(flatten)]
         json: Json,
     },

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use provex_core::vex::Format;
 use provex_formats::{Finding, Rejection};
+use provex_pipeline::view::RootView;
 use provex_pipeline::{Item, ParseReport};
 use provex_store::RecordedDocument;
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub(crate) struct RunReport {
     pub(crate) documents: Documents,
     pub(crate) observations: Observations,
     pub(crate) linkages: Linkages,
+    /// The newest signed root of the ledger; none where the run signed none and there was none.
+    pub(crate) ledger_root: Option<RootView>,
     formats: BTreeMap<&'static str, FormatCounts>,
     rejected: Places,
     findings: Places,
@@ -119,6 +122,7 @@ impl Default for RunReport {
             documents: Documents::default(),
             observations: Observations::default(),
             linkages: Linkages::default(),
+            ledger_root: None,
             formats: labels.map(|label| (label, FormatCounts::default())).collect(),
             rejected: Places::default(),
             findings: Places::default(),

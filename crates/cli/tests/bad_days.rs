@@ -162,6 +162,7 @@ fn a_full_disk_is_named_and_the_same_command_goes_on_when_there_is_room() {
             must rm "$1/filler"
             step "$PROVEX" --data disk/data prove {document} --json
             step "$PROVEX" --data disk/data log checkpoint --json
+            step "$PROVEX" --data disk/data ledger audit --json
         }}
         for room in 0 4 8 12 16 20 24 32 40 48 64 80 96 112 128 144 160 176 192 208 224 240 512; do
             must cp -a data disk/data
@@ -180,8 +181,8 @@ fn a_full_disk_is_named_and_the_same_command_goes_on_when_there_is_room() {
     );
     let Some(steps) = with_mounts(&folder, &script) else { return };
     let mut places = BTreeMap::<&str, u32>::new();
-    for run in steps.chunks(3) {
-        let [full, again, log] = run else { panic!("three steps a run") };
+    for run in steps.chunks(4) {
+        let [full, again, log, audit] = run else { panic!("four steps a run") };
         let place = match full.code {
             0 => "nowhere",
             _ if full.text.contains("not all are linked") => "the log",
@@ -198,7 +199,10 @@ fn a_full_disk_is_named_and_the_same_command_goes_on_when_there_is_room() {
             (&json!(0), &json!(0)),
             "{run}"
         );
-        assert_eq!(last_json(&log.text)["treeSize"], 4, "each document is logged once");
+        let (log, audit) = (last_json(&log.text), last_json(&audit.text));
+        let anchors = audit["anchored"].as_u64().unwrap();
+        assert_eq!(audit["roots"], anchors, "{audit}");
+        assert_eq!(log["treeSize"], 4 + anchors, "each document and each anchor is logged once");
     }
     assert!(places["the database"] > 5 && places["the log"] >= 3 && places["nowhere"] >= 2, "{places:?}");
 }
@@ -1044,7 +1048,7 @@ fn a_kill_between_database_and_checkpoint_file_is_no_alarm() {
     let after = fs::read(&path).unwrap();
     fs::write(&path, before).unwrap();
     let status = folder.text(0, &["status"]);
-    assert!(status.contains("size 4") && status.contains("next          provex link"), "{status}");
+    assert!(status.contains("size 6") && status.contains("next          provex link"), "{status}");
     assert_eq!(folder.text(0, &["log", "checkpoint"]).as_bytes(), after);
     folder.text(0, &["link"]);
     assert_eq!(fs::read(&path).unwrap(), after);

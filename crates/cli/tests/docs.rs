@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use common::{Folder, all, examples, repository};
 use provex_core::bundle::Bundle;
 use provex_core::checkpoint::Checkpoint;
-use provex_core::digest::{Digest, hex};
+use provex_core::digest::{self, Digest, hex};
 use provex_core::dsse::Envelope;
 use provex_core::entry::{HASHEDREKORD, HASHEDREKORD_VERSION, HashedRekord, InclusionProof, LogEntry};
 use provex_core::ids::TenantId;
@@ -21,6 +21,7 @@ use provex_core::intoto::{
     AttestedDocument, ObservationSet, ObservationsPredicate, SALT_SCHEMA, SaltKey, VEX_OBSERVATIONS,
 };
 use provex_core::keys::{LocalSigner, RustCrypto, Signer as _};
+use provex_core::ledger::{AnchorPredicate, sign_root};
 use provex_core::proof::Proof;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::{TrustedLog, TrustedRoot};
@@ -171,6 +172,40 @@ fn the_page_refuses_another_key_and_another_log() {
     assert!(holds(&by_hand(&script, &folder, &proof)));
 }
 
+/// Checks an anchor with nothing but the commands of the page.
+fn root_by_hand(folder: &Folder, bundle: &[u8]) -> Output {
+    let script = commands(&page("VERIFY.md"), "Check a root of the ledger by hand");
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("anchor.json"), bundle).unwrap();
+    std::fs::copy(folder.data().join("keys/attest.pub"), place.path().join("attest.pub")).unwrap();
+    Command::new("sh").args(["-c", &script]).current_dir(&place).output().unwrap()
+}
+
+#[test]
+fn the_page_checks_the_root_of_a_ledger_without_provex() {
+    let folder = proven();
+    folder.text(0, &["ledger", "anchor", "--to", folder.path("anchor.json").to_str().unwrap()]);
+    let bundle = std::fs::read(folder.path("anchor.json")).unwrap();
+    let output = root_by_hand(&folder, &bundle);
+    let root = &folder.json(0, &["status", "--json"])["ledger"]["newestRoot"];
+    let said = format!(
+        "provex.dev/ledger/{}: {} events, root {}\n",
+        root["chainId"].as_str().unwrap(),
+        root["treeSize"],
+        root["rootHash"].as_str().unwrap()
+    );
+    assert!(output.status.success() && all(&output).ends_with(&said), "{}", all(&output));
+    // Over another number of events.
+    let mut changed: Value = serde_json::from_slice(&bundle).unwrap();
+    let payload = changed["dsseEnvelope"]["payload"].as_str().unwrap();
+    let payload = String::from_utf8(digest::from_base64(payload).unwrap()).unwrap();
+    let size = root["treeSize"].as_u64().unwrap();
+    let other = payload.replace(&format!("\\n{size}\\n"), &format!("\\n{}\\n", size + 1));
+    assert_ne!(other, payload);
+    changed["dsseEnvelope"]["payload"] = digest::base64(other.as_bytes()).into();
+    assert!(!root_by_hand(&folder, changed.to_string().as_bytes()).status.success());
+}
+
 #[test]
 fn the_page_shows_what_verify_prints() {
     let folder = proven();
@@ -266,7 +301,21 @@ fn worked_examples() -> BTreeMap<&'static str, Vec<u8>> {
     };
     assert_eq!(verifier.proof(&proof).unwrap().observation_id, first.id);
 
+    let leaves = [b"first event".as_slice(), b"second event"].map(merkle::leaf_hash);
+    let root = merkle::Tree::new(leaves.to_vec()).root();
+    let note = sign_root(uuid::Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001), 2, root, &signer);
+    let note = note.unwrap().as_str().to_owned();
+    let at = |micros: i64| Timestamp::from_unix_micros(1_795_418_154_313_886 + micros).unwrap();
+    let anchor = AnchorPredicate {
+        checkpoint: note.clone(),
+        first_recorded_at: at(0),
+        last_recorded_at: at(1_000_000),
+        previous: None,
+    };
+
     BTreeMap::from([
+        ("root", note.trim_end().as_bytes().to_vec()),
+        ("anchor", anchor.to_payload(&salt_key, &tenant)),
         ("document", DOCUMENT.as_bytes().to_vec()),
         ("observation", first.body()),
         ("claim", claim),

@@ -142,7 +142,11 @@ impl Killing {
         }
         let leaves = leaves(&self.folder.path("data/log"));
         assert_eq!(leaves.iter().collect::<BTreeSet<_>>().len(), leaves.len(), "an entry is logged twice");
-        assert_eq!(leaves.len(), self.documents.len(), "each document has one envelope, and each is logged");
+        let audit = self.folder.json(0, &["ledger", "audit", "--json"]);
+        let anchors = usize::try_from(audit["anchored"].as_u64().unwrap()).unwrap();
+        assert!(anchors > 0 && audit["roots"] == anchors, "{audit}");
+        let logged = self.documents.len() + anchors;
+        assert_eq!(leaves.len(), logged, "each document and each root has one envelope, and each is logged");
         self.check_notes(&leaves);
         self.check_envelopes();
         self.check_proofs();

@@ -112,7 +112,7 @@ impl Site {
     /// The envelopes' leaves, as the linkages name them.
     fn linked_leaves(&self) -> BTreeSet<String> {
         let rows = self.folder.lines(&["observations", "--ndjson"]);
-        rows.iter().map(|row| row["linkage"]["rekorUuid"].as_str().unwrap().to_owned()).collect()
+        rows.iter().filter_map(|row| row["linkage"]["rekorUuid"].as_str().map(str::to_owned)).collect()
     }
 }
 
@@ -165,12 +165,17 @@ fn documents(folder: &Folder, count: usize) -> String {
     folder.path("documents").display().to_string()
 }
 
-/// That the log has each linked leaf once, and no other.
+/// That the log has each linked leaf and each of the ledger's anchors once, and no other.
 fn check_leaves(rekor: &Rekor, site: &Site) {
-    let leaves: Vec<String> = rekor.leaves().iter().map(|leaf| leaf.to_hex()).collect();
-    let once: BTreeSet<String> = leaves.iter().cloned().collect();
-    assert_eq!(leaves.len(), once.len(), "an entry was logged twice");
-    assert_eq!(once, site.linked_leaves());
+    let (all, linked) = (leaves(rekor), site.linked_leaves());
+    assert_eq!(rekor.leaves().len(), all.len(), "an entry was logged twice");
+    assert!(linked.is_subset(&all));
+    let audit = site.folder.json(0, &["ledger", "audit", "--json"]);
+    assert_eq!(audit["anchored"], all.len() - linked.len(), "{audit}");
+}
+
+fn leaves(rekor: &Rekor) -> BTreeSet<String> {
+    rekor.leaves().iter().map(|leaf| leaf.to_hex()).collect()
 }
 
 #[test]
@@ -206,10 +211,10 @@ fn a_preview_prints_what_is_sent_and_sends_nothing() {
     assert_eq!(site.folder.lines(&["observations", "--ndjson"]), [] as [Value; 0]);
     assert!(site.folder.text(0, &site.args(&["prove", "--preview", &examples()])).contains("becomes public"));
     site.folder.text(0, &site.args(&["prove", &examples()]));
-    let leaves: BTreeSet<_> = rekor.leaves().iter().map(|leaf| leaf.to_hex()).collect();
     let shown: BTreeSet<_> =
         preview.iter().map(|sent| sent["leafHash"].as_str().unwrap().to_owned()).collect();
-    assert_eq!((shown, preview.len()), (leaves, 3));
+    assert_eq!((shown, preview.len()), (site.linked_leaves(), 3));
+    check_leaves(&rekor, &site);
     let again = site.folder.text(0, &site.args(&["prove", "--preview", "--json", &examples()]));
     assert_eq!(again, "", "nothing is left to send");
 }
@@ -236,12 +241,12 @@ fn what_a_log_refuses_is_listed_explained_retried_and_dropped_by_command() {
     let site = Site::of(refused.folder, &rekor.identity, &rekor.url(), false).reading(&rekor);
     let (first, last) =
         (dead[0]["submissionId"].as_str().unwrap(), dead[2]["submissionId"].as_str().unwrap());
-    let report = site.folder.json(1, &site.args(&["link", "--json", "--retry", first]));
-    assert_eq!(rekor.leaves().len(), 1, "{report}");
+    site.folder.json(1, &site.args(&["link", "--json", "--retry", first]));
+    assert_eq!(site.linked_leaves().len(), 1);
     site.folder.json(1, &site.args(&["link", "--json", "--drop", last]));
     let report = site.folder.json(0, &site.args(&["link", "--json", "--retry", "all"]));
     assert_eq!(report["linkages"]["failed"], 0);
-    assert_eq!(rekor.leaves().len(), 2);
+    assert_eq!(site.linked_leaves().len(), 2);
     assert_eq!(site.folder.text(0, &["pending", "--queue"]), "none\n");
     assert!(
         site.folder.text(2, &site.args(&["link", "--retry", last])).is_empty(),
@@ -282,10 +287,12 @@ fn what_cannot_be_a_log_or_an_authority_leaves_everything_pending_and_says_why()
     let no_token = reason(&site);
     assert!(no_token.contains("what the timestamp authority"), "{no_token}");
     assert!(no_token.contains("answers does not hold"), "{no_token}");
-    let logged = rekor.leaves().len();
+    let logged = leaves(&rekor);
     let site = Site::of(site.folder, &rekor.identity, &rekor.url(), true).reading(&rekor);
     site.folder.text(0, &site.args(&["link"]));
-    assert_eq!((site.counts(), rekor.leaves().len()), ((7, 0), logged), "nothing was sent again");
+    assert_eq!(site.counts(), (7, 0));
+    assert!(site.linked_leaves().is_subset(&logged), "nothing was sent again");
+    check_leaves(&rekor, &site);
     // A config whose windows are over.
     let over = Site::to(&rekor, false);
     let config = over.folder.path("signing_config.json");

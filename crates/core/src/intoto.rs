@@ -140,28 +140,7 @@ struct SetWire {
 impl ObservationsPredicate {
     /// The statement's payload, salted for this tenant: always the same bytes for the same input.
     pub fn to_payload(&self, salt_key: &SaltKey, tenant: &TenantId) -> Vec<u8> {
-        let mut unsalted = Vec::new();
-        self.write(&mut unsalted, None);
-        let salt = salt_key.salt(tenant, VEX_OBSERVATIONS, &Digest::of(&unsalted));
-        let mut predicate = Vec::with_capacity(unsalted.len() + 80);
-        self.write(&mut predicate, Some(&salt));
-        let mut payload = Vec::with_capacity(predicate.len() * 2 + 512);
-        let mut statement = ObjectWriter::new(&mut payload);
-        statement.str("_type", STATEMENT_V1);
-        statement.raw("predicate", &predicate);
-        statement.str("predicateType", VEX_OBSERVATIONS);
-        statement.array("subject", |a| {
-            for (name, digest) in self.subjects() {
-                a.object(|o| {
-                    o.object("digest", |o| {
-                        o.str("sha256", &digest);
-                    });
-                    o.str("name", &name);
-                });
-            }
-        });
-        statement.finish().expect("strings and small counts always have a canonical form");
-        payload
+        salted_payload(VEX_OBSERVATIONS, self.subjects(), salt_key, tenant, |out, salt| self.write(out, salt))
     }
 
     /// Reads the predicate out of a signed payload, and requires of the statement that it be the one that
@@ -170,29 +149,14 @@ impl ObservationsPredicate {
     /// # Errors
     /// [`StatementError`] naming what differs.
     pub fn from_payload(payload: &[u8]) -> Result<Self, StatementError> {
-        let statement = Statement::parse(payload)?;
-        if statement.statement_type != STATEMENT_V1 {
-            return Err(StatementError::Type(statement.statement_type));
-        }
-        if statement.predicate_type != VEX_OBSERVATIONS {
-            return Err(StatementError::PredicateType {
-                expected: VEX_OBSERVATIONS,
-                found: statement.predicate_type,
-            });
-        }
-        let wire: ObservationsWire =
-            serde_json::from_value(statement.predicate).map_err(StatementError::Predicate)?;
-        let hex = |text: &str| {
-            Digest::from_hex(text)
-                .map_err(|e| StatementError::Predicate(<serde_json::Error as serde::de::Error>::custom(e)))
-        };
+        let (predicate, subjects) = own_statement(payload, VEX_OBSERVATIONS)?;
+        let wire: ObservationsWire = serde_json::from_value(predicate).map_err(StatementError::Predicate)?;
+        let hex = |text: &str| Digest::from_hex(text).map_err(bad_member);
         hex(&wire.salt)?;
         let set = SetCommitment { root: hex(&wire.set.root)?, size: wire.set.size };
         let predicate = Self { documents: wire.documents, set };
-        let found = statement.subject.into_iter().map(|subject| (subject.name, subject.digest));
-        let expected =
-            predicate.subjects().map(|(name, digest)| (Some(name), [("sha256".to_owned(), digest)].into()));
-        if found.eq(expected) { Ok(predicate) } else { Err(StatementError::Subjects) }
+        check_subjects(subjects, predicate.subjects())?;
+        Ok(predicate)
     }
 
     /// Each document by its digest, then the set by its root.
@@ -225,6 +189,69 @@ impl ObservationsPredicate {
         });
         predicate.finish().expect("strings and small counts always have a canonical form");
     }
+}
+
+/// The payload of a statement of our own about subjects, each a name and a SHA-256. `write` writes the predicate with a
+/// salt, or, for the salt to be made of, without.
+pub(crate) fn salted_payload(
+    predicate_type: &'static str,
+    subjects: impl Iterator<Item = (String, String)>,
+    salt_key: &SaltKey,
+    tenant: &TenantId,
+    write: impl Fn(&mut Vec<u8>, Option<&str>),
+) -> Vec<u8> {
+    let mut unsalted = Vec::new();
+    write(&mut unsalted, None);
+    let salt = salt_key.salt(tenant, predicate_type, &Digest::of(&unsalted));
+    let mut predicate = Vec::with_capacity(unsalted.len() + 80);
+    write(&mut predicate, Some(&salt));
+    let mut payload = Vec::with_capacity(predicate.len() * 2 + 512);
+    let mut statement = ObjectWriter::new(&mut payload);
+    statement.str("_type", STATEMENT_V1);
+    statement.raw("predicate", &predicate);
+    statement.str("predicateType", predicate_type);
+    statement.array("subject", |a| {
+        for (name, digest) in subjects {
+            a.object(|o| {
+                o.object("digest", |o| {
+                    o.str("sha256", &digest);
+                });
+                o.str("name", &name);
+            });
+        }
+    });
+    statement.finish().expect("strings and small counts always have a canonical form");
+    payload
+}
+
+/// Predicate and subjects of a signed payload, which has to be a statement of our own of this predicate type.
+pub(crate) fn own_statement(
+    payload: &[u8],
+    expected: &'static str,
+) -> Result<(serde_json::Value, Vec<Subject>), StatementError> {
+    let statement = Statement::parse(payload)?;
+    if statement.statement_type != STATEMENT_V1 {
+        return Err(StatementError::Type(statement.statement_type));
+    }
+    if statement.predicate_type != expected {
+        return Err(StatementError::PredicateType { expected, found: statement.predicate_type });
+    }
+    Ok((statement.predicate, statement.subject))
+}
+
+/// Requires the subjects that follow from the predicate, in their order.
+pub(crate) fn check_subjects(
+    found: Vec<Subject>,
+    expected: impl Iterator<Item = (String, String)>,
+) -> Result<(), StatementError> {
+    let found = found.into_iter().map(|subject| (subject.name, subject.digest));
+    let expected = expected.map(|(name, digest)| (Some(name), [("sha256".to_owned(), digest)].into()));
+    if found.eq(expected) { Ok(()) } else { Err(StatementError::Subjects) }
+}
+
+/// A member of a predicate whose value is none of its kind.
+pub(crate) fn bad_member(error: impl std::fmt::Display) -> StatementError {
+    StatementError::Predicate(<serde_json::Error as serde::de::Error>::custom(error))
 }
 
 /// The set of these observations: sorted and without doubles, with the tree that gives each its path.

@@ -14,6 +14,7 @@ use crate::entry::{HASHEDREKORD, HASHEDREKORD_VERSION, HashedRekord, LogEntry, U
 use crate::ids::{DocumentDigest, LogId, ObservationId};
 use crate::intoto::{ObservationsPredicate, Statement, StatementError};
 use crate::keys::{PublicKey, SignatureVerifier};
+use crate::ledger::{AnchorPredicate, LEDGER_ANCHOR, ORIGIN_PREFIX, verify_root};
 use crate::linkage::{Linkage, LinkageFields, LinkedEntry};
 use crate::merkle::{self, ProofError};
 use crate::proof::Proof;
@@ -104,6 +105,9 @@ pub enum VerifyError {
     /// No authority in the trusted root vouches for any of the timestamps.
     #[error("none of the timestamps holds: {0}")]
     Timestamp(#[from] TimestampError),
+    /// The root that an anchor names is not signed by a trusted key.
+    #[error("the ledger's root in the statement does not verify")]
+    LedgerRoot(#[source] CheckpointError),
     /// Two checkpoints of different logs were compared.
     #[error("the checkpoints are of different logs, `{0}` and `{1}`")]
     OtherLog(String, String),
@@ -210,6 +214,15 @@ impl AppendOnly {
     pub const fn since(&self) -> Option<u64> {
         self.since
     }
+}
+
+/// A root of a ledger that is in a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedAnchor {
+    /// What was signed.
+    pub predicate: AnchorPredicate,
+    /// The root: origin, number of events, and hash.
+    pub root: SignedCheckpoint,
 }
 
 /// What a proof proves.
@@ -325,6 +338,24 @@ impl Verifier<'_> {
     /// [`CheckpointError`].
     pub fn checkpoint(&self, log: &TrustedLog, note: &[u8]) -> Result<SignedCheckpoint, CheckpointError> {
         SignedCheckpoint::verify(note, log.origin(), &[&log.key], self.signatures)
+    }
+
+    /// The root that a verified entry anchors: its statement is one of an anchor, and the note in it signed by a trusted
+    /// key as a ledger's. `None` for a statement of another kind.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for an anchor that does not hold.
+    pub fn anchor(&self, entry: &VerifiedEntry) -> Result<Option<VerifiedAnchor>, VerifyError> {
+        let payload = entry.envelope.payload();
+        if Statement::parse(payload)?.predicate_type != LEDGER_ANCHOR {
+            return Ok(None);
+        }
+        let predicate = AnchorPredicate::from_payload(payload)?;
+        let note = predicate.checkpoint.as_bytes();
+        let origin = predicate.checkpoint.lines().next().unwrap_or_default();
+        agree("checkpoint", origin.starts_with(ORIGIN_PREFIX))?;
+        let root = verify_root(note, origin, self.keys, self.signatures).map_err(VerifyError::LedgerRoot)?;
+        Ok(Some(VerifiedAnchor { predicate, root }))
     }
 
     /// Verifies a proof whole: bundle, statement, path and body.

@@ -3,27 +3,33 @@
 //! Two passes. The first follows the chain: each event, its place, its body, what its transaction recorded, the rows and
 //! the tiles. The second goes over all observations: body, what is derived from it, and the linkage, against what the
 //! events said. Both read many rows at a time, ahead of what is checked. Memory grows with the attestations, by some
-//! dozen bytes each.
+//! dozen bytes each, and with the signed roots.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
+use provex_core::checkpoint::CheckpointError;
 use provex_core::digest::Digest;
 use provex_core::ids::{DocumentDigest, EnvelopeDigest, LogId, ObservationId};
 use provex_core::intoto::{ObservationSet, ObservationsPredicate, SetCommitment};
+use provex_core::keys::{PublicKey, SignatureVerifier};
 use provex_core::ledger::{
-    AttestationFacts, EventType, Head, PROJECTION_VERSION, VerificationStatus, attestation_id, facts_of_body,
-    rows_root,
+    AnchorPredicate, AttestationFacts, EventType, Head, LEDGER_ANCHOR, PROJECTION_VERSION,
+    VerificationStatus, attestation_id, checkpoint_origin, facts_of_body, rows_root, verify_root,
 };
 use provex_core::merkle::{self, CompactRange};
+use provex_core::note::NoteError;
 use provex_core::tile::{FULL_WIDTH, TilePath};
 use provex_core::time::Timestamp;
 use provex_core::vex::Observation;
 use provex_core::{dsse::Envelope, jcs};
 use provex_store::ledger::backfill::linked_entry;
 use provex_store::ledger::{
-    document_body, findings_commitment, linkage_json, observations_commitment, standing_body,
+    anchor_reference, document_body, findings_commitment, linkage_json, observations_commitment,
+    standing_body,
 };
-use provex_store::{EventRow, KeptDocument, KeptLogEntry, ObservationFilter, ObservationRow, StoredEnvelope};
+use provex_store::{
+    EventRow, KeptDocument, KeptLogEntry, ObservationFilter, ObservationRow, RootRow, StoredEnvelope,
+};
 use serde_json::Value;
 
 use crate::ahead::ReadAhead;
@@ -32,6 +38,15 @@ use crate::{Error, Pipeline};
 
 /// Observations that are read at a time.
 const PAGE: usize = 500;
+
+/// Whose roots an audit believes.
+#[derive(Clone, Copy)]
+pub struct Trusted<'a> {
+    /// The keys that sign here, or did.
+    pub keys: &'a [PublicKey],
+    /// The implementation of the signature checks.
+    pub signatures: &'a dyn SignatureVerifier,
+}
 
 /// What an audit came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +57,10 @@ pub struct Audit {
     pub attestations: u64,
     /// Observations that were proven.
     pub observations: u64,
+    /// Signed roots that were proven.
+    pub roots: u64,
+    /// How many of them a log has.
+    pub anchored: u64,
     /// The root over the events.
     pub root: Digest,
     /// The first thing that is wrong.
@@ -83,8 +102,19 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), Stop> {
     if holds { Ok(()) } else { Err(Stop::Wrong(what())) }
 }
 
+/// A signed root that was proven, and where events say that it is logged.
+struct Sealed {
+    row: RootRow,
+    anchored: Option<String>,
+}
+
 /// What the first pass leaves for the second.
-struct Said {
+struct Said<'a> {
+    trusted: Trusted<'a>,
+    /// The roots over as many events as were read, by size.
+    roots: BTreeMap<u64, Sealed>,
+    /// Those over more.
+    next_roots: VecDeque<RootRow>,
     fold: Fold<'static>,
     rows: u64,
     documents: u64,
@@ -103,10 +133,13 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error`] where it could not be read.
-    pub async fn audit(&self) -> Result<Audit, Error> {
+    pub async fn audit(&self, trusted: Trusted<'_>) -> Result<Audit, Error> {
         let head = self.store.ledger_head(&self.tenant).await?;
         let empty = Head::new(self.tenant.clone(), head.chain_id).map_err(|_| Error::Clock)?;
         let mut said = Said {
+            trusted,
+            roots: BTreeMap::new(),
+            next_roots: VecDeque::new(),
             fold: Fold::new(empty, PROJECTION_VERSION),
             rows: 0,
             documents: 0,
@@ -125,13 +158,16 @@ impl Pipeline {
             events: said.fold.head.sequence_no(),
             attestations: said.rows,
             observations: said.observations,
+            roots: said.roots.len() as u64,
+            anchored: said.roots.values().filter(|root| root.anchored.is_some()).count() as u64,
             root: said.fold.head.frontier.root(),
             wrong,
         })
     }
 
-    async fn audit_all(&self, head: &Head, said: &mut Said) -> Result<(), Stop> {
+    async fn audit_all(&self, head: &Head, said: &mut Said<'_>) -> Result<(), Stop> {
         let (mut spoken, mut comparison) = (self.spoken(head), Comparison::new(self));
+        self.next_roots(0, said).await?;
         while said.fold.head.sequence_no() < head.sequence_no() {
             let number = said.fold.head.sequence_no() + 1;
             let Some(spoken) = spoken.next().await? else {
@@ -140,6 +176,7 @@ impl Pipeline {
             self.audit_event(spoken, said, &mut comparison).await?;
         }
         check_head(head, said)?;
+        check_roots(said)?;
         if let Some(differs) = comparison.rest().await? {
             return wrong(differs);
         }
@@ -153,7 +190,7 @@ impl Pipeline {
     async fn audit_event(
         &self,
         spoken: Spoken,
-        said: &mut Said,
+        said: &mut Said<'_>,
         comparison: &mut Comparison,
     ) -> Result<(), Stop> {
         let Spoken { row, body, document, envelope, entry } = spoken;
@@ -188,6 +225,10 @@ impl Pipeline {
             EventType::AttestationVerified | EventType::AttestationFailed | EventType::AttestationUnknown => {
                 self.audit_attestation(&row, &body, &facts, envelope, entry, said).await?;
             }
+            EventType::LedgerAnchored => {
+                self.audit_attestation(&row, &body, &facts, envelope, entry, said).await?;
+                check_anchored(number, &body, said)?;
+            }
             _ => {}
         }
         for made in said.fold.rows_of(&row, facts, &root) {
@@ -195,11 +236,12 @@ impl Pipeline {
                 return wrong(differs);
             }
         }
-        self.audit_tiles(row.leaf_hash, said).await
+        self.audit_tiles(row.leaf_hash, said).await?;
+        self.audit_root(number, said).await
     }
 
     /// Adds a leaf, and compares each tile that it fills.
-    async fn audit_tiles(&self, leaf: Digest, said: &mut Said) -> Result<(), Stop> {
+    async fn audit_tiles(&self, leaf: Digest, said: &mut Said<'_>) -> Result<(), Stop> {
         let (mut hash, mut level) = (leaf, 0);
         loop {
             if said.tiles.len() == level {
@@ -222,12 +264,51 @@ impl Pipeline {
         }
     }
 
+    /// The next signed roots, over more than so many events.
+    async fn next_roots(&self, after: u64, said: &mut Said<'_>) -> Result<(), Stop> {
+        said.next_roots = self.store.ledger_roots(&self.tenant, after, PAGE).await?.into();
+        Ok(())
+    }
+
+    /// The signed root over so many events, if there is one: it is the events', and signed by a key that is trusted.
+    async fn audit_root(&self, size: u64, said: &mut Said<'_>) -> Result<(), Stop> {
+        if said.next_roots.front().is_none_or(|root| root.tree_size != size) {
+            return Ok(());
+        }
+        let Some(row) = said.next_roots.pop_front() else { return Ok(()) };
+        let at = |what: &str| root_at(size, what);
+        let chain = said.fold.head.chain_id;
+        require(row.chain_id == chain, || at("chain_id is another chain's"))?;
+        require(row.root_hash == said.fold.head.frontier.root(), || {
+            at("root_hash is not that of the events")
+        })?;
+        let trusted = said.trusted;
+        let signed =
+            verify_root(&row.checkpoint, &checkpoint_origin(chain), trusted.keys, trusted.signatures);
+        let signed = signed.map_err(|error| match error {
+            CheckpointError::Note(NoteError::NoKnownSignature) => Stop::Wrong(at(
+                "checkpoint is signed by no key that is trusted here; if another data folder signed it, give its public \
+                 key with --key",
+            )),
+            error => Stop::Wrong(at(&format!("checkpoint: {error}"))),
+        })?;
+        let signed = signed.checkpoint();
+        require((signed.size, signed.root) == (size, row.root_hash), || {
+            at("checkpoint is not of this size and root")
+        })?;
+        said.roots.insert(size, Sealed { row, anchored: None });
+        if said.next_roots.is_empty() {
+            self.next_roots(size, said).await?;
+        }
+        Ok(())
+    }
+
     async fn audit_document(
         &self,
         row: &EventRow,
         body: &Value,
         kept: Option<KeptDocument>,
-        said: &mut Said,
+        said: &mut Said<'_>,
     ) -> Result<(), Stop> {
         let number = row.event.sequence_no;
         let digest: DocumentDigest = member(number, body, "/document/digest")?;
@@ -279,13 +360,13 @@ impl Pipeline {
         facts: &[AttestationFacts],
         kept: Option<StoredEnvelope>,
         entry: Option<KeptLogEntry>,
-        said: &mut Said,
+        said: &mut Said<'_>,
     ) -> Result<(), Stop> {
         let number = row.event.sequence_no;
         let envelope: EnvelopeDigest = member(number, body, "/envelope/digest")?;
         let set = match said.sets.get(&envelope) {
             Some(set) => *set,
-            None => self.audit_envelope(number, body, envelope, kept).await?,
+            None => self.audit_envelope(number, body, envelope, kept, said).await?,
         };
         said.sets.insert(envelope, set);
         let same = facts.iter().all(|facts| facts.dsse_digest == envelope);
@@ -313,6 +394,7 @@ impl Pipeline {
         body: &Value,
         digest: EnvelopeDigest,
         kept: Option<StoredEnvelope>,
+        said: &Said<'_>,
     ) -> Result<SetCommitment, Stop> {
         let at = |what: &str| format!("attestor.envelopes, {}: {what} (event {number})", digest.to_text());
         let kept = match kept {
@@ -327,7 +409,7 @@ impl Pipeline {
         let columns = [
             ("created_at", kept.created_at.to_rfc3339(), &says["createdAt"]),
             ("key_fingerprint", kept.key_fingerprint.to_hex(), &says["keyFingerprint"]),
-            ("predicate_type", kept.predicate_type, &says["predicateType"]),
+            ("predicate_type", kept.predicate_type.clone(), &says["predicateType"]),
             ("set_root", kept.set.root.to_hex(), &says["set"]["root"]),
         ];
         for (column, found, said) in columns {
@@ -336,13 +418,24 @@ impl Pipeline {
         require(says["set"]["size"] == kept.set.size, || {
             at("set_size is not as it was when it was verified")
         })?;
+        let envelope = Envelope::parse(&kept.bytes).map_err(|error| Stop::Wrong(at(&error.to_string())))?;
         let members = |what: &str| format!("attestor.envelope_members, {}: {what}", digest.to_text());
+        if kept.predicate_type == LEDGER_ANCHOR {
+            let none = kept.documents.is_empty() && kept.observations.is_empty();
+            require(none, || members("an anchor has none"))?;
+            let predicate = AnchorPredicate::from_payload(envelope.payload())
+                .map_err(|error| Stop::Wrong(at(&error.to_string())))?;
+            self.audit_anchor(&predicate, kept.set, said).await.map_err(|stop| match stop {
+                Stop::Wrong(what) => Stop::Wrong(at(&what)),
+                failed => failed,
+            })?;
+            return Ok(kept.set);
+        }
         let set = ObservationSet::new(kept.observations.iter().map(|id| *id.digest()).collect());
         let ascending = kept.observations.is_sorted();
         require(set.commitment() == kept.set && ascending, || {
             members("the observations are not the signed set")
         })?;
-        let envelope = Envelope::parse(&kept.bytes).map_err(|error| Stop::Wrong(at(&error.to_string())))?;
         let predicate = ObservationsPredicate::from_payload(envelope.payload())
             .map_err(|error| Stop::Wrong(at(&error.to_string())))?;
         require(predicate.set == kept.set, || at("set_root and set_size are not what is signed"))?;
@@ -351,7 +444,38 @@ impl Pipeline {
         Ok(kept.set)
     }
 
-    async fn audit_observations(&self, said: &mut Said) -> Result<(), Stop> {
+    /// What an anchor's statement says: the root that is kept, the anchor before, and the times of the events between.
+    async fn audit_anchor(
+        &self,
+        predicate: &AnchorPredicate,
+        tree: SetCommitment,
+        said: &Said<'_>,
+    ) -> Result<(), Stop> {
+        let Some(root) = said.roots.get(&tree.size) else {
+            return wrong("set_size is that of no signed root");
+        };
+        require(root.row.root_hash == tree.root, || "set_root is not the root's".to_owned())?;
+        require(root.row.checkpoint == predicate.checkpoint.as_bytes(), || {
+            "the root that it anchors is not the one that is kept".to_owned()
+        })?;
+        let covered = predicate.previous.map_or(0, |previous| previous.tree_size);
+        require(covered < tree.size, || "the anchor before is not over fewer events".to_owned())?;
+        if let Some(previous) = predicate.previous {
+            let kept = self.store.envelope(&self.tenant, &previous.envelope).await?;
+            let is_anchor =
+                kept.is_some_and(|kept| kept.predicate_type == LEDGER_ANCHOR && kept.set.size == covered);
+            require(is_anchor, || "the anchor before it is gone or changed".to_owned())?;
+        }
+        let times = [(covered + 1, predicate.first_recorded_at), (tree.size, predicate.last_recorded_at)];
+        for (number, time) in times {
+            let events = self.store.ledger_events(&self.tenant, number - 1, 1).await?;
+            let recorded = events.first().map(|row| row.event.recorded_at);
+            require(recorded == Some(time), || format!("event {number} was recorded at another time"))?;
+        }
+        Ok(())
+    }
+
+    async fn audit_observations(&self, said: &mut Said<'_>) -> Result<(), Stop> {
         let pipeline = self.clone();
         let mut rows = ReadAhead::new(None, move |after| {
             let pipeline = pipeline.clone();
@@ -379,7 +503,7 @@ impl Pipeline {
     async fn audit_pending(
         &self,
         row: &ObservationRow,
-        said: &Said,
+        said: &Said<'_>,
         known: &mut HashMap<DocumentDigest, Vec<EnvelopeDigest>>,
     ) -> Result<(), Stop> {
         const LATELY: usize = 1_000;
@@ -547,13 +671,56 @@ fn audit_entry(
     Ok((log, index))
 }
 
-fn check_head(head: &Head, said: &Said) -> Result<(), Stop> {
+fn check_head(head: &Head, said: &Said<'_>) -> Result<(), Stop> {
     let at = |column: &str| format!("findings.ledger_chains: {column} is not that of the events");
     let replayed = &said.fold.head;
     require(head.event_hash == replayed.event_hash, || at("event_hash"))?;
     require(head.cycle_hash == replayed.cycle_hash, || at("cycle_hash"))?;
     require(head.frontier == replayed.frontier, || at("frontier"))?;
     require(head.last_at >= replayed.last_at, || at("last_at"))
+}
+
+/// What an anchor's event says against the root, which no other event anchored before.
+fn check_anchored(number: u64, body: &Value, said: &mut Said<'_>) -> Result<(), Stop> {
+    let log: LogId = member(number, body, "/entry/rekorLogId")?;
+    let index = body["entry"]["rekorLogIndex"].as_u64().unwrap_or_default();
+    let size = body["root"]["treeSize"].as_u64().unwrap_or_default();
+    let at = |what: &str| root_at(size, &format!("{what} (event {number})"));
+    let Some(root) = said.roots.get_mut(&size) else { return wrong(at("the row is gone")) };
+    let row = &root.row;
+    let columns = [
+        ("root_hash", row.root_hash.to_hex(), "rootHash"),
+        ("checkpoint", Digest::of(&row.checkpoint).to_hex(), "checkpointDigest"),
+        ("created_at", row.created_at.to_rfc3339(), "createdAt"),
+    ];
+    for (column, found, said) in columns {
+        require(body["root"][said] == found, || {
+            at(&format!("{column} is not as it was when it was anchored"))
+        })?;
+    }
+    let reference = anchor_reference(&log, index);
+    require(row.anchor_reference.as_ref() == Some(&reference), || {
+        at("anchor_reference is not where it was logged")
+    })?;
+    require(body["envelope"]["set"]["size"] == size, || at("its envelope anchors another root"))?;
+    require(root.anchored.replace(reference).is_none(), || at("it was anchored before"))
+}
+
+/// No root says more than the events.
+fn check_roots(said: &Said<'_>) -> Result<(), Stop> {
+    if let Some(row) = said.next_roots.front() {
+        return wrong(root_at(row.tree_size, "there are not so many events, or another root follows"));
+    }
+    for (size, root) in &said.roots {
+        require(root.row.anchor_reference == root.anchored, || {
+            root_at(*size, "anchor_reference is of no event")
+        })?;
+    }
+    Ok(())
+}
+
+fn root_at(size: u64, what: &str) -> String {
+    format!("findings.ledger_merkle_roots, size {size}: {what}")
 }
 
 /// An observation's columns against its body.
@@ -576,7 +743,7 @@ fn check_observation(row: &ObservationRow) -> Result<(), Stop> {
 }
 
 /// A linkage against the event that set it.
-fn check_linkage(row: &ObservationRow, said: &Said) -> Result<(), Stop> {
+fn check_linkage(row: &ObservationRow, said: &Said<'_>) -> Result<(), Stop> {
     let at = |what: &str| format!("vex.observations, {}: {what}", row.id.to_text());
     let Some(linkage) = &row.linkage else { return Ok(()) };
     let (fields, entry) = (&linkage.fields, &linkage.fields.entry);

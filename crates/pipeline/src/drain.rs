@@ -11,7 +11,7 @@ use provex_tlog::TransparencyLog;
 use provex_tlog::tsa::TsaClient;
 use tokio::sync::Notify;
 
-use crate::{Error, LinkReport, LogLine, Pipeline, SubmitReport, Unit};
+use crate::{Due, Error, LinkReport, LogLine, Pipeline, Sealing, SubmitReport, Unit};
 
 /// How often a stage looks whether the one before it has made something.
 const LOOK: Duration = Duration::from_millis(100);
@@ -105,6 +105,45 @@ impl Drain<'_> {
         Ok(Drained { envelopes, more, submitted, linked })
     }
 
+    /// Signs the root of each tenant's ledger that is due, and queues its anchor where a log takes it.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] for the first ledger that does not extend its last root; the others' roots are signed.
+    pub async fn seal(&self, due: Due) -> Result<(), Error> {
+        let mut forked = Ok(());
+        for tenant in self.tenants {
+            match tenant.seal(self.sealing(), due).await {
+                Err(error @ Error::Forked { .. }) => forked = forked.and(Err(error)),
+                sealed => sealed?,
+            }
+        }
+        forked
+    }
+
+    /// Signs roots as they become due while something else appends to the ledgers.
+    ///
+    /// # Errors
+    /// As [`Drain::seal`]; what else is done goes on to its end.
+    pub async fn sealing_meanwhile<T>(&self, work: impl Future<Output = T>) -> (T, Result<(), Error>) {
+        let (done, woken) = (AtomicBool::new(false), Notify::new());
+        let working = async {
+            let worked = work.await;
+            done.store(true, Ordering::SeqCst);
+            woken.notify_one();
+            worked
+        };
+        let sealing = async {
+            loop {
+                let _ = tokio::time::timeout(LOOK, woken.notified()).await;
+                if done.load(Ordering::SeqCst) {
+                    return Ok(());
+                }
+                self.seal(Due::OnTime).await?;
+            }
+        };
+        tokio::join!(working, sealing)
+    }
+
     /// Goes on until `stop` says so or every log is frozen, and tells what it does. Where nothing is due it looks
     /// again after `pause`; a store that is away for a while is waited for.
     ///
@@ -157,7 +196,30 @@ impl Drain<'_> {
                 }
             }
         };
-        tokio::try_join!(attesting, submitting, linking).map(|_| ())
+        let sealing = async {
+            while !stop() {
+                match self.seal(Due::OnTime).await {
+                    // Whoever is told has to look at that ledger; the work for the others goes on.
+                    Err(error @ Error::Forked { .. }) => tell(Told::Waiting(error.to_string())),
+                    sealed => {
+                        self.patiently(sealed, tell)?;
+                    }
+                }
+                rest(pause, &stop).await;
+            }
+            Ok(())
+        };
+        tokio::try_join!(attesting, submitting, linking, sealing).map(|_| ())
+    }
+
+    fn sealing(&self) -> Sealing<'_> {
+        Sealing {
+            signer: self.signer,
+            salt_key: self.salt_key,
+            keys: self.verifier.keys,
+            signatures: self.verifier.signatures,
+            anchors: !self.lines.is_empty(),
+        }
     }
 
     /// One lease of each tenant. Whether there was anything.

@@ -12,6 +12,20 @@ pub enum Error {
     /// The key cannot sign now.
     #[error(transparent)]
     Signing(#[from] provex_core::keys::SigningError),
+    /// The chain does not extend a root that was signed.
+    #[error(
+        "the ledger of tenant `{tenant}` does not extend its root over {tree_size} events, which was signed before: \
+         {reason}. No root is signed until it does: `provex ledger audit` names what was changed, and \
+         docs/OPERATIONS.md, \"The ledger does not hold\", says what to do"
+    )]
+    Forked {
+        /// Whose ledger it is.
+        tenant: provex_core::ids::TenantId,
+        /// How many events the root is over.
+        tree_size: u64,
+        /// What does not hold.
+        reason: String,
+    },
     /// Stored bytes that cannot be what was stored.
     #[error("stored {what} {id} cannot be read: {reason}")]
     Stored {

@@ -1,4 +1,4 @@
-//! The stages between a document and its linkage: ingest, attest, submit, link.
+//! The stages between a document and its linkage: ingest, attest, submit, link; and seal, which signs the ledger's roots.
 //!
 //! Each stage takes recorded work, makes the next value, records it and queues the next stage, in one transaction
 //! of the store. Killed anywhere, the queue says what is left; running a stage again is harmless.
@@ -15,12 +15,13 @@ mod ingest;
 mod link;
 mod proofs;
 mod replay;
+mod seal;
 mod stored;
 mod submit;
 pub mod view;
 
 pub use attest::Unit;
-pub use audit::Audit;
+pub use audit::{Audit, Trusted};
 pub use checkpoints::StoreCheckpoints;
 pub use drain::{Drain, Drained, Told};
 pub use error::Error;
@@ -28,6 +29,7 @@ pub use ingest::{Content, IngestReport, Input, Item, ParseReport, check};
 pub use link::LinkReport;
 pub use proofs::Exported;
 pub use replay::{Fold, Replay};
+pub use seal::{Due, Sealing};
 pub use submit::{LogLine, SubmitReport};
 
 use std::sync::Arc;

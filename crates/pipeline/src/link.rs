@@ -13,7 +13,7 @@ use provex_core::entry::LogEntry;
 use provex_core::ids::{BundleDigest, EnvelopeDigest, LogId};
 use provex_core::intoto::ObservationSet;
 use provex_core::linkage::Linkage;
-use provex_core::verify::{AppendOnly, VerifiedEntry, Verifier, append_only, link_set};
+use provex_core::verify::{AppendOnly, VerifiedAnchor, VerifiedEntry, Verifier, append_only, link_set};
 use provex_store::{
     Lease, MAX_LINKAGES, NewLink, NewLogEntry, Release, Stage, StoredEnvelope, Submission, SubmissionSubject,
 };
@@ -246,12 +246,33 @@ impl Pipeline {
             Ok(grew) => grew,
             Err(reason) => return Ok(Err(Held::wait(reason))),
         };
-        let members = stored.observations.iter().map(|id| *id.digest()).collect();
-        let linkages = match link_set(&verified, &grew, &ObservationSet::new(members)) {
-            Ok(linkages) => linkages,
-            Err(error) => return Ok(Err(Held::Again(error.to_string()))),
+        let linkages = match verifier.anchor(&verified) {
+            Ok(Some(anchor)) => match self.check_anchored(&anchor).await? {
+                Ok(()) => Vec::new(),
+                Err(reason) => return Ok(Err(Held::wait(reason))),
+            },
+            Ok(None) => {
+                let members = stored.observations.iter().map(|id| *id.digest()).collect();
+                match link_set(&verified, &grew, &ObservationSet::new(members)) {
+                    Ok(linkages) => linkages,
+                    Err(error) => return Ok(Err(Held::Again(error.to_string()))),
+                }
+            }
+            Err(error) => return Ok(Err(Held::wait(error.to_string()))),
         };
         Ok(Ok((new_log_entry(&verified, entry, tokens)?, linkages)))
+    }
+
+    /// Whether the root that an anchor names is the one that is kept; in words, why it is not.
+    async fn check_anchored(&self, anchor: &VerifiedAnchor) -> Result<Result<(), String>, Error> {
+        let size = anchor.root.checkpoint().size;
+        let kept = self.store.ledger_roots(&self.tenant, size.saturating_sub(1), 1).await?;
+        Ok(match kept.first() {
+            Some(kept) if kept.checkpoint == anchor.predicate.checkpoint.as_bytes() => Ok(()),
+            _ => Err(format!(
+                "the ledger's root over {size} events that it anchors is not the one that is kept"
+            )),
+        })
     }
 
     /// Checks that the log only grew since the newest checkpoint seen, and keeps the new one if it is newer.

@@ -2,10 +2,10 @@
 //! values are null, and members are only ever added.
 
 use provex_core::digest::Digest;
-use provex_core::ids::EnvelopeDigest;
+use provex_core::ids::{EnvelopeDigest, TenantId};
 use provex_core::time::Timestamp;
 use provex_core::vex::Observation;
-use provex_store::{AttestationRow, DocumentRow, LinkageRow, ObservationRow};
+use provex_store::{AttestationRow, DocumentRow, LinkageRow, ObservationRow, RootRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,6 +30,37 @@ pub struct ObservationView {
     pub created_at: String,
     /// Its linkage, once it has one.
     pub linkage: Option<LinkageView>,
+}
+
+/// A signed root of a ledger: the columns of `findings.ledger_merkle_roots`, one to one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)] // each is the column of its name in `docs/DATA_MODEL.md`
+pub struct RootView {
+    pub tenant_id: String,
+    pub chain_id: String,
+    pub tree_size: u64,
+    pub root_hash: String,
+    pub checkpoint: String,
+    pub created_at: String,
+    pub anchor_reference: Option<String>,
+    pub export_reference: Option<String>,
+}
+
+impl RootView {
+    /// The view of a stored root.
+    pub fn new(tenant: &TenantId, row: &RootRow) -> Self {
+        Self {
+            tenant_id: tenant.as_str().to_owned(),
+            chain_id: row.chain_id.to_string(),
+            tree_size: row.tree_size,
+            root_hash: row.root_hash.to_hex(),
+            checkpoint: String::from_utf8_lossy(&row.checkpoint).into_owned(),
+            created_at: row.created_at.to_rfc3339(),
+            anchor_reference: row.anchor_reference.clone(),
+            export_reference: row.export_reference.clone(),
+        }
+    }
 }
 
 /// An attestation: the columns of `findings.ledger_attestations`, one to one.

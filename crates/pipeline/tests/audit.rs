@@ -6,30 +6,58 @@ mod common;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::owner;
+use provex_core::dsse::Envelope;
 use provex_core::ids::TenantId;
+use provex_core::intoto::SaltKey;
+use provex_core::keys::{PublicKey, RustCrypto, Signer as _};
 use provex_core::ledger::{Head, PROJECTION_VERSION};
 use provex_pipeline::environment::Environment;
-use provex_pipeline::{Fold, Pipeline};
+use provex_pipeline::{Audit, Due, Error, Fold, Pipeline, Sealing, Trusted};
 use provex_store::testing::{SignedFixture, at, by, document, id, lease};
 use provex_store::{FindingRow, Release, Stage, Store};
 use provex_store_sqlite::SqliteStore;
 use sqlx::AssertSqlSafe;
 
-struct Nothing;
+/// No time, and numbers in their order.
+#[derive(Default)]
+struct Numbers(AtomicU64);
 
-impl Environment for Nothing {
+impl Environment for Numbers {
     fn now(&self) -> provex_core::time::Timestamp {
         at(0)
     }
 
     fn random(&self, bytes: &mut [u8]) {
         bytes.fill(0);
+        bytes[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes());
     }
 }
 
-/// A ledger with a full tile, documents of every kind, a linked envelope, one without members and one that was refused.
+fn keys() -> [PublicKey; 1] {
+    [SignedFixture::new(1).signer().public_key().clone()]
+}
+
+async fn audit(pipeline: &Pipeline) -> Result<Audit, Error> {
+    pipeline.audit(Trusted { keys: &keys(), signatures: &RustCrypto }).await
+}
+
+/// Signs the root of what is there, logs its anchor and links it.
+async fn anchor(pipeline: &Pipeline, fixture: &mut SignedFixture) {
+    let (store, tenant, keys) = (&pipeline.store, &pipeline.tenant, keys());
+    let (salt_key, signatures) = (&SaltKey::new([7; 32]), &RustCrypto);
+    let sealing = Sealing { signer: fixture.signer(), salt_key, keys: &keys, signatures, anchors: true };
+    pipeline.seal(sealing, Due::Now).await.unwrap();
+    let anchor = store.newest_ledger_anchor(tenant).await.unwrap().unwrap();
+    let kept = store.envelope(tenant, &anchor.envelope).await.unwrap().unwrap();
+    let logged = fixture.log_anchor(&Envelope::parse(&kept.bytes).unwrap());
+    store.link(tenant, &by(2), lease(0, 0).token, &[logged.to_new_link(None)]).await.unwrap();
+}
+
+/// A ledger with a full tile, documents of every kind, a linked envelope, one without members and one that was refused,
+/// and two anchored roots.
 async fn pipeline(path: &Path) -> Pipeline {
     let store = SqliteStore::open(path).await.unwrap();
     let tenant = TenantId::default_tenant();
@@ -44,7 +72,12 @@ async fn pipeline(path: &Path) -> Pipeline {
         message: "No zone.".to_owned(),
     }];
     store.record_documents(&tenant, &by(0), &documents).await.unwrap();
+    let environment = Arc::new(Numbers::default());
+    let store: Arc<dyn Store> = Arc::new(store);
+    let pipeline = Pipeline { store, environment, tenant: tenant.clone(), actor: by(0).actor, run: None };
+    let store = &pipeline.store;
     let mut fixture = SignedFixture::new(1);
+    anchor(&pipeline, &mut fixture).await;
     for (number, document) in (1_000..).zip(&documents[256..]) {
         let signed = fixture.sign(&tenant, &[document]);
         let held = lease(number, 0);
@@ -62,21 +95,54 @@ async fn pipeline(path: &Path) -> Pipeline {
             store.link(&tenant, &by(2), held.token, &[logged.to_new_link(None)]).await.unwrap();
         }
     }
-    let environment = Arc::new(Nothing);
-    Pipeline { store: Arc::new(store), environment, tenant, actor: by(0).actor, run: None }
+    anchor(&pipeline, &mut fixture).await;
+    pipeline
 }
 
 #[tokio::test]
 async fn a_sound_ledger_is_proven_whole() {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = pipeline(&folder.path().join("provex.db")).await;
-    let audit = pipeline.audit().await.unwrap();
+    let audit = audit(&pipeline).await.unwrap();
     assert_eq!(audit.wrong, None);
-    assert_eq!((audit.events, audit.attestations, audit.observations), (263, 15, 15));
+    assert_eq!((audit.events, audit.attestations, audit.observations), (265, 15, 15));
+    assert_eq!((audit.roots, audit.anchored), (2, 2));
     let replay = pipeline.replay(PROJECTION_VERSION).await.unwrap();
-    assert_eq!((replay.events, replay.rows, replay.differs), (263, 15, None));
+    assert_eq!((replay.events, replay.rows, replay.differs), (265, 15, None));
     let head = pipeline.store.ledger_head(&pipeline.tenant).await.unwrap();
     assert_eq!(Head { last_at: head.last_at, ..replay.head }, head);
+}
+
+#[tokio::test]
+async fn a_root_of_an_unknown_key_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(&folder.path().join("provex.db")).await;
+    let other = [SignedFixture::new(2).signer().public_key().clone()];
+    let audit = pipeline.audit(Trusted { keys: &other, signatures: &RustCrypto }).await.unwrap();
+    let wrong = audit.wrong.unwrap();
+    assert!(wrong.contains("ledger_merkle_roots, size 260: checkpoint is signed by no key"), "{wrong}");
+    assert!(wrong.contains("--key"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_root_that_is_gone_or_of_no_events_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("provex.db");
+    let pipeline = pipeline(&path).await;
+    let mut owner = owner(&path).await;
+    for (sql, named) in [
+        ("INSERT INTO temp.kept SELECT * FROM findings_ledger_merkle_roots WHERE tree_size = 260;
+         DELETE FROM findings_ledger_merkle_roots WHERE tree_size = 260", "set_size is that of no signed root"),
+        ("INSERT INTO findings_ledger_merkle_roots SELECT * FROM temp.kept;
+         INSERT INTO findings_ledger_merkle_roots SELECT tenant_id, chain_id, 9000, root_hash, checkpoint, created_at,
+            NULL, NULL FROM temp.kept", "size 9000: there are not so many events"),
+    ] {
+        let before = "CREATE TEMP TABLE IF NOT EXISTS kept AS SELECT * FROM findings_ledger_merkle_roots LIMIT 0;";
+        let sql = AssertSqlSafe(format!("{before}{sql}"));
+        sqlx::raw_sql(sql).execute(&mut owner).await.unwrap();
+        let wrong = audit(&pipeline).await.unwrap().wrong.unwrap();
+        assert!(wrong.contains(named), "{wrong}");
+    }
 }
 
 #[tokio::test]
@@ -100,7 +166,7 @@ async fn two_projection_versions_of_one_ledger_live_side_by_side() {
 }
 
 /// What `docs/DATA_MODEL.md` marks as proven, table by table.
-const PROVEN: [(&str, &str); 12] = [
+const PROVEN: [(&str, &str); 13] = [
     ("findings_ledger_chains", "tenant_id chain_id sequence_no event_hash cycle_hash frontier"),
     (
         "findings_ledger_events",
@@ -109,6 +175,10 @@ const PROVEN: [(&str, &str); 12] = [
         merkle_leaf_hash",
     ),
     ("findings_ledger_tiles", "tenant_id chain_id level tile_index hashes"),
+    (
+        "findings_ledger_merkle_roots",
+        "tenant_id chain_id tree_size root_hash checkpoint created_at anchor_reference",
+    ),
     (
         "findings_ledger_attestations",
         "tenant_id attestation_id artifact_id finding_id verification_status verification_time dsse_digest
@@ -183,7 +253,7 @@ async fn no_change_of_a_proven_value_escapes() {
             WHERE rowid = (SELECT r FROM saved)"
         );
         sqlx::raw_sql(AssertSqlSafe(change)).execute(&mut owner).await.unwrap();
-        let seen = match pipeline.audit().await {
+        let seen = match audit(&pipeline).await {
             Ok(audit) => audit.wrong,
             Err(error) => Some(error.to_string()),
         };
@@ -194,5 +264,5 @@ async fn no_change_of_a_proven_value_escapes() {
         sqlx::raw_sql(AssertSqlSafe(back)).execute(&mut owner).await.unwrap();
         changed += 1;
     }
-    assert_eq!(pipeline.audit().await.unwrap().wrong, None);
+    assert_eq!(audit(&pipeline).await.unwrap().wrong, None);
 }

@@ -80,6 +80,7 @@ fn whatever_fails_every_document_is_linked_once() {
         "record_answers",
         "record_log_checkpoint",
         "link",
+        "record_ledger_root",
     ] {
         assert!(methods.contains(method), "{method} is never called: {methods:?}");
     }

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use provex_core::ids::TenantId;
+use provex_core::keys::RustCrypto;
 use provex_formats::{ParseLimits, Parsed, parse};
 use provex_pipeline::environment::Environment;
-use provex_pipeline::{Content, Input, Item, Pipeline};
+use provex_pipeline::{Content, Input, Item, Pipeline, Trusted};
 use provex_store::testing::{at, by, id};
 use provex_store::{ObservationFilter, RecordedDocument, Store};
 use provex_store_sqlite::SqliteStore;
@@ -108,7 +109,7 @@ async fn a_document_of_many_observations_is_recorded_whole() {
         let late = "asserted at 2099-01-01T00:00:00.000000000Z, more than 24 hours after it arrived";
         assert_eq!(causes, if quarantined { vec![late] } else { Vec::new() });
     }
-    let audit = pipeline.audit().await.unwrap();
+    let audit = pipeline.audit(Trusted { keys: &[], signatures: &RustCrypto }).await.unwrap();
     assert_eq!(audit.observations, 2_000 + 2_001 + 5_012 + 3);
     let again = ingest(&pipeline, documents).await;
     assert!(again.iter().all(|item| item.recorded == Some(RecordedDocument::Unchanged)), "{again:?}");

@@ -1,5 +1,7 @@
 //! `findings.ledger_events`, with the chain rows that they move and the tiles that they fill.
 
+use std::collections::HashMap;
+
 use provex_core::digest::Digest;
 use provex_core::ids::TenantId;
 use provex_core::ledger::{ActorType, Appended, Event, EventType, Head};
@@ -51,18 +53,38 @@ pub(crate) async fn tiles(
 ) -> Result<Vec<Vec<Digest>>> {
     let mut tx = database.snapshot(tenant).await?;
     let head = head(&mut tx, tenant).await?;
+    let tiles = read_tiles(&mut tx, &head, paths).await?;
+    tx.end(tiles).await
+}
+
+async fn read_tiles(
+    connection: &mut PgConnection,
+    head: &Head,
+    paths: &[TilePath],
+) -> Result<Vec<Vec<Digest>>> {
     let mut tiles = Vec::with_capacity(paths.len());
     for path in paths {
         let full = match path.width {
-            tile::FULL_WIDTH => select_tile(&mut tx, &head, *path).await?,
+            tile::FULL_WIDTH => select_tile(connection, head, *path).await?,
             _ => None,
         };
         tiles.push(match full {
             Some(full) => full,
-            None => hashes(&mut tx, &head, *path).await?,
+            None => hashes(connection, head, *path).await?,
         });
     }
-    tx.end(tiles).await
+    Ok(tiles)
+}
+
+/// The root of the chain's tree over its first events; `None` where there are not so many.
+pub(crate) async fn root_at(connection: &mut PgConnection, head: &Head, size: u64) -> Result<Option<Digest>> {
+    if size >= head.sequence_no() {
+        return Ok((size == head.sequence_no()).then(|| head.frontier.root()));
+    }
+    let paths = tile::tiles_for_root(size);
+    let tiles = read_tiles(connection, head, &paths).await?;
+    let mut tiles: HashMap<_, _> = paths.into_iter().zip(tiles).collect();
+    Ok(tile::root(&mut tiles, size).ok())
 }
 
 /// Takes the tenant's chain row until the end of the transaction: whoever records begins with it, so writers of a tenant

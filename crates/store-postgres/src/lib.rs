@@ -17,6 +17,7 @@ mod failure;
 mod idempotency_keys;
 mod ledger_attestations;
 mod ledger_events;
+mod ledger_merkle_roots;
 mod log_entries;
 mod logs;
 pub mod migrate;
@@ -32,15 +33,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
-use provex_core::ledger::{AttestationFilter, Head};
+use provex_core::ledger::{AttestationFilter, Head, PreviousAnchor};
 use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
     Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, NewDocument, NewEnvelope, NewLink, NewStatement, ObservationFilter, ObservationPosition,
-    ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle, SignedEnvelope, Stage,
-    StandingRow, StatementRow, Store, StoredEnvelope, Submission,
+    LogCheckpoint, NewAnchor, NewDocument, NewEnvelope, NewLink, NewRoot, NewStatement, ObservationFilter,
+    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, RootRow,
+    Settle, SignedEnvelope, Stage, StandingRow, StatementRow, Store, StoredEnvelope, Submission,
 };
 use sqlx::Connection as _;
 
@@ -382,6 +383,52 @@ impl Store for PostgresStore {
     async fn ledger_tile(&self, tenant: &TenantId, path: TilePath) -> Result<Option<Vec<Digest>>, Error> {
         let found = self.database.read(|| ledger_events::tile(&self.database, tenant, path)).await;
         self.explain("reading a tile of the ledger", found)
+    }
+
+    async fn record_ledger_root(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        root: &NewRoot,
+        anchor: Option<NewAnchor<'_>>,
+    ) -> Result<(), Error> {
+        let recorded = self
+            .database
+            .attempt(as_first, |_| ledger_merkle_roots::record(&self.database, tenant, now, root, anchor))
+            .await;
+        self.explain("recording a root of the ledger", recorded)
+    }
+
+    async fn ledger_roots(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<RootRow>, Error> {
+        let found =
+            self.database.read(|| ledger_merkle_roots::list(&self.database, tenant, after, limit)).await;
+        self.explain("reading the ledger's roots", found)
+    }
+
+    async fn newest_ledger_root(&self, tenant: &TenantId, anchored: bool) -> Result<Option<RootRow>, Error> {
+        let found =
+            self.database.read(|| ledger_merkle_roots::newest(&self.database, tenant, anchored)).await;
+        self.explain("reading the ledger's newest root", found)
+    }
+
+    async fn newest_ledger_anchor(&self, tenant: &TenantId) -> Result<Option<PreviousAnchor>, Error> {
+        let found = self.database.read(|| ledger_merkle_roots::newest_anchor(&self.database, tenant)).await;
+        self.explain("reading the ledger's newest anchor", found)
+    }
+
+    async fn record_root_export(
+        &self,
+        tenant: &TenantId,
+        tree_size: u64,
+        bundle: &BundleDigest,
+    ) -> Result<(), Error> {
+        let recorded = self
+            .database
+            .attempt(as_first, |_| {
+                ledger_merkle_roots::record_export(&self.database, tenant, tree_size, bundle)
+            })
+            .await;
+        self.explain("noting a root's export", recorded)
     }
 
     async fn standings(&self, tenant: &TenantId, digest: &DocumentDigest) -> Result<Vec<StandingRow>, Error> {

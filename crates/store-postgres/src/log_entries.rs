@@ -15,7 +15,10 @@ use sqlx::postgres::PgRow;
 use crate::connection::{Attempt, Database};
 use crate::failure::Result;
 use crate::sql::{Stored, Time, signed};
-use crate::{bundles, envelopes, ledger_attestations, ledger_events, observations, submissions, tenants};
+use crate::{
+    bundles, envelopes, ledger_attestations, ledger_events, ledger_merkle_roots, observations, submissions,
+    tenants,
+};
 
 pub(crate) async fn link(
     database: &Database,
@@ -42,6 +45,7 @@ pub(crate) async fn link(
         set_verified(&mut tx, tenant, verified).await?;
     }
     observations::link(&mut tx, tenant, &linked.linkages).await?;
+    ledger_merkle_roots::set_anchored(&mut tx, tenant, &linked.anchored).await?;
     if !append.is_empty() {
         ledger_events::write(&mut tx, append).await?;
     }
@@ -137,8 +141,10 @@ fn position(entry: &NewLogEntry) -> (LogId, u64) {
 async fn known(connection: &mut PgConnection, tenant: &TenantId, links: &[NewLink<'_>]) -> Result<Known> {
     let envelopes: Vec<_> = links.iter().map(|link| link.entry.linked.envelope_digest).collect();
     let (members, rows): (Vec<_>, Vec<_>) = attestations(links).unzip();
+    let envelopes = envelopes::select_facts(connection, tenant, &envelopes).await?;
     Ok(Known {
-        envelopes: envelopes::select_facts(connection, tenant, &envelopes).await?,
+        roots: ledger_merkle_roots::known(connection, tenant, &envelopes).await?,
+        envelopes,
         entries: select_kept(connection, tenant, links).await?,
         members: observations::select_members(connection, tenant, &members).await?,
         rows: ledger_attestations::select_statuses(connection, tenant, &rows).await?,

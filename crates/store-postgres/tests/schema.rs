@@ -79,7 +79,7 @@ async fn a_migrated_database_stays_as_it_is_when_migrated_again() {
         assert_eq!(migrate::migrate(&database.url(), Some(layout), at(1)).await.unwrap().steps, []);
         assert_eq!(migrate::describe(&database.url()).await.unwrap(), schema);
         assert_eq!(observations(&store, &tenant()).await, rows);
-        assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 4);
+        assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 5);
     }
 }
 
@@ -161,7 +161,7 @@ async fn the_linkage_migration_stops_at_another_definition_and_changes_nothing()
         assert!(differing.iter().all(|(_, named)| refused.contains(named)), "{refused}");
         assert_eq!(database.integer("SELECT max(version) FROM control.migrations").await, 1);
         let connected = PostgresStore::connect(&database.url(), Options::default()).await;
-        assert!(matches!(connected, Err(Error::NotMigrated { found: 1, needed: 4 })), "{connected:?}");
+        assert!(matches!(connected, Err(Error::NotMigrated { found: 1, needed: 5 })), "{connected:?}");
     }
 }
 
@@ -206,14 +206,14 @@ async fn what_a_migrated_database_lacks_is_named_at_every_start() {
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let database = TestDatabase::migrated(Layout::Flat).await;
-    database.execute("INSERT INTO control.migrations VALUES (5, 'later', repeat('0', 64))").await;
+    database.execute("INSERT INTO control.migrations VALUES (6, 'later', repeat('0', 64))").await;
     for refused in [
         PostgresStore::connect(&database.url(), Options::default()).await.map(|_| ()),
         migrate::migrate(&database.url(), None, at(5)).await.map(|_| ()),
         migrate::plan(&database.url(), None).await.map(|_| ()),
         migrate::check(&database.url()).await.map(|_| ()),
     ] {
-        assert!(matches!(refused, Err(Error::NewerSchema { found: 5, known: 4 })), "{refused:?}");
+        assert!(matches!(refused, Err(Error::NewerSchema { found: 6, known: 5 })), "{refused:?}");
     }
 }
 
@@ -259,10 +259,10 @@ async fn what_another_tool_made_is_refused_and_left_alone() {
 async fn a_database_that_was_never_migrated_says_what_to_do() {
     let database = TestDatabase::empty().await;
     let refused = PostgresStore::connect(&database.url(), Options::default()).await.unwrap_err();
-    assert!(matches!(refused, Error::NotMigrated { found: 0, needed: 4 }), "{refused:?}");
+    assert!(matches!(refused, Error::NotMigrated { found: 0, needed: 5 }), "{refused:?}");
     assert!(refused.to_string().contains("provex migrate"), "{refused}");
     let plan = migrate::plan(&database.url(), None).await.unwrap();
-    assert_eq!((plan.found, plan.layout, plan.steps.len()), (0, Layout::Hash16, 4));
+    assert_eq!((plan.found, plan.layout, plan.steps.len()), (0, Layout::Hash16, 5));
     assert_eq!(migrate::describe(&database.url()).await.unwrap().len(), 0);
 }
 
@@ -279,7 +279,7 @@ async fn two_migrators_at_once_wait_for_each_other() {
         for migrator in migrators.collect::<Vec<_>>() {
             applied += migrator.await.unwrap().unwrap().steps.len();
         }
-        assert_eq!(applied, 4);
+        assert_eq!(applied, 5);
         assert_eq!(migrate::check(&url).await.unwrap(), layout);
         // The server is shared with other tests' databases.
         let locks = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
@@ -323,7 +323,7 @@ async fn a_migrator_that_is_given_up_anywhere_is_run_again() {
     migrate::migrate(&database.url(), None, at(5)).await.unwrap();
     migrate::check(&database.url()).await.unwrap();
     assert_eq!(observations(&database.store().await, &tenant()).await.len(), 1);
-    assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 4);
+    assert_eq!(database.integer("SELECT count(*) FROM control.migrations").await, 5);
 }
 
 /// Takes the ledger out of a database: what a release before it left.

@@ -44,6 +44,17 @@ pub(crate) async fn record(
     tx.commit().await
 }
 
+/// Records an anchor's envelope and queues it.
+pub(crate) async fn insert_anchor(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    anchor: &NewEnvelope,
+    now: Timestamp,
+) -> Result<()> {
+    insert_envelope(connection, tenant, anchor, now).await?;
+    submissions::insert_submit(connection, tenant, anchor, now).await
+}
+
 pub(crate) async fn envelope(
     connections: &Connections,
     tenant: &TenantId,

@@ -15,7 +15,10 @@ use sqlx::sqlite::SqliteRow;
 use crate::connection::Connections;
 use crate::failure::Result;
 use crate::sql::{Stored, signed};
-use crate::{bundles, envelopes, ledger_attestations, ledger_events, observations, submissions, tenants};
+use crate::{
+    bundles, envelopes, ledger_attestations, ledger_events, ledger_merkle_roots, observations, submissions,
+    tenants,
+};
 
 pub(crate) async fn link(
     connections: &Connections,
@@ -44,6 +47,7 @@ pub(crate) async fn link(
         }
     }
     observations::link(&mut tx, tenant, &linked.linkages).await?;
+    ledger_merkle_roots::set_anchored(&mut tx, tenant, &linked.anchored).await?;
     if !append.is_empty() {
         ledger_events::write(&mut tx, append).await?;
     }
@@ -147,6 +151,7 @@ async fn known(connection: &mut SqliteConnection, tenant: &TenantId, links: &[Ne
     let (members, rows): (Vec<_>, Vec<_>) = attestations(links).unzip();
     known.members = observations::select_members(connection, tenant, &members).await?;
     known.rows = ledger_attestations::select_statuses(connection, tenant, &rows).await?;
+    known.roots = ledger_merkle_roots::known(connection, tenant, &known.envelopes).await?;
     Ok(known)
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Migration {
 }
 
 /// Every migration, in order.
-pub(crate) const MIGRATIONS: [Migration; 4] = [
+pub(crate) const MIGRATIONS: [Migration; 5] = [
     Migration { version: 1, name: "base", sql: include_str!("../migrations/0001_base.sql") },
     Migration {
         version: 2,
@@ -41,6 +41,11 @@ pub(crate) const MIGRATIONS: [Migration; 4] = [
         version: 4,
         name: "ledger_attestations",
         sql: include_str!("../migrations/0004_ledger_attestations.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "ledger_anchors",
+        sql: include_str!("../migrations/0005_ledger_anchors.sql"),
     },
 ];
 

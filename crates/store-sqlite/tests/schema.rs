@@ -168,8 +168,8 @@ async fn an_open_database_stays_as_it_is_when_opened_again() {
     let before = observations(&filled(&database).await).await;
     let store = SqliteStore::open(&database.path).await.unwrap();
     assert_eq!(observations(&store).await, before);
-    assert_eq!(database.integer("SELECT count(*) FROM control_migrations").await, 4);
-    assert!(!database.backup(4).exists() && !database.backup(1).exists());
+    assert_eq!(database.integer("SELECT count(*) FROM control_migrations").await, 5);
+    assert!(!database.backup(5).exists() && !database.backup(1).exists());
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn two_processes_may_create_a_database_at_once() {
     let database = Database::new();
     let (first, second) = tokio::join!(SqliteStore::open(&database.path), SqliteStore::open(&database.path));
     assert_eq!(first.unwrap().tenants().await.unwrap(), second.unwrap().tenants().await.unwrap());
-    assert_eq!(database.integer("SELECT count(*) FROM control_migrations").await, 4);
+    assert_eq!(database.integer("SELECT count(*) FROM control_migrations").await, 5);
 }
 
 #[cfg(unix)]
@@ -201,12 +201,12 @@ async fn a_newer_schema_is_refused() {
     database
         .execute(
             "INSERT INTO control_migrations (version, name, checksum) VALUES
-            (5, 'later', '0000000000000000000000000000000000000000000000000000000000000000')",
+            (6, 'later', '0000000000000000000000000000000000000000000000000000000000000000')",
         )
         .await
         .unwrap();
     let refused = SqliteStore::open(&database.path).await;
-    assert!(matches!(refused, Err(Error::NewerSchema { found: 5, known: 4 })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::NewerSchema { found: 6, known: 5 })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn an_older_schema_is_backed_up_and_then_migrated() {
     let store = SqliteStore::open(&database.path).await.unwrap();
     let rows = observations(&store).await;
     assert_eq!((rows.len(), rows[0].body.as_slice(), &rows[0].linkage), (1, b"{}".as_slice(), &None));
-    assert_eq!(database.integer("SELECT max(version) FROM control_migrations").await, 4);
+    assert_eq!(database.integer("SELECT max(version) FROM control_migrations").await, 5);
     let mut backup = connect(&database.backup(1)).await;
     let old: i64 = sqlx::query_scalar(
         "SELECT (SELECT max(version) FROM control_migrations) * 1000 + (SELECT count(*) FROM vex_observations)",

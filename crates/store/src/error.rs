@@ -20,6 +20,39 @@ pub enum Error {
          has finished; if none runs, run it"
     )]
     Backfilling(TenantId),
+    /// A root of a chain that has another root at this size, or is not that long.
+    #[error(
+        "the ledger of tenant `{tenant}` has no such root over its first {tree_size} events: nothing is signed. \
+         `provex ledger audit` names what was changed"
+    )]
+    OtherRoot {
+        /// Whose ledger it is.
+        tenant: TenantId,
+        /// How many events the root is over.
+        tree_size: u64,
+    },
+    /// A root that is not over more events than the newest one.
+    #[error(
+        "a root over {tree_size} events cannot follow the one over {newest} in the ledger of tenant `{tenant}`"
+    )]
+    RootNotNewer {
+        /// Whose ledger it is.
+        tenant: TenantId,
+        /// How many events the root is over.
+        tree_size: u64,
+        /// How many the newest one is over.
+        newest: u64,
+    },
+    /// An anchor that names another one before it than the newest.
+    #[error(
+        "the anchor of the root over {tree_size} events does not follow the newest one in the ledger of tenant `{tenant}`"
+    )]
+    AnchorNotNext {
+        /// Whose ledger it is.
+        tenant: TenantId,
+        /// How many events its root is over.
+        tree_size: u64,
+    },
     /// The lease ended, or another worker holds it: its work stands, ours was not written.
     #[error("the lease on this submission is no longer held")]
     LostLease,

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
-use provex_core::ledger::{AttestationFilter, Head};
+use provex_core::ledger::{AttestationFilter, Head, PreviousAnchor};
 use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 
@@ -254,6 +254,38 @@ pub trait Store: Send + Sync {
 
     /// A full tile of the chain's tree as it is kept.
     async fn ledger_tile(&self, tenant: &TenantId, path: TilePath) -> Result<Option<Vec<Digest>>, Error>;
+
+    /// Keeps a signed root of the tenant's chain and, with it, the envelope that anchors it, which is queued for its log.
+    /// A root that is kept already, byte for byte, stays as it is, and so does an envelope: repeating the call is harmless,
+    /// and a root that was kept alone can get its anchor later.
+    ///
+    /// # Errors
+    /// [`Error::OtherRoot`] if the chain's tree has another root at that size, [`Error::RootNotNewer`] if a root over as
+    /// many events or more is kept, [`Error::AnchorNotNext`] if another anchor came between: nothing is written.
+    async fn record_ledger_root(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        root: &NewRoot,
+        anchor: Option<NewAnchor<'_>>,
+    ) -> Result<(), Error>;
+
+    /// Up to `limit` signed roots of the tenant's chain over more than `after` events, smallest first.
+    async fn ledger_roots(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<RootRow>, Error>;
+
+    /// The largest signed root; the largest that is in a log, if `anchored`.
+    async fn newest_ledger_root(&self, tenant: &TenantId, anchored: bool) -> Result<Option<RootRow>, Error>;
+
+    /// The envelope that anchors the largest root, whether a log has it yet or not.
+    async fn newest_ledger_anchor(&self, tenant: &TenantId) -> Result<Option<PreviousAnchor>, Error>;
+
+    /// Notes that the root over so many events was handed out in a file with this bundle. The first one stays.
+    async fn record_root_export(
+        &self,
+        tenant: &TenantId,
+        tree_size: u64,
+        bundle: &BundleDigest,
+    ) -> Result<(), Error>;
 
     /// A document's changes of standing, oldest first.
     async fn standings(&self, tenant: &TenantId, digest: &DocumentDigest) -> Result<Vec<StandingRow>, Error>;

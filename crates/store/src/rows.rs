@@ -10,7 +10,7 @@ use provex_core::ids::{
     BundleDigest, ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId,
 };
 use provex_core::intoto::SetCommitment;
-use provex_core::ledger::{ActorType, AttestationFacts, Event, VerificationStatus};
+use provex_core::ledger::{ActorType, AttestationFacts, Event, PreviousAnchor, VerificationStatus};
 use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::time::Timestamp;
 use provex_core::vex::{Format, Status};
@@ -345,7 +345,7 @@ pub struct NewEnvelope {
     pub predicate_type: String,
     /// SHA-256 of the signer's SPKI.
     pub key_fingerprint: Digest,
-    /// The signed set.
+    /// The signed set; an anchor's is the chain's tree.
     pub set: SetCommitment,
     /// The id of its submission.
     pub submission: uuid::Uuid,
@@ -373,7 +373,7 @@ pub struct StoredEnvelope {
     pub predicate_type: String,
     /// SHA-256 of the signer's SPKI.
     pub key_fingerprint: Digest,
-    /// The signed set.
+    /// The signed set; an anchor's is the chain's tree.
     pub set: SetCommitment,
     /// The documents it attests.
     pub documents: Vec<DocumentDigest>,
@@ -602,6 +602,45 @@ pub struct EventRow {
     pub event_hash: Digest,
     /// `merkle_leaf_hash`.
     pub leaf_hash: Digest,
+}
+
+/// A signed root of a chain, to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRoot {
+    /// How many events it is over.
+    pub tree_size: u64,
+    /// The root over them.
+    pub root_hash: Digest,
+    /// The signed note, verbatim.
+    pub checkpoint: Vec<u8>,
+}
+
+/// The envelope that anchors a root, to be recorded before it is sent anywhere.
+#[derive(Debug, Clone, Copy)]
+pub struct NewAnchor<'a> {
+    /// The envelope. Its set is the chain's tree.
+    pub envelope: &'a NewEnvelope,
+    /// The anchor before, as it is signed.
+    pub previous: Option<PreviousAnchor>,
+}
+
+/// A signed root, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootRow {
+    /// The chain.
+    pub chain_id: uuid::Uuid,
+    /// How many events it is over.
+    pub tree_size: u64,
+    /// The root over them.
+    pub root_hash: Digest,
+    /// The signed note, verbatim.
+    pub checkpoint: Vec<u8>,
+    /// When it was signed.
+    pub created_at: Timestamp,
+    /// `rekor:<log id>:<index>` once it was logged.
+    pub anchor_reference: Option<String>,
+    /// `airgap:<bundle digest>` once it was handed out in a file.
+    pub export_reference: Option<String>,
 }
 
 /// An attestation: a row of `findings.ledger_attestations`.

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod ledger;
+mod roots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -21,10 +22,12 @@ use provex_core::dsse::Envelope;
 use provex_core::entry::{HASHEDREKORD, HASHEDREKORD_VERSION, HashedRekord, InclusionProof, LogEntry};
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::intoto::{
-    AttestedDocument, ObservationSet, ObservationsPredicate, SaltKey, VEX_OBSERVATIONS,
+    AttestedDocument, ObservationSet, ObservationsPredicate, SaltKey, SetCommitment, VEX_OBSERVATIONS,
 };
 use provex_core::keys::{LocalSigner, RustCrypto, Signer as _};
-use provex_core::ledger::{ActorType, VerificationStatus};
+use provex_core::ledger::{
+    ActorType, AnchorPredicate, Head, LEDGER_ANCHOR, PreviousAnchor, VerificationStatus, sign_root,
+};
 use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::merkle::Tree;
 use provex_core::note::sign_note;
@@ -38,11 +41,12 @@ use provex_core::vex::{
 use uuid::Uuid;
 
 pub use ledger::*;
+pub use roots::*;
 
 use crate::{
     Actor, Answer, ApiToken, Authentication, Counts, DocumentFacts, Dropped, Error, FindingRow,
     IdempotentAnswer, KeyKind, Lease, LeaseToken, LinkCounts, LogCheckpoint, MAX_LINKAGES, MoreObservations,
-    NewDocument, NewEnvelope, NewLink, NewLogEntry, NewObservation, NewStatement, ObservationFilter,
+    NewDocument, NewEnvelope, NewLink, NewLogEntry, NewObservation, NewRoot, NewStatement, ObservationFilter,
     ObservationParts, ObservationRow, ObservationSource, RecordedDocument, Recording, Release, Scope, Settle,
     Stage, Store, SubmissionSubject,
 };
@@ -73,22 +77,30 @@ macro_rules! store_conformance {
             a_later_outcome_takes_the_row_over
             a_linkage_comes_back_whole
             a_log_checkpoint_only_grows
+            a_logged_root_is_anchored_by_one_event
             a_lost_lease_writes_nothing
             a_part_of_an_envelope_can_be_linked_and_the_rest_later
             a_refused_answer_is_dropped_and_its_envelope_submitted_again
             a_released_submission_is_due_again_at_its_time
             a_revoked_api_token_stays_revoked
+            a_root_comes_back_whole
+            a_root_kept_alone_can_get_its_anchor_later
+            a_root_that_does_not_extend_the_chain_is_refused
             a_set_without_members_is_an_event_without_rows
             a_subjects_statements_are_numbered_and_supersede_one_another
             adding_a_tenant_again_changes_nothing
             all_that_one_call_records_has_one_time
+            an_anchor_follows_the_newest_one
+            an_anchor_that_was_refused_is_an_event_without_rows
             an_answer_gives_its_lease_back
             an_api_token_comes_back_whole
             an_envelope_comes_back_whole
             an_expired_lease_can_be_taken_by_another
+            an_export_is_noted_once
             an_observation_comes_back_whole
             an_unknown_tenant_is_an_error_everywhere
             another_entry_is_kept_and_the_first_linkage_stays
+            another_entry_of_an_anchor_leaves_the_first
             api_tokens_are_listed_by_tenant
             attestations_are_found_by_every_filter
             cleared_leases_can_be_taken_at_once
@@ -109,13 +121,16 @@ macro_rules! store_conformance {
             pending_observations_come_in_created_at_order_under_concurrent_writers
             pending_observations_come_in_the_order_they_were_recorded
             recording_a_document_again_changes_nothing
+            recording_a_root_again_changes_nothing
             recording_an_envelope_again_changes_nothing
+            roots_of_another_tenant_are_not_seen
             submissions_are_leased_oldest_first_when_due
             tenants_see_nothing_of_one_another
             the_chain_has_no_gap_and_no_fork_under_concurrent_writers
             the_same_story_gives_the_same_bytes_everywhere
             the_stages_lead_from_a_document_to_its_linkages
             tiles_are_written_by_the_append_that_fills_them
+            two_that_sign_at_once_leave_one_root
             two_workers_never_lease_the_same_submission
             verifying_again_with_the_same_outcome_writes_no_row
             what_is_recorded_is_there_after_opening_again
@@ -268,6 +283,15 @@ pub struct SignedSet {
     pub key_fingerprint: Digest,
 }
 
+/// A signed statement that anchors a root.
+#[derive(Debug, Clone)]
+pub struct SignedAnchor {
+    pub envelope: Envelope,
+    pub tree: SetCommitment,
+    pub previous: Option<PreviousAnchor>,
+    pub key_fingerprint: Digest,
+}
+
 /// A signed set that was logged and verified.
 #[derive(Debug, Clone)]
 pub struct LoggedSet {
@@ -293,6 +317,11 @@ impl SignedFixture {
             trusted_root: TrustedRoot::new(vec![log]),
             leaves: Vec::new(),
         }
+    }
+
+    /// Signs sets, roots and anchors.
+    pub fn signer(&self) -> &LocalSigner {
+        &self.signer
     }
 
     /// The log's id.
@@ -322,8 +351,43 @@ impl SignedFixture {
 
     /// Logs a signed set and verifies the log's answer. Logging it again gives another entry.
     pub fn log(&mut self, signed: &SignedSet) -> LoggedSet {
+        self.log_envelope(&signed.envelope, Some(&signed.set))
+    }
+
+    /// Signs the root of a chain over its first events.
+    pub fn sign_root(&self, head: &Head) -> NewRoot {
+        let (tree_size, root_hash) = (head.sequence_no(), head.frontier.root());
+        let note = sign_root(head.chain_id, tree_size, root_hash, &self.signer).unwrap();
+        NewRoot { tree_size, root_hash, checkpoint: note.as_str().as_bytes().to_vec() }
+    }
+
+    /// Signs the statement that anchors a root, after the anchor before.
+    pub fn sign_anchor(
+        &self,
+        tenant: &TenantId,
+        root: &NewRoot,
+        previous: Option<PreviousAnchor>,
+    ) -> SignedAnchor {
+        let predicate = AnchorPredicate {
+            checkpoint: String::from_utf8(root.checkpoint.clone()).unwrap(),
+            first_recorded_at: at(0),
+            last_recorded_at: at(0),
+            previous,
+        };
+        let payload = predicate.to_payload(&SaltKey::new([7; 32]), tenant);
+        let envelope = Envelope::sign(payload, &self.signer).unwrap();
+        let tree = SetCommitment { root: root.root_hash, size: root.tree_size };
+        SignedAnchor { envelope, tree, previous, key_fingerprint: self.signer.public_key().fingerprint() }
+    }
+
+    /// Logs an anchor's envelope and verifies the log's answer.
+    pub fn log_anchor(&mut self, envelope: &Envelope) -> LoggedSet {
+        self.log_envelope(envelope, None)
+    }
+
+    fn log_envelope(&mut self, envelope: &Envelope, set: Option<&ObservationSet>) -> LoggedSet {
         let key = self.signer.public_key();
-        let record = HashedRekord::of_envelope(&signed.envelope, key).unwrap();
+        let record = HashedRekord::of_envelope(envelope, key).unwrap();
         self.leaves.push(record.leaf_hash());
         let tree = Tree::new(self.leaves.clone());
         let (index, log) = (tree.size() - 1, &self.trusted_root.logs[0]);
@@ -358,10 +422,10 @@ impl SignedFixture {
             signatures: &RustCrypto,
             timestamps: &NoTimestamps,
         };
-        let verified = verifier.entry(&signed.envelope, key, &answer).unwrap();
+        let verified = verifier.entry(envelope, key, &answer).unwrap();
         let append_only = verify::append_only(None, verified.checkpoint(), &[]).unwrap();
-        let linkages = verify::link_set(&verified, &append_only, &signed.set).unwrap();
-        let bundle = Bundle::new(signed.envelope.clone(), key, answer.clone()).to_jcs();
+        let linkages = set.map(|set| verify::link_set(&verified, &append_only, set).unwrap());
+        let bundle = Bundle::new(envelope.clone(), key, answer.clone()).to_jcs();
         let entry = NewLogEntry {
             linked: Arc::clone(verified.linked()),
             entry: answer.to_jcs(),
@@ -376,7 +440,7 @@ impl SignedFixture {
             note: note.as_str().as_bytes().to_vec(),
             seen_at: at(0),
         };
-        LoggedSet { answer, entry, linkages, checkpoint }
+        LoggedSet { answer, entry, linkages: linkages.unwrap_or_default(), checkpoint }
     }
 }
 
@@ -392,6 +456,22 @@ impl SignedSet {
             submission,
             documents: self.documents.clone(),
             observations: self.set.members().iter().copied().map(ObservationId::new).collect(),
+        }
+    }
+}
+
+impl SignedAnchor {
+    /// The envelope as it is recorded.
+    pub fn to_new_envelope(&self, submission: Uuid) -> NewEnvelope {
+        NewEnvelope {
+            digest: self.envelope.digest(),
+            bytes: self.envelope.to_jcs(),
+            predicate_type: LEDGER_ANCHOR.to_owned(),
+            key_fingerprint: self.key_fingerprint,
+            set: self.tree,
+            submission,
+            documents: Vec::new(),
+            observations: Vec::new(),
         }
     }
 }
@@ -529,6 +609,7 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
     let (digest, envelope) = (document.facts.digest, signed.envelope.digest());
     let dead = Release::Dead { reason: "x".to_owned() };
     let (filter, bundle) = (ObservationFilter::default(), logged.entry.bundle_digest);
+    let root = fixture.sign_root(&Head::new(unknown.clone(), id(1)).unwrap());
     let errors = [
         store.known_documents(unknown, &[digest]).await.err(),
         store.record_documents(unknown, &by(0), std::slice::from_ref(&document)).await.err(),
@@ -560,6 +641,11 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
         store.record_statements(unknown, &by(0), &[statement(1, 1)]).await.err(),
         store.statements(unknown, &statement(1, 1).subject).await.err(),
         store.counts(unknown).await.err(),
+        store.record_ledger_root(unknown, at(0), &root, None).await.err(),
+        store.ledger_roots(unknown, 0, 1).await.err(),
+        store.newest_ledger_root(unknown, false).await.err(),
+        store.newest_ledger_anchor(unknown).await.err(),
+        store.record_root_export(unknown, 1, &bundle).await.err(),
         store.add_api_token(&ApiToken { tenant: unknown.clone(), ..api_token(1) }).await.err(),
         store.api_tokens(unknown).await.err(),
         store.revoke_api_token(unknown, id(1), at(0)).await.err(),

@@ -36,7 +36,7 @@ pub(super) async fn run(global: &Global, export: &Export) -> Result<Done, Failur
 }
 
 /// Writes the file; where that fails, no part of it stays. A pipe or device is written as it is.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     std::fs::write(path, bytes).map_err(|error| {
         if path.is_file() {
             let _ = std::fs::remove_file(path);

@@ -1,16 +1,19 @@
 //! `provex link`, and the stages after ingest that `prove` shares with it.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use provex_core::intoto::SaltKey;
 use provex_core::keys::{LocalSigner, PublicKey, Signer as _};
 use provex_core::verify::Verifier;
-use provex_pipeline::{Drain, Pipeline, Unit};
+use provex_pipeline::view::RootView;
+use provex_pipeline::{Drain, Due, Pipeline, Unit};
+use provex_store::RootRow;
 use provex_tlog::LogError;
 use provex_tlog::embedded::EmbeddedLog;
 
 use super::{queue, worker};
-use crate::args::{Global, Link};
+use crate::args::{Global, Link, UnitArgs};
 use crate::clock;
 use crate::data::{self, DataFolder, WorkLock};
 use crate::failure::{Done, Failure};
@@ -33,6 +36,12 @@ pub(super) struct Linked {
     damaged: bool,
     /// The tenant's statements go to no log, as configured: that they are not linked is what was asked for.
     off: bool,
+    /// The newest signed root of the ledger.
+    pub(super) root: Option<RootRow>,
+    /// Why it is not logged yet.
+    pub(super) unanchored: Option<String>,
+    /// Why no root was signed: the ledger was changed.
+    pub(super) forked: Option<String>,
 }
 
 impl Linked {
@@ -63,8 +72,20 @@ pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
     Ok(done(&report, &linked))
 }
 
-/// Attests, submits and links what waits, and counts it. Work that another process holds is waited for: it ends, or
-/// its leases come here.
+/// Nothing is under way, and the newest root is in no log.
+const GIVEN_UP: &str = "its anchor was given up; `provex pending --failed` says why, and `provex link --retry all` sends it again";
+
+/// What a drain goes on for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// That every observation is linked.
+    Linked,
+    /// That the newest root is logged.
+    Anchored,
+}
+
+/// Attests, submits and links what waits, and counts it; then signs the ledger's root, and anchors it where it goes to a
+/// log. Work that another process holds is waited for: it ends, or its leases come here.
 pub(super) async fn link(
     folder: &DataFolder,
     pipeline: &Pipeline,
@@ -72,6 +93,29 @@ pub(super) async fn link(
     working: &WorkLock,
     unit: Unit,
     report: &mut RunReport,
+) -> Result<Linked, Failure> {
+    stages(folder, pipeline, logs, working, unit, report, &[Goal::Linked, Goal::Anchored]).await
+}
+
+/// Signs the ledger's root, and does what it takes to anchor it.
+pub(super) async fn anchor(
+    folder: &DataFolder,
+    pipeline: &Pipeline,
+    logs: &Logs,
+    working: &WorkLock,
+) -> Result<Linked, Failure> {
+    let (unit, mut report) = (folder.config.unit(UnitArgs::default())?, RunReport::default());
+    stages(folder, pipeline, logs, working, unit, &mut report, &[Goal::Anchored]).await
+}
+
+async fn stages(
+    folder: &DataFolder,
+    pipeline: &Pipeline,
+    logs: &Logs,
+    working: &WorkLock,
+    unit: Unit,
+    report: &mut RunReport,
+    goals: &[Goal],
 ) -> Result<Linked, Failure> {
     let keys = Keys::of(folder)?;
     let mut done = Linked { log: logs.name(), off: logs.off, ..Linked::default() };
@@ -90,49 +134,123 @@ pub(super) async fn link(
     let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
     // Stopped in between, nothing stays leased: others would wait for the end of those leases.
     let asked = worker::stop_on_signals()?;
-    let stop = || asked.load(Ordering::SeqCst);
-    let mut told = false;
-    let waiting_now = before.observations - before.linked - before.failed;
-    let progress = progress::counting_to("linking observations", waiting_now);
-    loop {
-        let drained = drain.once(&stop).await?;
-        done.envelopes += drained.envelopes;
-        report.linkages.linked += drained.linked.linked;
-        progress.set(report.linkages.linked);
-        let no_log = logs.chosen.as_ref().err().cloned();
-        done.reason = drained.linked.reason.or(drained.submitted.reason).or(no_log);
-        if stop() {
-            count(pipeline, report).await?;
-            done.reason = Some("it was stopped; `provex link` goes on".to_owned());
-            break;
-        }
-        if drained.more && (drained.submitted.answered > 0 || done.reason.is_none()) {
-            continue;
-        }
-        count(pipeline, report).await?;
-        if report.linkages.pending == 0 || done.reason.is_some() {
-            break;
-        }
-        let backlog = pipeline.store.backlog(&pipeline.tenant).await?;
-        // What was dropped is pending for ever, and nothing comes of waiting for it.
-        if backlog.attest + backlog.submit + backlog.link == 0 {
-            break;
-        }
-        done.reason = waiting(pipeline).await?;
-        if done.reason.is_some() {
-            break;
-        }
-        if let Some(until) = backlog.leased_until.filter(|_| working.waits_for_leases() && !told) {
-            told = true;
-            output::tell(format_args!(
-                "provex: {} of the queue are leased to another process, which is waited for; what a process that has \
-                 ended left is taken up again by {until}",
-                backlog.leased
-            ));
-        }
-        working.wait(pipeline).await?;
+    let mut run = Run { pipeline, logs, working, drain, report, done, asked, told: false };
+    if goals.contains(&Goal::Linked) {
+        run.go_on(Goal::Linked).await?;
     }
-    Ok(done)
+    run.seal(Due::Now).await?;
+    if logs.chosen.is_ok() {
+        run.anchor().await?;
+    }
+    run.done.root = pipeline.store.newest_ledger_root(&pipeline.tenant, false).await?;
+    run.report.ledger_root = run.done.root.as_ref().map(|root| RootView::new(&pipeline.tenant, root));
+    Ok(run.done)
+}
+
+/// The stages of one call.
+struct Run<'a> {
+    pipeline: &'a Pipeline,
+    logs: &'a Logs,
+    working: &'a WorkLock,
+    drain: Drain<'a>,
+    report: &'a mut RunReport,
+    done: Linked,
+    /// Set when this process is asked to stop.
+    asked: Arc<AtomicBool>,
+    /// Whether it was told that another process is waited for.
+    told: bool,
+}
+
+impl Run<'_> {
+    /// Goes on until that is so, or something is in the way of it.
+    async fn go_on(&mut self, goal: Goal) -> Result<(), Failure> {
+        let progress = progress::counting_to("linking observations", self.pending().await?);
+        let no_log = self.logs.chosen.as_ref().err();
+        let asked = Arc::clone(&self.asked);
+        let stop = || asked.load(Ordering::SeqCst);
+        let reason = loop {
+            if goal == Goal::Anchored && self.is_anchored().await? {
+                break None;
+            }
+            self.seal(Due::OnTime).await?;
+            let drained = self.drain.once(&stop).await?;
+            self.done.envelopes += drained.envelopes;
+            self.report.linkages.linked += drained.linked.linked;
+            progress.set(self.report.linkages.linked);
+            let reason = drained.linked.reason.or(drained.submitted.reason).or(no_log.cloned());
+            if stop() {
+                count(self.pipeline, self.report).await?;
+                break Some("it was stopped; `provex link` goes on".to_owned());
+            }
+            if drained.more && (drained.submitted.answered > 0 || reason.is_none()) {
+                continue;
+            }
+            count(self.pipeline, self.report).await?;
+            if reason.is_some() || (goal == Goal::Linked && self.report.linkages.pending == 0) {
+                break reason;
+            }
+            let backlog = self.pipeline.store.backlog(&self.pipeline.tenant).await?;
+            // What was dropped is pending for ever, and nothing comes of waiting for it.
+            if backlog.attest + backlog.submit + backlog.link == 0 {
+                break None;
+            }
+            if let Some(reason) = waiting(self.pipeline).await? {
+                break Some(reason);
+            }
+            if let Some(until) =
+                backlog.leased_until.filter(|_| self.working.waits_for_leases() && !self.told)
+            {
+                self.told = true;
+                output::tell(format_args!(
+                    "provex: {} of the queue are leased to another process, which is waited for; what a process that \
+                     has ended left is taken up again by {until}",
+                    backlog.leased
+                ));
+            }
+            self.working.wait(self.pipeline).await?;
+        };
+        drop(progress);
+        match goal {
+            Goal::Linked => self.done.reason = reason,
+            Goal::Anchored => self.done.unanchored = reason,
+        }
+        Ok(())
+    }
+
+    /// Waits for the newest root's anchor. What is in the way of the observations is in its way, too.
+    async fn anchor(&mut self) -> Result<(), Failure> {
+        self.done.unanchored.clone_from(&self.done.reason);
+        if self.done.reason.is_none() {
+            self.go_on(Goal::Anchored).await?;
+            if self.done.unanchored.is_none() && !self.is_anchored().await? {
+                self.done.unanchored = Some(GIVEN_UP.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Signs a root if one is due. A ledger that does not extend its last root gets none; the rest goes on.
+    async fn seal(&mut self, due: Due) -> Result<(), Failure> {
+        match self.drain.seal(due).await {
+            Err(error @ provex_pipeline::Error::Forked { .. }) => self.done.forked = Some(error.to_string()),
+            sealed => sealed?,
+        }
+        Ok(())
+    }
+
+    /// Whether the newest root is in a log, or nothing is on its way there.
+    async fn is_anchored(&self) -> Result<bool, Failure> {
+        let (store, tenant) = (&self.pipeline.store, &self.pipeline.tenant);
+        let Some(root) = store.newest_ledger_root(tenant, false).await? else { return Ok(true) };
+        let anchor = store.newest_ledger_anchor(tenant).await?;
+        let is_signed = anchor.is_some_and(|anchor| anchor.tree_size == root.tree_size);
+        Ok(!is_signed || root.anchor_reference.is_some())
+    }
+
+    async fn pending(&self) -> Result<u64, Failure> {
+        let counts = self.pipeline.store.counts(&self.pipeline.tenant).await?;
+        Ok(counts.observations - counts.linked - counts.failed)
+    }
 }
 
 /// The folder's keys, as the stages use them.
@@ -216,7 +334,27 @@ pub(super) fn print(report: &RunReport, linked: &Linked) -> Result<(), Failure> 
     if let Some(reason) = linked.reason_text() {
         output::line(&format!("              {reason}"))?;
     }
+    if let Some(root) = &linked.root {
+        output::line(&format!("ledger        {}", root_line(root, linked.unanchored.as_deref())))?;
+    }
+    print_forked(linked);
     Ok(())
+}
+
+/// A signed root, and where it is.
+pub(super) fn root_line(root: &RootRow, unanchored: Option<&str>) -> String {
+    let anchored = match (&root.anchor_reference, unanchored) {
+        (Some(reference), _) => format!("anchored as {reference}"),
+        (None, Some(reason)) => format!("not anchored yet: {}", output::plain(reason)),
+        (None, None) => "signed, in no log".to_owned(),
+    };
+    format!("{} events, root {}\n              {anchored}", root.tree_size, root.root_hash.to_hex())
+}
+
+pub(super) fn print_forked(linked: &Linked) {
+    if let Some(reason) = &linked.forked {
+        output::tell(format_args!("provex: {}", output::plain(reason)));
+    }
 }
 
 /// The report; why something is not linked is for people, on stderr.
@@ -224,12 +362,27 @@ pub(super) fn print_json(report: &RunReport, linked: &Linked) -> Result<(), Fail
     if let Some(reason) = linked.reason_text() {
         output::tell(format_args!("provex: {reason}"));
     }
+    if let Some(reason) = &linked.unanchored {
+        output::tell(format_args!(
+            "provex: the ledger's root is not anchored yet: {}",
+            output::plain(reason)
+        ));
+    }
+    print_forked(linked);
     output::json(report)
 }
 
-/// Something that waits for the log could not be checked yet; a log that is damaged was.
+/// Whether the newest root is where it should be.
+pub(super) fn anchored(linked: &Linked) -> Done {
+    if linked.damaged || linked.forked.is_some() {
+        return Done::NotAll;
+    }
+    if linked.unanchored.is_some() { Done::Unchecked } else { Done::Yes }
+}
+
+/// Something that waits for the log could not be checked yet; a log that is damaged was, and so was a changed ledger.
 pub(super) fn done(report: &RunReport, linked: &Linked) -> Done {
-    if linked.damaged {
+    if linked.damaged || linked.forked.is_some() {
         return Done::NotAll;
     }
     if linked.off {

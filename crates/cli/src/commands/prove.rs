@@ -26,7 +26,11 @@ pub(super) async fn run(global: &Global, args: Prove) -> Result<Done, Failure> {
     let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let logs = Logs::open(&folder, &pipeline, &args.log)?;
     let working = folder.work(std::slice::from_ref(&pipeline)).await?;
-    let mut report = record(&folder, &pipeline, &sources).await?;
+    let keys = link::Keys::of(&folder)?;
+    let drain = keys.drain(std::slice::from_ref(&pipeline), &logs, unit);
+    // What is wrong with the ledger is met again, and told, when all is linked.
+    let (recorded, _) = drain.sealing_meanwhile(record(&folder, &pipeline, &sources)).await;
+    let mut report = recorded?;
     let linked = link::link(&folder, &pipeline, &logs, &working, unit, &mut report).await?;
     report.print_places();
     if sources.json.json {

@@ -1,11 +1,13 @@
 //! `provex status`
 
+use provex_core::ids::TenantId;
 use provex_core::ledger::Head;
 use provex_core::time::Timestamp;
 use provex_core::verify::Verifier;
 use provex_pipeline::Pipeline;
 use provex_pipeline::environment::Environment as _;
-use provex_store::{Backlog, Counts};
+use provex_pipeline::view::RootView;
+use provex_store::{Backlog, Counts, RootRow};
 use provex_tlog::embedded::Audit;
 use provex_tlog::{LogError, TransparencyLog};
 use serde_json::{Value, json};
@@ -21,13 +23,17 @@ use crate::output::{self, plain};
 use crate::signatures::{AwsLc, Tokens};
 
 struct Status {
-    tenant: String,
+    tenant: TenantId,
     counts: Counts,
     backlog: Backlog,
     origin: String,
     log: Result<Newest, Trouble>,
     key: String,
     ledger: Head,
+    /// The newest signed root.
+    root: Option<RootRow>,
+    /// The newest one that is in a log.
+    anchor: Option<RootRow>,
     /// What is wrong with the clock.
     clock: Option<String>,
     /// What is wrong with the public keys.
@@ -85,7 +91,7 @@ async fn read(global: &Global, args: &LogArgs) -> Result<Status, Failure> {
     };
     let (counts, now) = (pipeline.store.counts(&pipeline.tenant).await?, System.now());
     Ok(Status {
-        tenant: pipeline.tenant.to_string(),
+        tenant: pipeline.tenant.clone(),
         clock: clock::set_back(counts.last_at, now),
         foreign: folder.foreign_signer(&pipeline).await?,
         counts,
@@ -93,6 +99,8 @@ async fn read(global: &Global, args: &LogArgs) -> Result<Status, Failure> {
         origin: logs.name(),
         log,
         key: folder.signing_key()?.fingerprint().to_hex(),
+        root: pipeline.store.newest_ledger_root(&pipeline.tenant, false).await?,
+        anchor: pipeline.store.newest_ledger_root(&pipeline.tenant, true).await?,
         ledger: pipeline.store.ledger_head(&pipeline.tenant).await?,
         now,
     })
@@ -174,6 +182,9 @@ fn print(global: &Global, status: &Status) -> Result<(), Failure> {
     output::line(&format!("log           {}, {}", status.origin, log_line(&status.log)))?;
     output::line(&format!("signing key   sha256 {}", status.key))?;
     output::line(&format!("ledger        {}", ledger_line(&status.ledger)))?;
+    for line in root_lines(status) {
+        output::line(&format!("              {line}"))?;
+    }
     if let Some(warning) = &status.clock {
         output::line(&format!("clock         {warning}"))?;
     }
@@ -210,6 +221,27 @@ fn ledger_line(head: &Head) -> String {
         0 => "no events yet".to_owned(),
         events => format!("{events} events, root {}", head.frontier.root().to_hex()),
     }
+}
+
+/// The newest root that was signed, and the newest one that is in a log.
+fn root_lines(status: &Status) -> Vec<String> {
+    let Some(root) = &status.root else { return Vec::new() };
+    let signed = format!("root of {} events signed {} ago", root.tree_size, age(root.created_at, status.now));
+    let anchored = match &status.anchor {
+        Some(anchor) if anchor.tree_size == root.tree_size => reference(anchor),
+        Some(anchor) => format!(
+            "root of {} events, {} old, {}",
+            anchor.tree_size,
+            age(anchor.created_at, status.now),
+            reference(anchor)
+        ),
+        None => "no root is in a log yet".to_owned(),
+    };
+    vec![signed, anchored]
+}
+
+fn reference(root: &RootRow) -> String {
+    format!("anchored as {}", root.anchor_reference.as_deref().unwrap_or_default())
 }
 
 /// What a person would do now.
@@ -276,6 +308,8 @@ fn view(status: &Status) -> Value {
         "ledger": {
             "treeSize": status.ledger.sequence_no(),
             "rootHash": status.ledger.frontier.root().to_hex(),
+            "newestRoot": status.root.as_ref().map(|root| RootView::new(&status.tenant, root)),
+            "newestAnchor": status.anchor.as_ref().map(|root| RootView::new(&status.tenant, root)),
         },
         "warnings": warnings.collect::<Vec<_>>(),
     })

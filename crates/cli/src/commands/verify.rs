@@ -7,7 +7,7 @@ use provex_core::json::{self, Limits};
 use provex_core::keys::PublicKey;
 use provex_core::proof::Proof;
 use provex_core::trusted_root::TrustedRoot;
-use provex_core::verify::{self, VerifiedEntry, VerifiedProof, Verifier};
+use provex_core::verify::{self, VerifiedAnchor, VerifiedEntry, VerifiedProof, Verifier};
 use provex_tlog::embedded;
 use serde_json::{Value, json};
 
@@ -56,14 +56,14 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
 
 enum Verified {
     Proof(Box<VerifiedProof>),
-    Bundle(Box<VerifiedEntry>),
+    Bundle(Box<VerifiedEntry>, Option<Box<VerifiedAnchor>>),
 }
 
 impl Verified {
     fn entry(&self) -> &VerifiedEntry {
         match self {
             Self::Proof(proof) => &proof.entry,
-            Self::Bundle(entry) => entry,
+            Self::Bundle(entry, _) => entry,
         }
     }
 }
@@ -124,7 +124,8 @@ fn verify(bytes: &[u8], verifier: Verifier<'_>) -> Result<(Verified, usize), Rea
     } else {
         let bundle = Bundle::parse(bytes).map_err(chain)?;
         let verified = verifier.bundle(&bundle).map_err(chain)?;
-        Ok((Verified::Bundle(Box::new(verified)), bundle.timestamps.len()))
+        let anchor = verifier.anchor(&verified).map_err(chain)?;
+        Ok((Verified::Bundle(Box::new(verified), anchor.map(Box::new)), bundle.timestamps.len()))
     }
 }
 
@@ -152,7 +153,7 @@ fn keys(global: &Global, args: &Verify) -> Result<Vec<PublicKey>, Failure> {
 }
 
 /// A key that the call names: a file that holds none is a wrong call, one that cannot be read is not.
-fn given_key(path: &Path) -> Result<PublicKey, Failure> {
+pub(super) fn given_key(path: &Path) -> Result<PublicKey, Failure> {
     data::read(path)?;
     data::public_key(path).map_err(|error| match error {
         Failure::Unchecked(error) => Failure::Call(error),
@@ -192,8 +193,10 @@ fn print(
         return output::json(&view(path, verified, grew));
     }
     output::line(&format!("{}: holds", plain(&path.display().to_string())))?;
-    if let Verified::Proof(proof) = verified {
-        print_observation(proof)?;
+    match verified {
+        Verified::Proof(proof) => print_observation(proof)?,
+        Verified::Bundle(_, Some(anchor)) => print_anchor(anchor)?,
+        Verified::Bundle(_, None) => {}
     }
     let entry = verified.entry();
     let checkpoint = entry.checkpoint().checkpoint();
@@ -245,17 +248,38 @@ fn print_observation(proof: &VerifiedProof) -> Result<(), Failure> {
     output::line(&format!("  in a set     index {} of {}", proof.set_index, proof.set_size))
 }
 
+fn print_anchor(anchor: &VerifiedAnchor) -> Result<(), Failure> {
+    let (predicate, root) = (&anchor.predicate, anchor.root.checkpoint());
+    output::line(&format!("  ledger       {}", plain(&root.origin)))?;
+    output::line(&format!("  root         {} over its first {} events", root.root.to_hex(), root.size))?;
+    output::line(&format!(
+        "  covers       events recorded from {} to {}, as the ledger says",
+        predicate.first_recorded_at, predicate.last_recorded_at
+    ))?;
+    match &predicate.previous {
+        Some(previous) => output::line(&format!(
+            "  follows      the anchor of {} events, sha256 {}",
+            previous.tree_size,
+            previous.envelope.to_text()
+        )),
+        None => output::line("  follows      no other anchor"),
+    }
+}
+
 fn view(path: &Path, verified: &Verified, grew: Option<u64>) -> Value {
     let entry = verified.entry();
     let checkpoint = entry.checkpoint().checkpoint();
-    let observation = match verified {
-        Verified::Proof(proof) => json!(proof.observation_id),
-        Verified::Bundle(_) => Value::Null,
+    let (observation, root) = match verified {
+        Verified::Proof(proof) => (Some(proof.observation_id), None),
+        Verified::Bundle(_, anchor) => (None, anchor.as_ref().map(|anchor| anchor.root.checkpoint())),
     };
     json!({
         "path": path.display().to_string(),
         "verified": true,
         "observationId": observation,
+        "ledgerOrigin": root.map(|root| &root.origin),
+        "ledgerTreeSize": root.map(|root| root.size),
+        "ledgerRootHash": root.map(|root| root.root.to_hex()),
         "keyFingerprint": entry.key().fingerprint().to_hex(),
         "dsseDigest": entry.linked().envelope_digest,
         "origin": checkpoint.origin,
@@ -284,8 +308,11 @@ fn print_refused(path: &Path, what: &str, reason: &str, json: bool) -> Result<()
 }
 
 /// What a verified file's view says; a refused one has the same members.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 15] = [
     "observationId",
+    "ledgerOrigin",
+    "ledgerTreeSize",
+    "ledgerRootHash",
     "keyFingerprint",
     "dsseDigest",
     "origin",

@@ -5,11 +5,13 @@
 //! made of. `docs/DATA_MODEL.md` gives each preimage. Nothing here stores anything: a store appends under its lock
 //! with [`Head::append`], and an auditor folds the same events again.
 
+mod anchor;
 mod event;
 mod facts;
 mod filter;
 mod head;
 
+pub use anchor::{AnchorPredicate, LEDGER_ANCHOR, PreviousAnchor, sign_root, verify_root};
 pub use event::{ActorType, EVENT_SCHEMA, Event, EventType};
 pub use facts::{
     AttestationFacts, FACTS_SCHEMA, FactsError, VerificationStatus, artifact_of_product, attestation_id,
@@ -29,7 +31,10 @@ pub const PROJECTION_VERSION: &str = "1";
 /// What stands for a hash before the first: 64 zeros.
 pub const NO_HASH: Digest = Digest::from_bytes([0; 32]);
 
+/// What the origin of every chain's checkpoints begins with; the chain's UUID follows.
+pub const ORIGIN_PREFIX: &str = "provex.dev/ledger/";
+
 /// The origin, and key name, of the checkpoints of a chain.
 pub fn checkpoint_origin(chain_id: uuid::Uuid) -> String {
-    format!("provex.dev/ledger/{chain_id}")
+    format!("{ORIGIN_PREFIX}{chain_id}")
 }

@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use provex_core::digest::Digest;
 use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
-use provex_core::ledger::{AttestationFilter, Head};
+use provex_core::ledger::{AttestationFilter, Head, PreviousAnchor};
 use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::TrustedLog;
 use provex_store::{
     Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
     Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, NewDocument, NewEnvelope, NewLink, NewStatement, ObservationFilter, ObservationPosition,
-    ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, Settle, SignedEnvelope, Stage,
-    StandingRow, StatementRow, Store, StoredEnvelope, Submission,
+    LogCheckpoint, NewAnchor, NewDocument, NewEnvelope, NewLink, NewRoot, NewStatement, ObservationFilter,
+    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, RootRow,
+    Settle, SignedEnvelope, Stage, StandingRow, StatementRow, Store, StoredEnvelope, Submission,
 };
 use provex_tlog::embedded::EmbeddedLog;
 use provex_tlog::{LogError, TransparencyLog};
@@ -56,13 +56,19 @@ impl Fault {
     }
 }
 
-const READS: [&str; 8] = [
+const READS: [&str; 14] = [
     "attestable_documents",
     "backlog",
     "checkpoint",
     "consistency_proof",
     "envelopes",
+    "ledger_events",
+    "ledger_hashes",
+    "ledger_head",
+    "ledger_roots",
     "log_checkpoint",
+    "newest_ledger_anchor",
+    "newest_ledger_root",
     "observation_bodies",
     "signed_envelopes",
 ];
@@ -287,6 +293,16 @@ faulty_store! {
     ledger_events(tenant: &TenantId, after: u64, limit: usize) -> Vec<EventRow>;
     ledger_hashes(tenant: &TenantId, tiles: &[TilePath]) -> Vec<Vec<Digest>>;
     ledger_tile(tenant: &TenantId, path: TilePath) -> Option<Vec<Digest>>;
+    record_ledger_root(
+        tenant: &TenantId,
+        now: Timestamp,
+        root: &NewRoot,
+        anchor: Option<NewAnchor<'_>>
+    ) -> ();
+    ledger_roots(tenant: &TenantId, after: u64, limit: usize) -> Vec<RootRow>;
+    newest_ledger_root(tenant: &TenantId, anchored: bool) -> Option<RootRow>;
+    newest_ledger_anchor(tenant: &TenantId) -> Option<PreviousAnchor>;
+    record_root_export(tenant: &TenantId, tree_size: u64, bundle: &BundleDigest) -> ();
     standings(tenant: &TenantId, digest: &DocumentDigest) -> Vec<StandingRow>;
     kept_documents(tenant: &TenantId, digests: &[DocumentDigest]) -> BTreeMap<DocumentDigest, KeptDocument>;
     kept_entries(tenant: &TenantId, positions: &[(LogId, u64)]) -> BTreeMap<(LogId, u64), KeptLogEntry>;

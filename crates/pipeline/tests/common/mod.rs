@@ -20,6 +20,7 @@ use provex_core::digest::Digest;
 use provex_core::ids::{DocumentDigest, ObservationId, TenantId};
 use provex_core::intoto::SaltKey;
 use provex_core::keys::{LocalSigner, PublicKey, RustCrypto, Signer as _};
+use provex_core::ledger::{EventType, PreviousAnchor};
 use provex_core::merkle::{self, Tree};
 use provex_core::proof::Proof;
 use provex_core::tile;
@@ -28,9 +29,13 @@ use provex_core::trusted_root::{TrustedLog, TrustedRoot};
 use provex_core::verify::{NoTimestamps, Verifier};
 use provex_formats::ParseLimits;
 use provex_pipeline::environment::Environment;
-use provex_pipeline::{Content, Error, Exported, Input, LogLine, Pipeline, StoreCheckpoints, Unit};
+use provex_pipeline::{
+    Content, Due, Error, Exported, Input, LogLine, Pipeline, Sealing, StoreCheckpoints, Trusted, Unit,
+};
 use provex_store::testing::by;
-use provex_store::{Backlog, LinkageRow, NewDocument, ObservationFilter, RecordedDocument, Recording, Store};
+use provex_store::{
+    Backlog, EventRow, LinkageRow, NewDocument, ObservationFilter, RecordedDocument, Recording, Store,
+};
 use provex_store_sqlite::SqliteStore;
 use provex_tlog::TransparencyLog;
 use provex_tlog::embedded::{EmbeddedLog, EmbeddedLogConfig};
@@ -282,8 +287,14 @@ impl World {
         let recorded = pipeline.store.record_documents(&self.tenant, &recording, empty).await?;
         self.tell(corpus.empty.facts.digest, recorded[0]);
         pipeline.attest(&self.signer, &SaltKey::new([3; 32]), unit).await?;
-        LogLine::new(Arc::clone(log)).submit(std::slice::from_ref(pipeline), &keys, &|| false).await?;
-        pipeline.link(std::slice::from_ref(log), None, self.verifier(&keys)).await?;
+        // The documents, then the root over the events that it made.
+        for _ in 0..2 {
+            LogLine::new(Arc::clone(log)).submit(std::slice::from_ref(pipeline), &keys, &|| false).await?;
+            pipeline.link(std::slice::from_ref(log), None, self.verifier(&keys)).await?;
+            let (signer, salt_key) = (&self.signer, &SaltKey::new([3; 32]));
+            let sealing = Sealing { signer, salt_key, keys: &keys, signatures: &RustCrypto, anchors: true };
+            pipeline.seal(sealing, Due::Now).await?;
+        }
         if let Ok(note) = log.checkpoint().await {
             told.lock().unwrap().notes.insert(note);
         }
@@ -428,6 +439,20 @@ impl World {
             let verified = verifier.bundle(&Bundle::parse(&bundle).unwrap()).unwrap();
             assert_eq!(verified.envelope().digest(), *envelope);
             leaves.insert(verified.linked().rekor_uuid);
+        }
+        let audit = pipeline.audit(Trusted { keys: &keys, signatures: &RustCrypto }).await.unwrap();
+        assert_eq!(audit.wrong, None);
+        let newest = store.newest_ledger_root(&self.tenant, true).await.unwrap().unwrap();
+        assert_eq!(audit.roots, audit.anchored, "a root has no anchor");
+        let since = store.ledger_events(&self.tenant, newest.tree_size, 100).await.unwrap();
+        let own = |row: &EventRow| row.event.event_type == EventType::LedgerAnchored;
+        assert!(since.iter().all(own), "the newest root is not over all that was recorded");
+        let mut anchor = store.newest_ledger_anchor(&self.tenant).await.unwrap();
+        while let Some(PreviousAnchor { envelope, .. }) = anchor {
+            let (_, bundle) = store.bundle_of_envelope(&self.tenant, &envelope).await.unwrap().unwrap();
+            let verified = verifier.bundle(&Bundle::parse(&bundle).unwrap()).unwrap();
+            assert!(leaves.insert(verified.linked().rekor_uuid));
+            anchor = verifier.anchor(&verified).unwrap().unwrap().predicate.previous;
         }
         let rows = store.observations(&self.tenant, &ObservationFilter::default(), None, 100).await.unwrap();
         for row in rows {

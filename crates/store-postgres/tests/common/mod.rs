@@ -13,8 +13,13 @@ pub const BASE: &str = include_str!("../../migrations/0001_base.sql");
 pub const LINKAGE: &str = include_str!("../../migrations/0002_vex_rekor_linkage.sql");
 pub const LEDGER_EVENTS: &str = include_str!("../../migrations/0003_ledger_events.sql");
 pub const LEDGER_ATTESTATIONS: &str = include_str!("../../migrations/0004_ledger_attestations.sql");
-pub const ALL: [(u32, &str); 4] =
-    [(1, "base"), (2, "vex_rekor_linkage"), (3, "ledger_events"), (4, "ledger_attestations")];
+pub const ALL: [(u32, &str); 5] = [
+    (1, "base"),
+    (2, "vex_rekor_linkage"),
+    (3, "ledger_events"),
+    (4, "ledger_attestations"),
+    (5, "ledger_anchors"),
+];
 
 pub fn tenant() -> TenantId {
     TenantId::default_tenant()

@@ -293,6 +293,7 @@ impl RecordedEntry {
     fn attestation(&self, time: Timestamp) -> Attestation<'_> {
         Attestation {
             envelope: &self.envelope,
+            root: None,
             entry: Some(EntryFacts {
                 linked: &self.linked,
                 digest: self.digest,

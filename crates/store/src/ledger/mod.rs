@@ -12,8 +12,8 @@ use provex_core::ids::{BundleDigest, DocumentDigest, EnvelopeDigest, LogId, Obse
 use provex_core::intoto::SetCommitment;
 use provex_core::jcs::{JcsError, ObjectWriter};
 use provex_core::ledger::{
-    Appended, AttestationFacts, EventType, Head, MAX_ROWS, NewEvent, VerificationStatus, artifact_of_product,
-    attestation_id,
+    Appended, AttestationFacts, EventType, Head, LEDGER_ANCHOR, MAX_ROWS, NewEvent, PreviousAnchor,
+    VerificationStatus, artifact_of_product, attestation_id,
 };
 use provex_core::linkage::{Linkage, LinkedEntry};
 use provex_core::merkle::{self, CompactRange};
@@ -21,7 +21,10 @@ use provex_core::tile::{self, TilePath};
 use provex_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::{DocumentFacts, Error, FindingRow, NewDocument, NewLink, NewLogEntry, Recording};
+use crate::{
+    DocumentFacts, Error, FindingRow, NewAnchor, NewDocument, NewLink, NewLogEntry, NewRoot, Recording,
+    RootRow,
+};
 
 /// The events of one transaction, being appended to a tenant's chain.
 #[derive(Debug)]
@@ -97,6 +100,7 @@ impl<'a> Append<'a> {
         rows.sort_by_key(|row| row.attestation_id);
         let body = attestation_body(attestation, &rows)?;
         let kind = match attestation.verification.status {
+            VerificationStatus::Verified if attestation.root.is_some() => EventType::LedgerAnchored,
             VerificationStatus::Verified => EventType::AttestationVerified,
             VerificationStatus::Failed => EventType::AttestationFailed,
             VerificationStatus::Unknown => EventType::AttestationUnknown,
@@ -104,7 +108,8 @@ impl<'a> Append<'a> {
         self.event(kind, attestation.verification.time, body, rows)
     }
 
-    /// Entries that were verified, and what is linked to them: an event for each link that says anything new.
+    /// Entries that were verified, and what is linked to them: an event for each link that says anything new. The first
+    /// entry of an anchor's envelope is said with the root that it anchors.
     ///
     /// # Errors
     /// [`Error::UnknownObservation`] or [`Error::UnknownEnvelope`], or as [`Append::attestation`].
@@ -127,8 +132,11 @@ impl<'a> Append<'a> {
                 None => (self.next_time()?, Some(link.entry.verifier_version.clone())),
             };
             let kept = kept.map_or_else(|| KeptEntry::of(link.entry, time), Clone::clone);
+            let root =
+                if envelope.is_anchor() { to_anchor(&mut known.roots, envelope.set.size)? } else { None };
             let attestation = Attestation {
                 envelope,
+                root,
                 entry: Some(EntryFacts {
                     linked: &link.entry.linked,
                     digest: kept.digest,
@@ -154,8 +162,12 @@ impl<'a> Append<'a> {
                     unlinked.push(linkage);
                 }
             }
-            if !is_new && rows.is_empty() && unlinked.is_empty() {
+            if !is_new && root.is_none() && rows.is_empty() && unlinked.is_empty() {
                 continue;
+            }
+            if let Some(root) = root {
+                let reference = anchor_reference(&position.0, position.1);
+                linked.anchored.push(AnchoredNow { tree_size: root.tree_size, reference });
             }
             let at = self.attestation(&attestation, rows)?;
             linked.linkages.extend(unlinked.into_iter().map(|linkage| LinkedNow { linkage, at }));
@@ -187,7 +199,7 @@ impl<'a> Append<'a> {
             error: Some(reason),
             verifier_version: None,
         };
-        let attestation = Attestation { envelope, entry: None, verification };
+        let attestation = Attestation { envelope, root: None, entry: None, verification };
         let new: Vec<_> = members
             .iter()
             .map(|member| attestation.row(&self.head.tenant_id, member))
@@ -264,6 +276,23 @@ pub struct Known {
     pub members: BTreeMap<ObservationId, KnownMember>,
     /// The attestation rows.
     pub rows: BTreeMap<Uuid, VerificationStatus>,
+    /// The signed roots that the envelopes anchor, by size.
+    pub roots: BTreeMap<u64, KnownRoot>,
+}
+
+/// A signed root, and whether a log has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownRoot {
+    /// What an event says of it.
+    pub facts: RootFacts,
+    /// Whether a log has it.
+    pub anchored: bool,
+}
+
+impl From<&RootRow> for KnownRoot {
+    fn from(row: &RootRow) -> Self {
+        Self { facts: row.into(), anchored: row.anchor_reference.is_some() }
+    }
 }
 
 /// A log entry that is kept.
@@ -302,6 +331,8 @@ pub struct Linked<'a> {
     pub entries: Vec<VerifiedNow<'a>>,
     /// Linkages that are set now, each observation's once.
     pub linkages: Vec<LinkedNow<'a>>,
+    /// Roots that are anchored now.
+    pub anchored: Vec<AnchoredNow>,
     observations: BTreeSet<ObservationId>,
 }
 
@@ -325,11 +356,40 @@ pub struct LinkedNow<'a> {
     pub at: Timestamp,
 }
 
+/// A root that is anchored now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchoredNow {
+    /// How many events it is over.
+    pub tree_size: u64,
+    /// Where it is logged: see [`anchor_reference`].
+    pub reference: String,
+}
+
+/// The root over so many events, unless a log has it already.
+fn to_anchor(roots: &mut BTreeMap<u64, KnownRoot>, size: u64) -> Result<Option<RootFacts>, Error> {
+    let gone = || Error::Damaged(format!("the signed root over {size} events is gone"));
+    let root = roots.get_mut(&size).ok_or_else(gone)?;
+    let before = std::mem::replace(&mut root.anchored, true);
+    Ok((!before).then_some(root.facts))
+}
+
+/// Where a root is logged: `rekor:<log id>:<index>`.
+pub fn anchor_reference(log: &LogId, index: u64) -> String {
+    format!("rekor:{}:{index}", log.to_text())
+}
+
+/// In which file a root was handed out: `airgap:<bundle digest>`.
+pub fn export_reference(bundle: &BundleDigest) -> String {
+    format!("airgap:{}", bundle.to_text())
+}
+
 /// What a verification was of, and what it said.
 #[derive(Debug, Clone)]
 pub struct Attestation<'a> {
     /// The envelope.
     pub envelope: &'a EnvelopeFacts,
+    /// The root that it anchors.
+    pub root: Option<RootFacts>,
     /// The log entry; none where the log refused.
     pub entry: Option<EntryFacts<'a>>,
     /// What was said.
@@ -366,6 +426,37 @@ pub struct EnvelopeFacts {
     pub set: SetCommitment,
     /// When it was recorded.
     pub created_at: Timestamp,
+}
+
+impl EnvelopeFacts {
+    /// Whether it anchors a root of the ledger: its set is the ledger's tree then.
+    pub fn is_anchor(&self) -> bool {
+        self.predicate_type == LEDGER_ANCHOR
+    }
+}
+
+/// What an event says of a signed root that was anchored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootFacts {
+    /// How many events it is over.
+    pub tree_size: u64,
+    /// The root over them.
+    pub root_hash: Digest,
+    /// SHA-256 of the signed note.
+    pub checkpoint_digest: Digest,
+    /// When it was signed.
+    pub created_at: Timestamp,
+}
+
+impl From<&RootRow> for RootFacts {
+    fn from(row: &RootRow) -> Self {
+        Self {
+            tree_size: row.tree_size,
+            root_hash: row.root_hash,
+            checkpoint_digest: Digest::of(&row.checkpoint),
+            created_at: row.created_at,
+        }
+    }
 }
 
 /// What an event says of a kept log entry.
@@ -502,12 +593,12 @@ pub fn standing_body(
     Ok(out)
 }
 
-/// The body of `attestation.…`; its rows stand in ascending order of their attestation ids.
+/// The body of `attestation.…` and `ledger.anchored`; its rows stand in ascending order of their attestation ids.
 ///
 /// # Errors
 /// For a number beyond 2^53 - 1.
 pub fn attestation_body(attestation: &Attestation<'_>, rows: &[AttestationFacts]) -> Result<Vec<u8>, Error> {
-    let Attestation { envelope, entry, verification } = attestation;
+    let Attestation { envelope, root, entry, verification } = attestation;
     let mut out = Vec::with_capacity(2_048 + rows.len() * 512);
     let mut body = ObjectWriter::new(&mut out);
     body.opt_str("bundleDigest", entry.as_ref().map(|entry| entry.bundle_digest.to_text()).as_deref());
@@ -523,6 +614,9 @@ pub fn attestation_body(attestation: &Attestation<'_>, rows: &[AttestationFacts]
         write_commitment(out, "set", envelope.set);
     });
     body.array("facts", |out| rows.iter().for_each(|row| out.raw(&row.to_jcs())));
+    if let Some(root) = root {
+        body.object("root", |out| write_root(out, root));
+    }
     body.object("verification", |out| {
         out.opt_str("error", verification.error);
         out.str("status", verification.status.label());
@@ -531,6 +625,25 @@ pub fn attestation_body(attestation: &Attestation<'_>, rows: &[AttestationFacts]
     });
     body.finish().map_err(failed)?;
     Ok(out)
+}
+
+/// The JCS form of what an event says of a root.
+///
+/// # Errors
+/// For a number beyond 2^53 - 1.
+pub fn root_json(root: &RootFacts) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::with_capacity(256);
+    let mut out = ObjectWriter::new(&mut bytes);
+    write_root(&mut out, root);
+    out.finish().map_err(failed)?;
+    Ok(bytes)
+}
+
+fn write_root(out: &mut ObjectWriter<'_>, root: &RootFacts) {
+    out.str("checkpointDigest", &root.checkpoint_digest.to_hex());
+    out.str("createdAt", &root.created_at.to_rfc3339());
+    out.str("rootHash", &root.root_hash.to_hex());
+    out.u64("treeSize", root.tree_size);
 }
 
 fn write_entry(out: &mut ObjectWriter<'_>, entry: &EntryFacts<'_>) {
@@ -575,6 +688,41 @@ fn write_commitment(out: &mut ObjectWriter<'_>, key: &'static str, set: SetCommi
         out.str("root", &set.root.to_hex());
         out.u64("size", set.size);
     });
+}
+
+/// Whether a root is to be kept, given the smallest one that is over as many events or more: `false` if it is that one.
+///
+/// # Errors
+/// [`Error::RootNotNewer`] if it would not be the newest.
+pub fn is_new_root(tenant: &TenantId, root: &NewRoot, there: Option<&RootRow>) -> Result<bool, Error> {
+    match there {
+        None => Ok(true),
+        Some(there) if there.tree_size == root.tree_size && there.checkpoint == root.checkpoint => Ok(false),
+        Some(there) => Err(Error::RootNotNewer {
+            tenant: tenant.clone(),
+            tree_size: root.tree_size,
+            newest: there.tree_size,
+        }),
+    }
+}
+
+/// Whether an anchor is to be recorded, given the newest one: `false` if it is that one.
+///
+/// # Errors
+/// [`Error::AnchorNotNext`] if it does not follow that one.
+pub fn is_new_anchor(
+    tenant: &TenantId,
+    anchor: &NewAnchor<'_>,
+    newest: Option<PreviousAnchor>,
+) -> Result<bool, Error> {
+    if newest.is_some_and(|newest| newest.envelope == anchor.envelope.digest) {
+        return Ok(false);
+    }
+    if newest != anchor.previous {
+        let tree_size = anchor.envelope.set.size;
+        return Err(Error::AnchorNotNext { tenant: tenant.clone(), tree_size });
+    }
+    Ok(true)
 }
 
 /// The tiles that are full once a chain grew from one size to another, and were not before, level by level.
