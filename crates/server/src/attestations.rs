@@ -8,6 +8,7 @@ use axum::response::Response;
 use provex_core::digest::Digest;
 use provex_core::ids::TenantId;
 use provex_core::ledger::{AttestationFilter, VerificationStatus};
+use provex_core::time::Timestamp;
 use provex_pipeline::view::AttestationView;
 use provex_store::{AttestationPosition, Scope};
 use tracing::Instrument as _;
@@ -34,18 +35,63 @@ const PARAMETERS: [&str; 8] = [
     "status",
     "untilRecordedAt",
 ];
+/// Those that choose rows.
+pub(crate) const FILTERS: [&str; 6] =
+    ["artifactId", "attestationId", "findingId", "sinceRecordedAt", "status", "untilRecordedAt"];
 
 /// Whose query was admitted: what the counter of queries names.
 #[derive(Debug, Clone)]
 pub(crate) struct Admitted(pub(crate) TenantId);
 
-/// What was asked for, and how much of it there was.
-struct Asked {
+/// A query that is answered: the span `ledger.attestations.query`, and the log event of the same name.
+pub(crate) struct Answering {
+    pub(crate) span: tracing::Span,
     tenant: TenantId,
-    filters: Digest,
-    limit: usize,
-    rows: usize,
-    next: bool,
+    began: Timestamp,
+}
+
+impl Answering {
+    pub(crate) fn begin(app: &App, tenant: &TenantId) -> Self {
+        let span = tracing::info_span!(
+            "ledger.attestations.query",
+            tenant = tenant.as_str(),
+            filtersHash = tracing::field::Empty,
+            limit = tracing::field::Empty,
+            duration_ms = tracing::field::Empty,
+            result_count = tracing::field::Empty,
+            next_page_token_present = tracing::field::Empty,
+        );
+        Self { span, tenant: tenant.clone(), began: app.environment.now() }
+    }
+
+    /// Tells what was asked for, and how much of it there was. A stream has no limit, and no next page.
+    pub(crate) fn end(self, app: &App, asked: &Asked) {
+        let micros = app.environment.now().as_unix_micros() - self.began.as_unix_micros();
+        let (filters, duration_ms) = (asked.filters.to_hex(), micros.max(0) as f64 / 1e3);
+        self.span.record("filtersHash", filters.as_str());
+        self.span.record("limit", asked.limit);
+        self.span.record("duration_ms", duration_ms);
+        self.span.record("result_count", asked.rows);
+        self.span.record("next_page_token_present", asked.next);
+        tracing::info!(
+            name: "ledger.attestations.query",
+            parent: &self.span,
+            tenant = self.tenant.as_str(),
+            filtersHash = filters,
+            limit = asked.limit,
+            duration_ms,
+            result_count = asked.rows,
+            "ledger.attestations.query"
+        );
+    }
+}
+
+/// What was asked for, and how much of it there was.
+pub(crate) struct Asked {
+    pub(crate) filters: Digest,
+    pub(crate) limit: Option<usize>,
+    pub(crate) rows: u64,
+    pub(crate) next: bool,
 }
 
 /// Attestations in the order `recordedAt`, `attestationId`: all conditions have to hold. An attestation that is verified
@@ -86,21 +132,11 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let caller = app.admit(&headers, Scope::LedgerAttestRead).await?;
-    let began = app.environment.now();
-    let span = tracing::info_span!(
-        "ledger.attestations.query",
-        tenant = caller.tenant.as_str(),
-        filtersHash = tracing::field::Empty,
-        limit = tracing::field::Empty,
-        duration_ms = tracing::field::Empty,
-        result_count = tracing::field::Empty,
-        next_page_token_present = tracing::field::Empty,
-    );
-    let answered = page(&app, &caller.tenant, &uri, &headers).instrument(span.clone()).await;
-    let micros = app.environment.now().as_unix_micros() - began.as_unix_micros();
+    let answering = Answering::begin(&app, &caller.tenant);
+    let answered = page(&app, &caller.tenant, &uri, &headers).instrument(answering.span.clone()).await;
     let mut response = match answered {
         Ok((response, asked)) => {
-            log(&span, &asked, micros.max(0) as f64 / 1e3);
+            answering.end(&app, &asked);
             response
         }
         Err(problem) => axum::response::IntoResponse::into_response(problem),
@@ -126,7 +162,7 @@ async fn page(
         let last = page.rows[limit - 1].position();
         ORDER.token(last.recorded_at, &last.attestation_id.to_string(), &filters)
     });
-    let asked = Asked { tenant: tenant.clone(), filters, limit, rows: page.rows.len(), next: next.is_some() };
+    let asked = Asked { filters, limit: Some(limit), rows: page.rows.len() as u64, next: next.is_some() };
     let rows: Vec<_> = page.rows.iter().map(AttestationView::new).collect();
     let state = vec![(TREE_SIZE, page.tree_size.to_string()), (ROOT_HASH, page.root_hash.to_hex())];
     let page = Page { rows: &rows, next, headers: state };
@@ -152,22 +188,4 @@ fn position(token: &str, filters: &Digest) -> Result<AttestationPosition, Proble
         return Err(Problem::BadToken);
     }
     Ok(AttestationPosition { recorded_at, attestation_id })
-}
-
-fn log(span: &tracing::Span, asked: &Asked, duration_ms: f64) {
-    let filters = asked.filters.to_hex();
-    span.record("filtersHash", filters.as_str());
-    span.record("limit", asked.limit);
-    span.record("duration_ms", duration_ms);
-    span.record("result_count", asked.rows);
-    span.record("next_page_token_present", asked.next);
-    tracing::info!(
-        name: "ledger.attestations.query",
-        tenant = asked.tenant.as_str(),
-        filtersHash = filters,
-        limit = asked.limit,
-        duration_ms,
-        result_count = asked.rows,
-        "ledger.attestations.query"
-    );
 }

@@ -4,6 +4,7 @@
 //! looked up, reads never call a log, and every refusal is a problem (RFC 9457).
 
 mod access;
+mod attestation_stream;
 mod attestations;
 mod documents;
 mod health;
@@ -51,6 +52,7 @@ pub struct App {
     loopback: bool,
     metrics: Metrics,
     uploads: Semaphore,
+    streams: Arc<Semaphore>,
 }
 
 impl App {
@@ -62,7 +64,16 @@ impl App {
         loopback: bool,
     ) -> Arc<Self> {
         let uploads = Semaphore::new(UPLOADS);
-        Arc::new(Self { store, environment, parse_limits, loopback, metrics: Metrics::new(), uploads })
+        let streams = Arc::new(Semaphore::new(attestation_stream::STREAMS));
+        Arc::new(Self {
+            store,
+            environment,
+            parse_limits,
+            loopback,
+            metrics: Metrics::new(),
+            uploads,
+            streams,
+        })
     }
 
     /// The pipeline that works for a caller: events name its token.
@@ -110,6 +121,7 @@ fn routes() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(observations::proof))
         .routes(routes!(observations::bundle_by_digest))
         .routes(routes!(attestations::list))
+        .routes(routes!(attestation_stream::get))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
@@ -157,7 +169,7 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let micros = app.environment.now().as_unix_micros() - began.as_unix_micros();
     let (status, seconds) = (response.status().as_u16(), micros.max(0) as f64 / 1e6);
     tracing::info!(method, path, status, duration_ms = seconds * 1e3, "request");
-    if path == attestations::PATH {
+    if path == attestations::PATH || path == attestation_stream::PATH {
         app.metrics.count_attestation_query(&response);
     }
     app.metrics.requests.get_or_create(&RequestLabels { method, path, status }).observe(seconds);

@@ -88,8 +88,13 @@ impl Metrics {
         let status = answer.status().as_u16();
         self.attestation_queries.get_or_create(&QueryLabels { tenant, status }).inc();
         if let Some(FailureReason(reason)) = answer.extensions().get() {
-            self.attestation_failures.get_or_create(&FailureLabels { reason }).inc();
+            self.count_attestation_failure(reason);
         }
+    }
+
+    /// Counts a failure of one, by the contract's reasons.
+    pub(crate) fn count_attestation_failure(&self, reason: &'static str) {
+        self.attestation_failures.get_or_create(&FailureLabels { reason }).inc();
     }
 
     /// The OpenMetrics text.

@@ -177,7 +177,7 @@ pub(crate) fn respond(
 }
 
 /// The rows as one JSON array, or a line each.
-fn encode<T: Serialize>(rows: &[T], kind: Kind) -> Result<Vec<u8>, Problem> {
+pub(crate) fn encode<T: Serialize>(rows: &[T], kind: Kind) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::with_capacity(rows.len() * 512 + 2);
     let written = match kind {
         Kind::Json => serde_json::to_writer(&mut body, rows),

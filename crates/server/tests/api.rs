@@ -1,15 +1,35 @@
 //! What every path says, and to whom.
+#![allow(clippy::unwrap_used, reason = "the allowance for tests does not reach helpers")]
 
 mod common;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use common::{World, openvex, other_tenant, request};
+use common::{On, World, openvex, other_tenant, request};
 use provex_core::bundle::Bundle;
 use provex_core::digest::Digest;
 use provex_core::proof::Proof;
+use provex_store::Scope;
 use provex_store::testing::SignedFixture;
-use provex_store::{Scope, Store as _};
+
+on_each_store! {
+    a_document_is_recorded_once_and_comes_back
+    a_known_answer_is_not_sent_again
+    a_linked_observation_gives_linkage_bundle_and_proof
+    a_page_token_fits_its_own_query_and_tenant_only
+    a_refused_document_is_told_by_code_place_and_reason
+    a_tenant_has_to_be_named_once_and_well
+    a_wrong_scope_and_a_foreign_tenant_are_forbidden_whatever_exists
+    an_idempotency_key_repeats_the_answer_and_takes_no_other_request
+    bad_parameters_are_named
+    bodies_of_other_kinds_and_sizes_are_refused
+    health_metrics_and_description_need_no_token_on_this_machine
+    nobody_is_admitted_without_a_token_that_holds
+    pages_of_observations_have_each_one_once_in_order
+    tenants_with_the_same_document_see_their_own_only
+    unknown_paths_and_methods_are_problems
+    what_is_not_linked_yet_is_told_apart_from_what_is_not_there
+}
 
 const READ: &[Scope] = &[Scope::VexRead];
 const WRITE: &[Scope] = &[Scope::VexWrite];
@@ -28,6 +48,7 @@ fn paths() -> Vec<(&'static str, String, Scope)> {
         ("GET", format!("{observation}/proof"), Scope::VexRead),
         ("GET", format!("/v1/bundles/sha256:{}", "0".repeat(64)), Scope::VexRead),
         ("GET", "/v1/ledger/attestations".to_owned(), Scope::LedgerAttestRead),
+        ("GET", "/v1/ledger/attestations/stream".to_owned(), Scope::LedgerAttestRead),
     ]
 }
 
@@ -59,9 +80,8 @@ fn the_committed_description_is_the_generated_one() {
     );
 }
 
-#[tokio::test]
-async fn nobody_is_admitted_without_a_token_that_holds() {
-    let world = World::new().await;
+async fn nobody_is_admitted_without_a_token_that_holds(on: On) {
+    let world = World::new(on).await;
     let every = Scope::ALL;
     let (revoked_id, revoked) = world.token_of(&common::tenant(), &every).await;
     world.store.revoke_api_token(&common::tenant(), revoked_id, provex_store::testing::at(1)).await.unwrap();
@@ -83,9 +103,8 @@ async fn nobody_is_admitted_without_a_token_that_holds() {
     assert_eq!(world.get(&token, "/v1/vex/observations").await.status, StatusCode::UNAUTHORIZED);
 }
 
-#[tokio::test]
-async fn a_tenant_has_to_be_named_once_and_well() {
-    let world = World::new().await;
+async fn a_tenant_has_to_be_named_once_and_well(on: On) {
+    let world = World::new(on).await;
     let token = world.token(&Scope::ALL).await;
     for (method, path, _) in paths() {
         for tenants in [&[][..], &["default", "default"], &["Default"], &[""], &["a b"]] {
@@ -103,9 +122,8 @@ async fn a_tenant_has_to_be_named_once_and_well() {
     }
 }
 
-#[tokio::test]
-async fn a_wrong_scope_and_a_foreign_tenant_are_forbidden_whatever_exists() {
-    let world = World::new().await;
+async fn a_wrong_scope_and_a_foreign_tenant_are_forbidden_whatever_exists(on: On) {
+    let world = World::new(on).await;
     let (_, foreign) = world.token_of(&other_tenant(), &Scope::ALL).await;
     for (method, path, needed) in paths() {
         let others: Vec<_> = Scope::ALL.into_iter().filter(|scope| *scope != needed).collect();
@@ -127,9 +145,8 @@ async fn a_wrong_scope_and_a_foreign_tenant_are_forbidden_whatever_exists() {
     }
 }
 
-#[tokio::test]
-async fn a_document_is_recorded_once_and_comes_back() {
-    let world = World::new().await;
+async fn a_document_is_recorded_once_and_comes_back(on: On) {
+    let world = World::new(on).await;
     let token = world.token(&[Scope::VexRead, Scope::VexWrite]).await;
     let bytes = openvex(1, 3);
     let first = world.post(&token, bytes.clone()).await;
@@ -145,9 +162,8 @@ async fn a_document_is_recorded_once_and_comes_back() {
     assert_eq!((read.status, read.json()), (StatusCode::OK, first.json()));
 }
 
-#[tokio::test]
-async fn a_refused_document_is_told_by_code_place_and_reason() {
-    let world = World::new().await;
+async fn a_refused_document_is_told_by_code_place_and_reason(on: On) {
+    let world = World::new(on).await;
     let token = world.token(WRITE).await;
     for (body, code) in [(&b"{"[..], None), (b"", None), (b"{\"a\": 1, \"a\": 2}", Some("/a"))] {
         let answer = world.post(&token, body).await;
@@ -161,9 +177,8 @@ async fn a_refused_document_is_told_by_code_place_and_reason() {
     assert_eq!(world.store.counts(&common::tenant()).await.unwrap().documents, 0);
 }
 
-#[tokio::test]
-async fn bodies_of_other_kinds_and_sizes_are_refused() {
-    let world = World::new().await;
+async fn bodies_of_other_kinds_and_sizes_are_refused(on: On) {
+    let world = World::new(on).await;
     let token = world.token(WRITE).await;
     let large = world.post(&token, vec![b' '; 100_001]).await;
     assert_eq!((large.status, large.problem().as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "too-large"));
@@ -200,9 +215,8 @@ impl futures_core::Stream for Parts {
     }
 }
 
-#[tokio::test]
-async fn an_idempotency_key_repeats_the_answer_and_takes_no_other_request() {
-    let world = World::new().await;
+async fn an_idempotency_key_repeats_the_answer_and_takes_no_other_request(on: On) {
+    let world = World::new(on).await;
     let token = world.token(WRITE).await;
     let post = async |key: &str, body: Vec<u8>| {
         let request = request("POST", &token, "/v1/vex/documents").header("idempotency-key", key);
@@ -227,9 +241,8 @@ async fn an_idempotency_key_repeats_the_answer_and_takes_no_other_request() {
     assert_eq!(later.status, StatusCode::CREATED, "{later:?}");
 }
 
-#[tokio::test]
-async fn pages_of_observations_have_each_one_once_in_order() {
-    let world = World::new().await;
+async fn pages_of_observations_have_each_one_once_in_order(on: On) {
+    let world = World::new(on).await;
     let token = world.token(&[Scope::VexRead, Scope::VexWrite]).await;
     for number in 1..=3 {
         world.post(&token, openvex(number, 4)).await;
@@ -263,9 +276,8 @@ async fn pages_of_observations_have_each_one_once_in_order() {
     assert_eq!(serde_json::Value::from(rows), whole);
 }
 
-#[tokio::test]
-async fn a_page_token_fits_its_own_query_and_tenant_only() {
-    let world = World::new().await;
+async fn a_page_token_fits_its_own_query_and_tenant_only(on: On) {
+    let world = World::new(on).await;
     let token = world.token(&[Scope::VexRead, Scope::VexWrite]).await;
     let (_, foreign) = world.token_of(&other_tenant(), READ).await;
     world.post(&token, openvex(1, 4)).await;
@@ -291,9 +303,8 @@ async fn a_page_token_fits_its_own_query_and_tenant_only() {
     assert_eq!(world.send(stolen.body(Body::empty()).unwrap()).await.problem(), "bad-page-token");
 }
 
-#[tokio::test]
-async fn a_known_answer_is_not_sent_again() {
-    let world = World::new().await;
+async fn a_known_answer_is_not_sent_again(on: On) {
+    let world = World::new(on).await;
     let token = world.token(&[Scope::VexRead, Scope::VexWrite]).await;
     world.post(&token, openvex(1, 4)).await;
     let path = "/v1/vex/observations?limit=2";
@@ -310,9 +321,8 @@ async fn a_known_answer_is_not_sent_again() {
     assert_eq!(world.send(other.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn bad_parameters_are_named() {
-    let world = World::new().await;
+async fn bad_parameters_are_named(on: On) {
+    let world = World::new(on).await;
     let token = world.token(READ).await;
     for (query, parameter) in [
         ("limit=0", "limit"),
@@ -348,9 +358,8 @@ async fn bad_parameters_are_named() {
     }
 }
 
-#[tokio::test]
-async fn a_linked_observation_gives_linkage_bundle_and_proof() {
-    let world = World::new().await;
+async fn a_linked_observation_gives_linkage_bundle_and_proof(on: On) {
+    let world = World::new(on).await;
     let token = world.token(READ).await;
     let mut fixture = SignedFixture::new(1);
     let ids = world.linked(&mut fixture, 1, 3).await;
@@ -370,9 +379,8 @@ async fn a_linked_observation_gives_linkage_bundle_and_proof() {
     assert_eq!(world.get(&token, "/v1/vex/observations/pending").await.json(), serde_json::json!([]));
 }
 
-#[tokio::test]
-async fn what_is_not_linked_yet_is_told_apart_from_what_is_not_there() {
-    let world = World::new().await;
+async fn what_is_not_linked_yet_is_told_apart_from_what_is_not_there(on: On) {
+    let world = World::new(on).await;
     let token = world.token(&[Scope::VexRead, Scope::VexWrite]).await;
     world.post(&token, openvex(1, 1)).await;
     let pending = world.get(&token, "/v1/vex/observations/pending").await.json();
@@ -386,9 +394,8 @@ async fn what_is_not_linked_yet_is_told_apart_from_what_is_not_there() {
     }
 }
 
-#[tokio::test]
-async fn tenants_with_the_same_document_see_their_own_only() {
-    let world = World::new().await;
+async fn tenants_with_the_same_document_see_their_own_only(on: On) {
+    let world = World::new(on).await;
     let token = world.token(&[Scope::VexRead, Scope::VexWrite]).await;
     let (_, other) = world.token_of(&other_tenant(), READ).await;
     let mut fixture = SignedFixture::new(1);
@@ -422,9 +429,8 @@ async fn tenants_with_the_same_document_see_their_own_only() {
     assert_eq!(as_other("/v1/vex/observations".to_owned()).await.json(), serde_json::json!([]));
 }
 
-#[tokio::test]
-async fn unknown_paths_and_methods_are_problems() {
-    let world = World::new().await;
+async fn unknown_paths_and_methods_are_problems(on: On) {
+    let world = World::new(on).await;
     let token = world.token(&Scope::ALL).await;
     assert_eq!(world.get(&token, "/v1/nothing").await.problem(), "no-such-path");
     for method in ["PUT", "DELETE", "PATCH"] {
@@ -440,9 +446,8 @@ async fn unknown_paths_and_methods_are_problems() {
     assert_eq!(world.send(answer.body(Body::empty()).unwrap()).await.status, StatusCode::NOT_ACCEPTABLE);
 }
 
-#[tokio::test]
-async fn health_metrics_and_description_need_no_token_on_this_machine() {
-    let world = World::new().await;
+async fn health_metrics_and_description_need_no_token_on_this_machine(on: On) {
+    let world = World::new(on).await;
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/"] {
         let answer = world.send(Request::builder().uri(path).body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");

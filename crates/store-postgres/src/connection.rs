@@ -14,6 +14,7 @@ use std::time::Duration;
 use provex_core::ids::TenantId;
 use provex_core::time::Timestamp;
 use provex_store::{Error, Stage};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction,
@@ -25,6 +26,8 @@ use crate::failure::{Again, Failure, Result, code, is_outcome_unknown, message};
 pub(crate) const APP_ROLE: &str = "provex_app";
 /// The oldest server that will do, as `server_version_num` says it.
 const OLDEST_SERVER: u32 = 150_000;
+/// How long a long snapshot may lie idle before the server ends it: longer than whoever reads it waits for anything.
+const LONG_PAUSE: Duration = Duration::from_secs(300);
 /// How often a transaction is tried that loses against others.
 const CONFLICTS: u32 = 12;
 
@@ -223,19 +226,43 @@ impl Database {
         Ok(tx)
     }
 
+    /// As [`Database::snapshot`], for who takes his time: on a connection that the pool has no more, so that nobody waits
+    /// for it. Dropped, it is closed, and the transaction with it.
+    pub(crate) async fn long_snapshot(&self, tenant: &TenantId) -> Result<PgConnection> {
+        let mut connection = self.acquire().await?.detach();
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+            SET LOCAL idle_in_transaction_session_timeout = '{}s'",
+            LONG_PAUSE.as_secs()
+        );
+        // Made of constants alone.
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await?;
+        enter_tenant(&mut connection, tenant).await?;
+        Ok(connection)
+    }
+
     /// Begins a transaction on what all tenants share.
     pub(crate) async fn begin_shared(&self) -> Result<Tx> {
         self.transaction("BEGIN").await
     }
 
     async fn transaction(&self, begin: &'static str) -> Result<Tx> {
-        match self.pool.begin_with(begin).await {
-            Ok(inner) => Ok(Tx { inner }),
-            Err(sqlx::Error::PoolTimedOut) => {
+        let inner = self.pool.begin_with(begin).await;
+        inner.map(|inner| Tx { inner }).map_err(|error| self.unconnected(error))
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
+        self.pool.acquire().await.map_err(|error| self.unconnected(error))
+    }
+
+    /// Why there is no connection.
+    fn unconnected(&self, error: sqlx::Error) -> Failure {
+        match error {
+            sqlx::Error::PoolTimedOut => {
                 let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Err(refused.map_or(Failure::Database(sqlx::Error::PoolTimedOut), Failure::Refused))
+                refused.map_or(Failure::Database(sqlx::Error::PoolTimedOut), Failure::Refused)
             }
-            Err(error) => Err(error.into()),
+            error => error.into(),
         }
     }
 

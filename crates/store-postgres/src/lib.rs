@@ -37,11 +37,12 @@ use provex_core::ledger::{AttestationFilter, Head, PreviousAnchor};
 use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 use provex_store::{
-    Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
-    Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, NewAnchor, NewDocument, NewEnvelope, NewLink, NewRoot, NewStatement, ObservationFilter,
-    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, RootRow,
-    Settle, SignedEnvelope, Stage, StandingRow, StatementRow, Store, StoredEnvelope, Submission,
+    Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, AttestationStream, Backlog,
+    Counts, DocumentRow, Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease,
+    LeaseToken, LinkCounts, LogCheckpoint, NewAnchor, NewDocument, NewEnvelope, NewLink, NewRoot,
+    NewStatement, ObservationFilter, ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument,
+    Recording, Release, RootRow, Settle, SignedEnvelope, Stage, StandingRow, StatementRow, Store,
+    StoredEnvelope, Submission,
 };
 use sqlx::Connection as _;
 
@@ -466,6 +467,15 @@ impl Store for PostgresStore {
             .read(|| ledger_attestations::page(&self.database, tenant, filter, after, limit))
             .await;
         self.explain("reading attestations", found)
+    }
+
+    async fn attestation_stream(
+        &self,
+        tenant: &TenantId,
+        filter: &AttestationFilter,
+    ) -> Result<AttestationStream, Error> {
+        let opened = self.database.read(|| ledger_attestations::stream(&self.database, tenant, filter)).await;
+        self.explain("reading attestations", opened)
     }
 
     async fn record_statements(

@@ -156,6 +156,15 @@ impl Connections {
         Ok(self.readers.begin().await?)
     }
 
+    /// As [`Connections::read_snapshot`], for who takes his time: on a connection of its own, so that no reader waits for
+    /// it. Dropped, it is closed, and the transaction with it.
+    pub(crate) async fn long_snapshot(&self) -> Result<SqliteConnection> {
+        let options = self.options.clone().pragma("query_only", "ON");
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        sqlx::query("-- long_snapshot\nBEGIN").execute(&mut connection).await?;
+        Ok(connection)
+    }
+
     /// A connection outside of any transaction, for what cannot be done inside one.
     pub(crate) async fn connect(&self) -> Result<SqliteConnection> {
         Ok(SqliteConnection::connect_with(&self.options).await?)

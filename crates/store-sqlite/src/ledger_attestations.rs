@@ -1,14 +1,19 @@
 //! `findings_ledger_attestations`: the projection of the ledger's events.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use async_trait::async_trait;
 use provex_core::ids::{EnvelopeDigest, TenantId};
 use provex_core::ledger::{
     Appended, AttestationFacts, AttestationFilter, PROJECTION_VERSION, VerificationStatus,
 };
-use provex_store::{AttestationPage, AttestationPosition, AttestationRow};
+use provex_store::{
+    AttestationPage, AttestationPosition, AttestationRow, AttestationRows, AttestationStream, Error,
+    STREAM_ROWS,
+};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use crate::connection::Connections;
@@ -28,6 +33,55 @@ pub(crate) async fn page(
     let rows = select_page(&mut tx, tenant, filter, after, limit).await?;
     let page = AttestationPage { rows, tree_size: head.sequence_no(), root_hash: head.frontier.root() };
     Ok(page)
+}
+
+pub(crate) async fn stream(
+    connections: &Connections,
+    tenant: &TenantId,
+    filter: &AttestationFilter,
+) -> Result<AttestationStream> {
+    let mut connection = connections.long_snapshot().await?;
+    let head = ledger_events::head(&mut connection, tenant).await?;
+    let rows = Rows {
+        connection: Some(connection),
+        path: connections.path().to_owned(),
+        tenant: tenant.clone(),
+        filter: filter.clone(),
+        after: None,
+    };
+    let (tree_size, root_hash) = (head.sequence_no(), head.frontier.root());
+    Ok(AttestationStream { tree_size, root_hash, rows: Box::new(rows) })
+}
+
+/// Pages of one snapshot.
+struct Rows {
+    /// None once all was read.
+    connection: Option<SqliteConnection>,
+    path: PathBuf,
+    tenant: TenantId,
+    filter: AttestationFilter,
+    after: Option<AttestationPosition>,
+}
+
+impl Rows {
+    async fn read(&mut self) -> Result<Vec<AttestationRow>> {
+        let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
+        let rows = select_page(connection, &self.tenant, &self.filter, self.after, STREAM_ROWS).await?;
+        self.after = rows.last().map(AttestationRow::position);
+        if rows.len() < STREAM_ROWS
+            && let Some(connection) = self.connection.take()
+        {
+            connection.close().await?;
+        }
+        Ok(rows)
+    }
+}
+
+#[async_trait]
+impl AttestationRows for Rows {
+    async fn next(&mut self) -> std::result::Result<Vec<AttestationRow>, Error> {
+        self.read().await.map_err(|failure| failure.explain("reading attestations", &self.path))
+    }
 }
 
 /// What there is of these attestations.
@@ -183,4 +237,101 @@ fn read(row: &SqliteRow, tenant: &TenantId) -> Result<AttestationRow> {
 
 fn stored(row: &SqliteRow) -> Stored<'_> {
     Stored::new(row, "findings_ledger_attestations", &["tenant_id", "attestation_id"])
+}
+
+#[cfg(test)]
+mod tests {
+    use provex_core::time::Timestamp;
+    use provex_store::testing::{at, id};
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use super::*;
+    use crate::SqliteStore;
+
+    /// Each filter with the index that it has to use, and what of it.
+    fn filters() -> Vec<(AttestationFilter, &'static str, &'static str)> {
+        let every = AttestationFilter::default;
+        let time = |seconds| Some(at(seconds));
+        let artifact = AttestationFilter { artifact_id: Some("a".to_owned()), ..every() };
+        vec![
+            (every(), "paging_idx", "tenant_id=?"),
+            (
+                AttestationFilter { attestation_id: Some(id(1)), ..every() },
+                "sqlite_autoindex_findings_ledger_attestations_1",
+                "tenant_id=? AND attestation_id=?",
+            ),
+            (artifact.clone(), "artifact_idx", "tenant_id=? AND artifact_id=?"),
+            (
+                AttestationFilter { finding_id: Some("f".to_owned()), ..every() },
+                "finding_idx",
+                "tenant_id=? AND finding_id=?",
+            ),
+            (
+                AttestationFilter { status: Some(VerificationStatus::Failed), ..every() },
+                "status_idx",
+                "tenant_id=? AND verification_status=?",
+            ),
+            (
+                AttestationFilter { since_recorded_at: time(1), ..every() },
+                "paging_idx",
+                "tenant_id=? AND recorded_at>?",
+            ),
+            (
+                AttestationFilter { until_recorded_at: time(1), ..every() },
+                "paging_idx",
+                "tenant_id=? AND recorded_at<?",
+            ),
+            // All together: the index of one, in the pages' order, and the rest is looked at.
+            (
+                AttestationFilter {
+                    finding_id: Some("f".to_owned()),
+                    status: Some(VerificationStatus::Failed),
+                    since_recorded_at: time(1),
+                    until_recorded_at: time(9),
+                    ..artifact
+                },
+                "artifact_idx",
+                "tenant_id=? AND artifact_id=? AND recorded_at>? AND recorded_at<?",
+            ),
+        ]
+    }
+
+    fn positions() -> [Option<AttestationPosition>; 2] {
+        let recorded_at: Timestamp = at(5);
+        [None, Some(AttestationPosition { recorded_at, attestation_id: id(1) })]
+    }
+
+    /// What SQLite says that it does for a page.
+    async fn plan(
+        connection: &mut SqliteConnection,
+        filter: &AttestationFilter,
+        after: Option<AttestationPosition>,
+    ) -> Vec<String> {
+        let tenant = TenantId::default_tenant();
+        let sql = page_query(&tenant, filter, after, 200).into_sql();
+        let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", sql.as_str()));
+        let rows = sqlx::query(sql).persistent(false).fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+
+    #[tokio::test]
+    async fn a_page_is_one_search_by_the_index_of_its_filter() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("provex.db")).await.unwrap();
+        let mut connection = store.connections.connect().await.unwrap();
+        for (filter, index, terms) in filters() {
+            for after in positions() {
+                let plan = plan(&mut connection, &filter, after).await;
+                let [step] = plan.as_slice() else { panic!("{filter:?}: {plan:?}") };
+                let searched = step.strip_prefix("SEARCH findings_ledger_attestations USING INDEX ");
+                let (name, used) =
+                    searched.and_then(|rest| rest.split_once(" (")).unwrap_or_else(|| panic!("{step}"));
+                assert_eq!(name.trim_start_matches("ledger_attestations_"), index, "{filter:?}");
+                assert!(used.starts_with(terms), "{filter:?}: {step}");
+                // A later page begins where the one before ended.
+                let begins = filter.attestation_id.is_some() || after.is_none() || used.contains(">(");
+                assert!(begins || used.contains("recorded_at>?"), "{filter:?}: {step}");
+            }
+        }
+    }
 }

@@ -39,11 +39,12 @@ use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 use provex_store::copy::Snapshot;
 use provex_store::{
-    Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
-    Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, NewAnchor, NewDocument, NewEnvelope, NewLink, NewRoot, NewStatement, ObservationFilter,
-    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, RootRow,
-    Settle, SignedEnvelope, Stage, StandingRow, StatementRow, Store, StoredEnvelope, Submission,
+    Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, AttestationStream, Backlog,
+    Counts, DocumentRow, Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease,
+    LeaseToken, LinkCounts, LogCheckpoint, NewAnchor, NewDocument, NewEnvelope, NewLink, NewRoot,
+    NewStatement, ObservationFilter, ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument,
+    Recording, Release, RootRow, Settle, SignedEnvelope, Stage, StandingRow, StatementRow, Store,
+    StoredEnvelope, Submission,
 };
 
 use crate::connection::{Connections, Patience};
@@ -453,6 +454,15 @@ impl Store for SqliteStore {
     ) -> Result<AttestationPage, Error> {
         let found = ledger_attestations::page(&self.connections, tenant, filter, after, limit).await;
         self.explain("reading attestations", found)
+    }
+
+    async fn attestation_stream(
+        &self,
+        tenant: &TenantId,
+        filter: &AttestationFilter,
+    ) -> Result<AttestationStream, Error> {
+        let opened = ledger_attestations::stream(&self.connections, tenant, filter).await;
+        self.explain("reading attestations", opened)
     }
 
     async fn record_statements(

@@ -313,6 +313,14 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<AttestationPage, Error>;
 
+    /// All attestations that fit a filter, as pages of [`Store::attestations`] would have them that are all cut from one
+    /// state. It holds a snapshot, on a connection of its own, until it is dropped: whoever reads it has to come to an end.
+    async fn attestation_stream(
+        &self,
+        tenant: &TenantId,
+        filter: &AttestationFilter,
+    ) -> Result<AttestationStream, Error>;
+
     /// Publishes verdicts in the order given: each is its subject's next revision and supersedes the one before. All get
     /// one `created_at`, as documents do. One whose id is there already is left as it is.
     async fn record_statements(

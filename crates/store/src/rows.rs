@@ -15,6 +15,8 @@ use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::time::Timestamp;
 use provex_core::vex::{Format, Status};
 
+use crate::Error;
+
 /// Who records something, in which run of provex, and when: what a ledger event says beside its body.
 #[derive(Debug, Clone)]
 pub struct Recording {
@@ -688,6 +690,29 @@ pub struct AttestationPage {
     /// The root over them.
     pub root_hash: Digest,
 }
+
+/// All attestations that fit a filter, and the state of the ledger that they are of.
+pub struct AttestationStream {
+    /// How many events the ledger had.
+    pub tree_size: u64,
+    /// The root over them.
+    pub root_hash: Digest,
+    /// The rows, in their order.
+    pub rows: Box<dyn AttestationRows>,
+}
+
+/// Attestations of one snapshot, some at a time, whatever is recorded meanwhile.
+#[async_trait]
+pub trait AttestationRows: Send {
+    /// The next rows, at most [`STREAM_ROWS`]. None: there are no more.
+    ///
+    /// # Errors
+    /// What was read until then is not all.
+    async fn next(&mut self) -> Result<Vec<AttestationRow>, Error>;
+}
+
+/// The most rows that [`AttestationRows::next`] gives: few enough for constant memory, enough for a page to cost little.
+pub const STREAM_ROWS: usize = 1_000;
 
 /// A verdict to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -87,6 +87,7 @@ macro_rules! store_conformance {
             a_root_kept_alone_can_get_its_anchor_later
             a_root_that_does_not_extend_the_chain_is_refused
             a_set_without_members_is_an_event_without_rows
+            a_stream_of_attestations_is_of_one_moment
             a_subjects_statements_are_numbered_and_supersede_one_another
             adding_a_tenant_again_changes_nothing
             all_that_one_call_records_has_one_time

@@ -10,9 +10,6 @@ use crate::data::DataFolder;
 use crate::failure::{Done, Failure};
 use crate::output;
 
-/// Rows a read.
-const PAGE: usize = 1_000;
-
 pub(super) async fn run(global: &Global, args: &Attestations) -> Result<Done, Failure> {
     let filter = filter(args)?;
     let folder = DataFolder::open(global)?;
@@ -42,16 +39,16 @@ fn filter(args: &Attestations) -> Result<AttestationFilter, Failure> {
     })
 }
 
+/// All of one state of the ledger.
 async fn lines(pipeline: &Pipeline, filter: &AttestationFilter) -> Result<Done, Failure> {
-    let mut after = None;
+    let mut stream = pipeline.store.attestation_stream(&pipeline.tenant, filter).await?;
     loop {
-        let page = pipeline.store.attestations(&pipeline.tenant, filter, after, PAGE).await?;
-        for row in &page.rows {
-            output::json(&AttestationView::new(row))?;
+        let rows = stream.rows.next().await?;
+        if rows.is_empty() {
+            return Ok(Done::Yes);
         }
-        match page.rows.last() {
-            Some(last) if page.rows.len() == PAGE => after = Some(last.position()),
-            _ => return Ok(Done::Yes),
+        for row in &rows {
+            output::json(&AttestationView::new(row))?;
         }
     }
 }

@@ -14,11 +14,12 @@ use provex_core::tile::TilePath;
 use provex_core::time::Timestamp;
 use provex_core::trusted_root::TrustedLog;
 use provex_store::{
-    Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, Backlog, Counts, DocumentRow,
-    Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease, LeaseToken, LinkCounts,
-    LogCheckpoint, NewAnchor, NewDocument, NewEnvelope, NewLink, NewRoot, NewStatement, ObservationFilter,
-    ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument, Recording, Release, RootRow,
-    Settle, SignedEnvelope, Stage, StandingRow, StatementRow, Store, StoredEnvelope, Submission,
+    Answer, ApiToken, AttestableDocument, AttestationPage, AttestationPosition, AttestationStream, Backlog,
+    Counts, DocumentRow, Dropped, Error, EventRow, IdempotentAnswer, KeptDocument, KeptLogEntry, Lease,
+    LeaseToken, LinkCounts, LogCheckpoint, NewAnchor, NewDocument, NewEnvelope, NewLink, NewRoot,
+    NewStatement, ObservationFilter, ObservationPosition, ObservationRow, QueuedSubmission, RecordedDocument,
+    Recording, Release, RootRow, Settle, SignedEnvelope, Stage, StandingRow, StatementRow, Store,
+    StoredEnvelope, Submission,
 };
 use provex_tlog::embedded::EmbeddedLog;
 use provex_tlog::{LogError, TransparencyLog};
@@ -312,6 +313,7 @@ faulty_store! {
         after: Option<AttestationPosition>,
         limit: usize
     ) -> AttestationPage;
+    attestation_stream(tenant: &TenantId, filter: &AttestationFilter) -> AttestationStream;
     record_statements(tenant: &TenantId, recording: &Recording, statements: &[NewStatement]) -> ();
     statements(tenant: &TenantId, subject: &Digest) -> Vec<StatementRow>;
     log_checkpoint(log: &LogId) -> Option<LogCheckpoint>;

@@ -10,7 +10,7 @@ use provex_core::merkle::CompactRange;
 use provex_core::tile::{FULL_WIDTH, TilePath};
 
 use super::*;
-use crate::{AttestationPosition, AttestationRow, EventRow, ledger};
+use crate::{AttestationPosition, AttestationRow, AttestationStream, EventRow, STREAM_ROWS, ledger};
 
 /// Reads the whole ledger back and proves chain, tree, cycle hash and rows: the events and the rows.
 pub async fn check_ledger(store: &impl Store, tenant: &TenantId) -> (Vec<EventRow>, Vec<AttestationRow>) {
@@ -263,6 +263,51 @@ pub async fn a_later_outcome_takes_the_row_over(backend: &impl Backend) {
     }
 }
 
+/// What is left of a stream.
+async fn read(stream: &mut AttestationStream) -> Vec<AttestationRow> {
+    let mut rows = Vec::new();
+    loop {
+        let next = stream.rows.next().await.unwrap();
+        assert!(next.len() <= STREAM_ROWS);
+        if next.is_empty() {
+            return rows;
+        }
+        rows.extend(next);
+    }
+}
+
+pub async fn a_stream_of_attestations_is_of_one_moment(backend: &impl Backend) {
+    let store = store(backend).await;
+    let (_, _, logged) = logged_document(&store, 2_100).await;
+    let lease = lease(5, 10);
+    store.acquire_submissions(&tenant(), Stage::Submit, lease, 1).await.unwrap();
+    let dead = Release::Dead { reason: "no".to_owned() };
+    store.release_submission(&tenant(), &by(11), lease.token, id(100), &dead).await.unwrap();
+    let (events, failed) = check_ledger(&store, &tenant()).await;
+    let every = AttestationFilter::default();
+    let mut stream = store.attestation_stream(&tenant(), &every).await.unwrap();
+    let mut rows = stream.rows.next().await.unwrap();
+    // Meanwhile rows of its first and of its last page move to the end.
+    for linkages in [&logged.linkages[..500], &logged.linkages[1_800..]] {
+        let part = NewLink { entry: &logged.entry, linkages, finished: None };
+        store.link(&tenant(), &by(20), TOKEN, &[part]).await.unwrap();
+    }
+    rows.extend(read(&mut stream).await);
+    assert_eq!(rows, failed);
+    let head = events.last().unwrap();
+    let root = failed.last().unwrap().root_hash;
+    assert_eq!((stream.tree_size, stream.root_hash), (head.event.sequence_no, root));
+    // Read to its end it stays there; and the next one sees what was written.
+    assert_eq!(read(&mut stream).await, []);
+    let (_, now) = check_ledger(&store, &tenant()).await;
+    assert_eq!(read(&mut store.attestation_stream(&tenant(), &every).await.unwrap()).await, now);
+    // One that is given up holds nobody up.
+    let mut left = store.attestation_stream(&tenant(), &every).await.unwrap();
+    left.rows.next().await.unwrap();
+    drop(left);
+    record(&store, 30, &[document(7, 1)]).await;
+}
+
 pub async fn what_is_refused_is_not_said(backend: &impl Backend) {
     let store = store(backend).await;
     let (_, _, logged) = logged_document(&store, 3).await;
@@ -438,6 +483,7 @@ pub async fn attestations_are_found_by_every_filter(backend: &impl Backend) {
     ];
     for (filter, holds) in conditions {
         let expected: Vec<_> = rows.iter().filter(|row| holds(row, example)).cloned().collect();
+        assert_eq!(read(&mut store.attestation_stream(&tenant(), &filter).await.unwrap()).await, expected);
         for limit in [1, 3, 100] {
             let (mut found, mut after): (Vec<AttestationRow>, Option<AttestationPosition>) =
                 (Vec::new(), None);
