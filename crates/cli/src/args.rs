@@ -165,6 +165,9 @@ pub(crate) struct Serve {
     /// Log lines as JSON objects.
     #[arg(long, env = "PROVEX_LOG_JSON")]
     pub(crate) log_json: bool,
+    /// Send spans to this OpenTelemetry collector (OTLP over HTTP, JSON).
+    #[arg(long, env = "PROVEX_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

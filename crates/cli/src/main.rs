@@ -19,6 +19,7 @@ mod hint;
 mod inputs;
 mod keyfile;
 mod logs;
+mod otlp;
 mod output;
 mod progress;
 mod run;

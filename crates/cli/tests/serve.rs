@@ -3,68 +3,15 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 
-use common::{Folder, all, examples, provex, repository};
+use common::server::{Server, local_token};
+use common::{Folder, all, examples, repository};
 use serde_json::Value;
-
-/// A server on a port of its own.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(folder: &Folder, args: &[&str]) -> Self {
-        let mut command = provex();
-        command.arg("--data").arg(folder.data()).args(["serve", "--listen", "127.0.0.1:0"]).args(args);
-        let mut child = command.current_dir(&folder.root).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        // What takes its time on a busy machine says so first.
-        while line.is_empty() || line.starts_with("provex: opening the database: ") {
-            line.clear();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended");
-        }
-        let address = line.split_once("http://").unwrap_or_else(|| panic!("{line}")).1;
-        let address = address.split_once(',').unwrap().0.to_owned();
-        // Nobody reads the rest; a full pipe would stop the server.
-        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        Self { child, address }
-    }
-
-    fn curl(&self, token: &str, args: &[&str], path: &str) -> Output {
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--include", "-H", "X-Stella-Tenant: default"]);
-        command.arg("-H").arg(format!("Authorization: Bearer {token}")).args(args);
-        command.arg(format!("http://{}{path}", self.address)).output().unwrap()
-    }
-
-    fn status(&self, token: &str, path: &str) -> u16 {
-        let answer = all(&self.curl(token, &[], path));
-        answer.split(' ').nth(1).unwrap().parse().unwrap()
-    }
-
-    /// Asks it to end as an operator's system does; how it ended.
-    fn stop(mut self) -> Option<i32> {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn local_token(folder: &Folder) -> String {
-    std::fs::read_to_string(folder.data().join("local-token")).unwrap().trim().to_owned()
-}
 
 #[test]
 fn the_page_about_attestations_does_what_it_says() {
@@ -166,6 +113,53 @@ fn what_is_no_http_does_not_disturb_the_server() {
     let large = "x".repeat(70_000);
     let answer = all(&server.curl(&token, &["-H", &format!("X-Large: {large}")], "/v1/vex/observations"));
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[test]
+fn spans_go_to_the_collector_that_is_named() {
+    let folder = Folder::new();
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let server = Server::start(&folder, &["--no-worker", "--otlp-endpoint", &endpoint]);
+    assert_eq!(server.status(&local_token(&folder), "/v1/ledger/attestations?limit=7"), 200);
+    // One request is enough to hold both spans, or the next one has the other.
+    let mut spans: Vec<Value> = Vec::new();
+    while spans.len() < 2 {
+        let (mut socket, _) = collector.accept().unwrap();
+        let mut received = Vec::new();
+        let body = loop {
+            let mut part = [0; 4_096];
+            let read = socket.read(&mut part).unwrap();
+            assert!(read > 0, "{}", String::from_utf8_lossy(&received));
+            received.extend_from_slice(&part[..read]);
+            let text = String::from_utf8_lossy(&received);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
+            if let Ok(body) = serde_json::from_str::<Value>(body) {
+                break body;
+            }
+        };
+        socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").unwrap();
+        spans.extend(body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().iter().cloned());
+    }
+    let span =
+        |name: &str| spans.iter().find(|span| span["name"] == name).unwrap_or_else(|| panic!("{spans:#?}"));
+    let (request, query) = (span("request"), span("ledger.attestations.query"));
+    assert_eq!((&query["traceId"], &query["parentSpanId"]), (&request["traceId"], &request["spanId"]));
+    assert_eq!((query["traceId"].as_str().unwrap().len(), query["spanId"].as_str().unwrap().len()), (32, 16));
+    let keys: BTreeSet<_> =
+        query["attributes"].as_array().unwrap().iter().map(|a| a["key"].as_str().unwrap()).collect();
+    let expected =
+        ["duration_ms", "filtersHash", "limit", "next_page_token_present", "result_count", "tenant"];
+    assert_eq!(keys, BTreeSet::from(expected));
+    let limit = query["attributes"].as_array().unwrap().iter().find(|a| a["key"] == "limit").unwrap();
+    assert_eq!(limit["value"]["intValue"], "7");
+    drop(collector);
+    // A collector that is away takes nothing from who asks.
+    assert_eq!(server.status(&local_token(&folder), "/v1/ledger/attestations"), 200);
+    assert_eq!(server.stop(), Some(0));
+    let refused = folder.provex(&["serve", "--otlp-endpoint", "nowhere"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", all(&refused));
 }
 
 #[test]

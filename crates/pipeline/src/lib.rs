@@ -18,6 +18,7 @@ mod replay;
 mod seal;
 mod stored;
 mod submit;
+pub mod telemetry;
 pub mod view;
 
 pub use attest::Unit;

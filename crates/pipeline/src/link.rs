@@ -13,6 +13,7 @@ use provex_core::entry::LogEntry;
 use provex_core::ids::{BundleDigest, EnvelopeDigest, LogId};
 use provex_core::intoto::ObservationSet;
 use provex_core::linkage::Linkage;
+use provex_core::time::Timestamp;
 use provex_core::verify::{AppendOnly, VerifiedAnchor, VerifiedEntry, Verifier, append_only, link_set};
 use provex_store::{
     Lease, MAX_LINKAGES, NewLink, NewLogEntry, Release, Stage, StoredEnvelope, Submission, SubmissionSubject,
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use crate::checkpoints::log_checkpoint;
 use crate::stored::parse_envelope;
+use crate::telemetry::Measured;
 use crate::{Error, Pipeline, STAGE_BATCH};
 
 /// What linking did.
@@ -92,6 +94,7 @@ impl Pipeline {
             let mut envelopes = self.stored_envelopes(part).await?;
             let sound = self.are_sound(&envelopes).await?;
             for submission in part {
+                let began = self.environment.now();
                 let held = match (tokens.of(submission.id).await, &submission.subject) {
                     (Ok(tokens), SubmissionSubject::Answer { envelope: digest, log, entry }) => {
                         match self.sound(digest, envelopes.remove(digest), sound).await {
@@ -107,6 +110,7 @@ impl Pipeline {
                     (Ok(_), _) => Err(Held::Again("there is no answer".to_owned())),
                     (Err(held), _) => Err(held),
                 };
+                self.measure(submission, &held, began);
                 match held {
                     Ok((entry, linked)) => {
                         linkages += linked.len();
@@ -122,6 +126,17 @@ impl Pipeline {
         }
         report.linked += self.record_links(&ready, lease).await?;
         Ok(any)
+    }
+
+    fn measure<T>(&self, submission: &Submission, held: &Result<T, Held>, began: Timestamp) {
+        let SubmissionSubject::Answer { log, .. } = submission.subject else { return };
+        let outcome = match held {
+            Ok(_) => "verified",
+            Err(Held::Again(_)) => "refused",
+            Err(Held::Wait { .. }) => "waiting",
+        };
+        let took = self.environment.since(began);
+        self.environment.measured(Measured::Verified { log, outcome, took });
     }
 
     /// The envelopes of answers.
@@ -242,7 +257,9 @@ impl Pipeline {
             let reason = format!("the log {} that answered is not configured here now", log_id.to_text());
             return Ok(Err(Held::wait(reason)));
         };
-        let grew = match self.append_only(log_id, verified.checkpoint(), log, verifier, seen).await? {
+        let grew = self.append_only(log_id, verified.checkpoint(), log, verifier, seen).await?;
+        self.environment.measured(Measured::Compared { log: *log_id, consistent: grew.is_ok() });
+        let grew = match grew {
             Ok(grew) => grew,
             Err(reason) => return Ok(Err(Held::wait(reason))),
         };

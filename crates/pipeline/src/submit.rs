@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::breaker::Breaker;
 use crate::stored::parse_envelope;
+use crate::telemetry::Measured;
 use crate::{Error, Pipeline, STAGE_BATCH};
 
 /// A log to submit to, and what is known of its health.
@@ -105,6 +106,19 @@ impl LogLine {
     }
 }
 
+/// What came of a submission, as it is counted.
+fn outcome(answer: &Result<LogEntry, LogError>) -> &'static str {
+    match answer {
+        Ok(_) => "answered",
+        Err(LogError::Refused(_)) => "refused",
+        Err(LogError::Frozen(_)) => "frozen",
+        Err(LogError::Unavailable { .. }) => "unavailable",
+        Err(LogError::InDoubt { .. }) => "in_doubt",
+        Err(LogError::Misbehaving(_)) => "misbehaving",
+        Err(LogError::Unusable(_)) => "unusable",
+    }
+}
+
 /// All tenants, those whose turn it is first.
 fn in_turn(turns: &VecDeque<usize>, tenants: usize) -> VecDeque<usize> {
     let others = (0..tenants).filter(|tenant| !turns.contains(tenant));
@@ -154,9 +168,14 @@ impl Run<'_> {
             let (submission, attempts) = (submission.id, submission.attempts);
             match request(&digest, envelopes.get(&digest), self.keys) {
                 Ok(request) => {
-                    let log = Arc::clone(&self.line.log);
+                    let (log, environment) = (Arc::clone(&self.line.log), Arc::clone(&pipeline.environment));
                     self.sending.spawn(async move {
-                        Sent { tenant, submission, attempts, answer: log.submit(&request).await }
+                        let began = environment.now();
+                        let answer = log.submit(&request).await;
+                        let (log, outcome, took) =
+                            (log.identity().id, outcome(&answer), environment.since(began));
+                        environment.measured(Measured::Submitted { log, outcome, took });
+                        Sent { tenant, submission, attempts, answer }
                     });
                 }
                 Err(reason) => {

@@ -29,6 +29,10 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
     if !app.loopback {
         app.admit_everywhere(&headers, Scope::Admin).await?;
     }
+    // A store that is away is itself worth knowing: the counters are told in any case, /readyz says the rest.
+    if let Err(error) = app.metrics.look(&*app.store, app.environment.now()).await {
+        tracing::warn!(%error, "what waits in the store could not be read for /metrics");
+    }
     let text = app.metrics.encode().map_err(|_| Problem::Internal)?;
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())

@@ -28,11 +28,14 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use provex_core::ledger::ActorType;
+use provex_core::time::Timestamp;
 use provex_formats::ParseLimits;
 use provex_pipeline::Pipeline;
 use provex_pipeline::environment::Environment;
+use provex_pipeline::telemetry::Measured;
 use provex_store::{Actor, Store};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -76,6 +79,11 @@ impl App {
         })
     }
 
+    /// This environment for stages whose work is to be counted in `/metrics`.
+    pub fn measuring(self: &Arc<Self>) -> Arc<dyn Environment> {
+        Arc::new(Measuring(Arc::clone(self)))
+    }
+
     /// The pipeline that works for a caller: events name its token.
     fn pipeline(&self, caller: &Caller) -> Pipeline {
         Pipeline {
@@ -85,6 +93,23 @@ impl App {
             actor: Actor { id: caller.token.to_string(), kind: ActorType::Integration },
             run: None,
         }
+    }
+}
+
+/// The server's environment, with its counters.
+struct Measuring(Arc<App>);
+
+impl Environment for Measuring {
+    fn now(&self) -> Timestamp {
+        self.0.environment.now()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        self.0.environment.random(bytes);
+    }
+
+    fn measured(&self, work: Measured) {
+        self.0.metrics.measured(work);
     }
 }
 
@@ -161,13 +186,15 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     // Never the path itself: it may name anything, any number of times.
     let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let began = app.environment.now();
-    let mut response = next.run(request).await;
+    let span = tracing::info_span!("request", method, path, status = tracing::field::Empty);
+    let mut response = next.run(request).instrument(span.clone()).await;
     if is_framework_refusal(&response) {
         response = unreadable_path().into_response();
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let micros = app.environment.now().as_unix_micros() - began.as_unix_micros();
     let (status, seconds) = (response.status().as_u16(), micros.max(0) as f64 / 1e6);
+    span.record("status", status);
     tracing::info!(method, path, status, duration_ms = seconds * 1e3, "request");
     if path == attestations::PATH || path == attestation_stream::PATH {
         app.metrics.count_attestation_query(&response);

@@ -501,6 +501,11 @@ impl Store for PostgresStore {
         self.explain("reading a log's checkpoint", checkpoint)
     }
 
+    async fn log_checkpoints(&self) -> Result<Vec<(LogId, LogCheckpoint)>, Error> {
+        let checkpoints = self.database.read(|| logs::checkpoints(&self.database)).await;
+        self.explain("reading the logs' checkpoints", checkpoints)
+    }
+
     async fn record_log_checkpoint(&self, log: &LogId, checkpoint: &LogCheckpoint) -> Result<(), Error> {
         let recorded = self
             .database

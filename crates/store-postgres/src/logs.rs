@@ -15,6 +15,12 @@ pub(crate) async fn checkpoint(database: &Database, log: &LogId) -> Result<Optio
     tx.end(found).await
 }
 
+pub(crate) async fn checkpoints(database: &Database) -> Result<Vec<(LogId, LogCheckpoint)>> {
+    let mut tx = database.begin_shared().await?;
+    let found = select_checkpoints(&mut tx).await?;
+    tx.end(found).await
+}
+
 pub(crate) async fn record_checkpoint(
     database: &Database,
     log: &LogId,
@@ -34,6 +40,21 @@ async fn select_checkpoint(connection: &mut PgConnection, log: &LogId) -> Result
     .fetch_optional(connection)
     .await?;
     row.map(|row| read_checkpoint(&row)).transpose()
+}
+
+async fn select_checkpoints(connection: &mut PgConnection) -> Result<Vec<(LogId, LogCheckpoint)>> {
+    let rows = sqlx::query(
+        "-- select_checkpoints
+        SELECT log_id, origin, tree_size, tree_root, checkpoint, seen_at FROM control.logs ORDER BY log_id",
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let log = Stored::new(row, "control.logs", &["log_id"]).digest("log_id")?;
+            Ok((LogId::new(log), read_checkpoint(row)?))
+        })
+        .collect()
 }
 
 fn read_checkpoint(row: &PgRow) -> Result<LogCheckpoint> {

@@ -485,6 +485,11 @@ impl Store for SqliteStore {
         self.explain("reading a log's checkpoint", checkpoint)
     }
 
+    async fn log_checkpoints(&self) -> Result<Vec<(LogId, LogCheckpoint)>, Error> {
+        let checkpoints = logs::checkpoints(&self.connections).await;
+        self.explain("reading the logs' checkpoints", checkpoints)
+    }
+
     async fn record_log_checkpoint(&self, log: &LogId, checkpoint: &LogCheckpoint) -> Result<(), Error> {
         let recorded = logs::record_checkpoint(&self.connections, log, checkpoint).await;
         self.explain("recording a log's checkpoint", recorded)

@@ -14,6 +14,11 @@ pub(crate) async fn checkpoint(connections: &Connections, log: &LogId) -> Result
     select_checkpoint(&mut connection, log).await
 }
 
+pub(crate) async fn checkpoints(connections: &Connections) -> Result<Vec<(LogId, LogCheckpoint)>> {
+    let mut connection = connections.read().await?;
+    select_checkpoints(&mut connection).await
+}
+
 pub(crate) async fn record_checkpoint(
     connections: &Connections,
     log: &LogId,
@@ -33,6 +38,21 @@ async fn select_checkpoint(connection: &mut SqliteConnection, log: &LogId) -> Re
     .fetch_optional(connection)
     .await?;
     row.map(|row| read_checkpoint(&row)).transpose()
+}
+
+async fn select_checkpoints(connection: &mut SqliteConnection) -> Result<Vec<(LogId, LogCheckpoint)>> {
+    let rows = sqlx::query(
+        "-- select_checkpoints
+        SELECT log_id, origin, tree_size, tree_root, checkpoint, seen_at FROM control_logs ORDER BY log_id",
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let log = Stored::new(row, "control_logs", &["log_id"]).digest("log_id")?;
+            Ok((LogId::new(log), read_checkpoint(row)?))
+        })
+        .collect()
 }
 
 fn read_checkpoint(row: &SqliteRow) -> Result<LogCheckpoint> {

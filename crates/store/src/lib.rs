@@ -336,6 +336,9 @@ pub trait Store: Send + Sync {
     /// The newest checkpoint that was verified, or published by our own embedded log.
     async fn log_checkpoint(&self, log: &LogId) -> Result<Option<LogCheckpoint>, Error>;
 
+    /// The newest checkpoint of every log, by log.
+    async fn log_checkpoints(&self) -> Result<Vec<(LogId, LogCheckpoint)>, Error>;
+
     /// Keeps a checkpoint if it is larger than the one kept; a smaller or equal one changes nothing.
     async fn record_log_checkpoint(&self, log: &LogId, checkpoint: &LogCheckpoint) -> Result<(), Error>;
 

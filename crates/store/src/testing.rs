@@ -1524,6 +1524,10 @@ pub async fn a_log_checkpoint_only_grows(backend: &impl Backend) {
     store.record_log_checkpoint(&log, &equal).await.unwrap();
     assert_eq!(store.log_checkpoint(&log).await.unwrap().as_ref(), Some(&checkpoints[3]));
     assert_eq!(store.log_checkpoint(&other).await.unwrap(), None);
+    store.record_log_checkpoint(&other, &checkpoints[0]).await.unwrap();
+    let mut every = vec![(log, checkpoints[3].clone()), (other, checkpoints[0].clone())];
+    every.sort_by_key(|(log, _)| *log);
+    assert_eq!(store.log_checkpoints().await.unwrap(), every);
 }
 
 // The queue ------------------------------------------------------------------------------------------------------

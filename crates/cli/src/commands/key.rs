@@ -51,10 +51,10 @@ async fn finish(global: &Global) -> Result<(), Failure> {
             Err(error) => Some(error.to_string()),
         };
         if let Some(reason) = left {
-            eprintln!(
+            output::tell(format_args!(
                 "provex: warning: {}; what waits goes to the new log, even where the old one holds it already",
                 output::plain(&reason)
-            );
+            ));
         }
     }
     Ok(())

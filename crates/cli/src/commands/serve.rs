@@ -11,16 +11,22 @@ use provex_pipeline::Pipeline;
 use provex_pipeline::environment::Environment as _;
 use provex_server::{App, Limits, Secret};
 use provex_store::Scope;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::{token, worker};
 use crate::args::{Global, Serve};
 use crate::data::{self, DataFolder};
 use crate::environment::System;
 use crate::failure::{Done, Failure};
+use crate::otlp::Otlp;
 use crate::output;
 
 pub(super) async fn run(global: &Global, serve: &Serve) -> Result<Done, Failure> {
-    log_to_stderr(serve.log_json);
+    let otlp = serve.otlp_endpoint.as_deref().map(Otlp::start).transpose()?;
+    tell(serve.log_json, otlp);
     let folder = Arc::new(DataFolder::open_or_init(global).await?);
     let pipeline = folder.pipeline(folder.config.tenant(global.tenant.as_ref())).await?;
     let (listener, loopback) = listen(&serve.listen)?;
@@ -40,13 +46,16 @@ pub(super) async fn run(global: &Global, serve: &Serve) -> Result<Done, Failure>
     let limits = folder.parse_limits();
     let app = App::new(Arc::clone(&pipeline.store), Arc::new(System), limits, loopback);
     let asked = worker::stop_on_signals()?;
+    let environment = app.measuring();
     let answering = provex_server::serve(app, listener, Limits::default(), stopped(Arc::clone(&asked)));
     let working = async {
         if serve.no_worker {
             return Ok(());
         }
         // What cannot be worked on is no reason to stop answering.
-        while let Err(failure) = worker::work(&folder, None, &serve.worker, &asked).await {
+        while let Err(failure) =
+            worker::work(&folder, None, &serve.worker, &asked, Arc::clone(&environment)).await
+        {
             tracing::error!(reason = %failure, "the worker goes on in a minute");
             let _ = tokio::time::timeout(Duration::from_secs(60), stopped(Arc::clone(&asked))).await;
         }
@@ -93,9 +102,12 @@ async fn local_token(folder: &Path, pipeline: &Pipeline) -> Result<std::path::Pa
     Ok(path)
 }
 
-fn log_to_stderr(json: bool) {
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+/// Log lines go to stderr, spans to a collector where one is named.
+fn tell(json: bool, otlp: Option<Otlp>) {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     // It tells its own failures to write by `eprintln!`, which panics where stderr cannot be written.
     let lines = lines.log_internal_errors(false);
-    if json { lines.json().init() } else { lines.compact().init() }
+    let lines = if json { lines.json().boxed() } else { lines.compact().boxed() };
+    let all = tracing_subscriber::registry().with(lines.with_filter(LevelFilter::INFO));
+    all.with(otlp.map(|otlp| otlp.with_filter(LevelFilter::INFO))).init();
 }

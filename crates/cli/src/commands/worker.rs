@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use provex_core::ids::TenantId;
+use provex_pipeline::environment::Environment;
 use provex_pipeline::{Pipeline, Told, Unit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 use super::link::Keys;
 use crate::args::{Global, LogArgs, Worker};
 use crate::data::DataFolder;
+use crate::environment::System;
 use crate::failure::{Done, Failure};
 use crate::logs::{LogConfig, Logs};
 use crate::output::{self, plain};
@@ -24,22 +26,23 @@ pub(super) async fn run(global: &Global, args: Worker) -> Result<Done, Failure> 
     let folder = Arc::new(DataFolder::open(global)?);
     let asked = stop_on_signals()?;
     output::tell(format_args!("provex: working on {}", global.data.display()));
-    work(&folder, global.tenant.as_ref(), &args, &asked).await?;
+    work(&folder, global.tenant.as_ref(), &args, &asked, Arc::new(System)).await?;
     Ok(Done::Yes)
 }
 
-/// Works for the one tenant that is named, or for all, until it is asked to stop.
+/// Works for the one tenant that is named, or for all, until it is asked to stop. `environment` is told what is done.
 pub(super) async fn work(
     folder: &Arc<DataFolder>,
     only: Option<&TenantId>,
     args: &Worker,
     asked: &Arc<AtomicBool>,
+    environment: Arc<dyn Environment>,
 ) -> Result<(), Failure> {
     let unit = folder.config.unit(args.unit)?;
     let pause = Duration::from_secs(args.interval.into());
     let news = Arc::new(News::default());
     while !asked.load(Ordering::SeqCst) {
-        let tenants = tenants(folder, only).await?;
+        let tenants = tenants(folder, only, &environment).await?;
         let _working = folder.work(&tenants).await?;
         let until = tokio::time::Instant::now() + RELOAD;
         let mut groups = JoinSet::new();
@@ -79,8 +82,13 @@ pub(super) fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// The one tenant that was named, or all.
-async fn tenants(folder: &DataFolder, only: Option<&TenantId>) -> Result<Vec<Pipeline>, Failure> {
+async fn tenants(
+    folder: &DataFolder,
+    only: Option<&TenantId>,
+    environment: &Arc<dyn Environment>,
+) -> Result<Vec<Pipeline>, Failure> {
     let any = folder.pipeline(folder.config.tenant(only)).await?;
+    let any = Pipeline { environment: Arc::clone(environment), ..any };
     let tenants = match only {
         Some(tenant) => vec![tenant.clone()],
         None => any.store.tenants().await?,

@@ -317,6 +317,7 @@ faulty_store! {
     record_statements(tenant: &TenantId, recording: &Recording, statements: &[NewStatement]) -> ();
     statements(tenant: &TenantId, subject: &Digest) -> Vec<StatementRow>;
     log_checkpoint(log: &LogId) -> Option<LogCheckpoint>;
+    log_checkpoints() -> Vec<(LogId, LogCheckpoint)>;
     record_log_checkpoint(log: &LogId, checkpoint: &LogCheckpoint) -> ();
     counts(tenant: &TenantId) -> Counts;
     backlog(tenant: &TenantId) -> Backlog;

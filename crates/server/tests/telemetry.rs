@@ -1,0 +1,163 @@
+//! What the server tells of itself: log events, spans and `/metrics`, by the names that never change.
+#![allow(clippy::unwrap_used, reason = "the allowance for tests does not reach helpers")]
+
+mod common;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{On, World, openvex, tenant};
+use provex_pipeline::environment::Environment as _;
+use provex_pipeline::telemetry::Measured;
+use provex_store::Scope;
+use provex_store::testing::SignedFixture;
+use serde_json::Value;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+on_each_store! {
+    what_waits_and_how_old_it_is_is_measured
+    work_for_logs_is_counted_by_log_and_outcome
+}
+
+/// Log lines, kept.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    /// Everything told so far, as objects.
+    fn objects(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn names(object: &Value) -> Vec<&str> {
+    let mut names: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+const QUERY: &str = "ledger.attestations.query";
+
+#[tokio::test]
+async fn a_query_is_told_in_the_fields_of_the_contract() {
+    let world = World::new(On::Sqlite).await;
+    world.linked(&mut SignedFixture::new(1), 1, 3).await;
+    let token = world.token(&[Scope::LedgerAttestRead]).await;
+    let lines = Lines::default();
+    let subscriber =
+        tracing_subscriber::fmt().json().with_span_events(FmtSpan::CLOSE).with_writer(lines.clone());
+    let _told = tracing::subscriber::set_default(subscriber.finish());
+    world.get(&token, "/v1/ledger/attestations?limit=2").await;
+    world.get(&token, "/v1/ledger/attestations?limit=2&status=failed").await;
+    let told = lines.objects();
+    let events: Vec<_> = told.iter().filter(|line| line["fields"]["message"] == QUERY).collect();
+    assert_eq!(events.len(), 2);
+    for (event, count) in events.iter().zip([2, 0]) {
+        let fields = &event["fields"];
+        let expected = ["duration_ms", "filtersHash", "limit", "message", "result_count", "tenant"];
+        assert_eq!(names(fields), expected);
+        assert_eq!((&fields["tenant"], &fields["limit"]), (&"default".into(), &2.into()));
+        assert_eq!(fields["result_count"], count);
+        assert!(fields["duration_ms"].is_number());
+        assert_eq!(fields["filtersHash"].as_str().unwrap().len(), 64);
+    }
+    assert_ne!(events[0]["fields"]["filtersHash"], events[1]["fields"]["filtersHash"]);
+    let closed = |line: &&Value| line["fields"]["message"] == "close" && line["span"]["name"] == QUERY;
+    let spans: Vec<_> = told.iter().filter(closed).map(|line| &line["span"]).collect();
+    assert_eq!(spans.len(), 2);
+    for (span, next) in spans.into_iter().zip([true, false]) {
+        let expected = [
+            "duration_ms",
+            "filtersHash",
+            "limit",
+            "name",
+            "next_page_token_present",
+            "result_count",
+            "tenant",
+        ];
+        assert_eq!(names(span), expected);
+        assert_eq!(span["next_page_token_present"], next);
+    }
+    let all = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(!all.contains(&token), "a token was logged: {all}");
+}
+
+async fn what_waits_and_how_old_it_is_is_measured(on: On) {
+    let world = World::new(on).await;
+    let mut fixture = SignedFixture::new(1);
+    world.linked(&mut fixture, 1, 2).await;
+    let text = world.metrics().await;
+    let is = |text: &str, line: &str| assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    is(&text, "provex_oldest_pending_age_seconds{tenant=\"default\"} 0.0");
+    is(&text, "provex_ledger_events{tenant=\"default\"} 2");
+    is(&text, "provex_ledger_events{tenant=\"other\"} 0");
+    // Above the times that were given already.
+    world.clock.advance(1);
+    let writer = world.token(&[Scope::VexWrite]).await;
+    world.post(&writer, openvex(1, 3)).await;
+    world.post(&writer, "{").await;
+    let checkpoint =
+        fixture.log(&fixture.sign(&tenant(), &[&provex_store::testing::document(2, 1)])).checkpoint;
+    let checkpoint = provex_store::LogCheckpoint { seen_at: world.clock.now(), ..checkpoint };
+    world.store.record_log_checkpoint(&fixture.log_id(), &checkpoint).await.unwrap();
+    world.clock.advance(90);
+    let text = world.metrics().await;
+    let backlog = world.store.backlog(&tenant()).await.unwrap();
+    assert!(backlog.attest > 0);
+    for (stage, count) in
+        [("attest", backlog.attest), ("submit", backlog.submit), ("link", backlog.link), ("dead", 0)]
+    {
+        is(&text, &format!("provex_queue_submissions{{tenant=\"default\",stage=\"{stage}\"}} {count}"));
+    }
+    is(&text, "provex_oldest_pending_age_seconds{tenant=\"default\"} 90.0");
+    is(&text, "provex_ledger_events{tenant=\"default\"} 3");
+    is(&text, "provex_documents_total{format=\"openvex\",outcome=\"recorded\"} 1");
+    is(&text, "provex_documents_total{format=\"unknown\",outcome=\"rejected\"} 1");
+    is(&text, "provex_observations_total{format=\"openvex\"} 3");
+    let log = fixture.log_id().to_text();
+    is(&text, &format!("provex_log_checkpoint_age_seconds{{log=\"{log}\"}} 90.0"));
+    is(&text, &format!("provex_log_checkpoint_size{{log=\"{log}\"}} {}", checkpoint.size));
+}
+
+async fn work_for_logs_is_counted_by_log_and_outcome(on: On) {
+    let world = World::new(on).await;
+    let (log, environment) = (SignedFixture::new(1).log_id(), world.app.measuring());
+    let took = Duration::from_millis(3);
+    for outcome in ["answered", "answered", "unavailable"] {
+        environment.measured(Measured::Submitted { log, outcome, took });
+    }
+    environment.measured(Measured::Verified { log, outcome: "verified", took });
+    environment.measured(Measured::Compared { log, consistent: true });
+    let (text, log) = (world.metrics().await, log.to_text());
+    for line in [
+        format!("provex_submission_duration_seconds_count{{log=\"{log}\",outcome=\"answered\"}} 2"),
+        format!("provex_submission_duration_seconds_count{{log=\"{log}\",outcome=\"unavailable\"}} 1"),
+        format!("provex_verification_duration_seconds_count{{log=\"{log}\",outcome=\"verified\"}} 1"),
+        format!("provex_log_consistent{{log=\"{log}\"}} 1"),
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    environment.measured(Measured::Compared { log: SignedFixture::new(1).log_id(), consistent: false });
+    assert!(world.metrics().await.contains(&format!("provex_log_consistent{{log=\"{log}\"}} 0\n")));
+}
