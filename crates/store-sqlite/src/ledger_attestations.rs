@@ -1,7 +1,7 @@
 //! `findings_ledger_attestations`: the projection of the ledger's events.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use provex_core::ids::{EnvelopeDigest, TenantId};
@@ -36,7 +36,7 @@ pub(crate) async fn page(
 }
 
 pub(crate) async fn stream(
-    connections: &Connections,
+    connections: &Arc<Connections>,
     tenant: &TenantId,
     filter: &AttestationFilter,
 ) -> Result<AttestationStream> {
@@ -44,7 +44,7 @@ pub(crate) async fn stream(
     let head = ledger_events::head(&mut connection, tenant).await?;
     let rows = Rows {
         connection: Some(connection),
-        path: connections.path().to_owned(),
+        connections: Arc::clone(connections),
         tenant: tenant.clone(),
         filter: filter.clone(),
         after: None,
@@ -57,7 +57,7 @@ pub(crate) async fn stream(
 struct Rows {
     /// None once all was read.
     connection: Option<SqliteConnection>,
-    path: PathBuf,
+    connections: Arc<Connections>,
     tenant: TenantId,
     filter: AttestationFilter,
     after: Option<AttestationPosition>,
@@ -80,7 +80,7 @@ impl Rows {
 #[async_trait]
 impl AttestationRows for Rows {
     async fn next(&mut self) -> std::result::Result<Vec<AttestationRow>, Error> {
-        self.read().await.map_err(|failure| failure.explain("reading attestations", &self.path))
+        self.read().await.map_err(|failure| failure.explain("reading attestations", &self.connections))
     }
 }
 

@@ -29,6 +29,7 @@ mod tenants;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,7 +53,7 @@ use crate::connection::{Connections, Patience};
 /// A store in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    connections: Connections,
+    connections: Arc<Connections>,
 }
 
 impl SqliteStore {
@@ -89,7 +90,7 @@ impl SqliteStore {
             Error::DiskFull(_) if connection::is_whole(path) => Connections::full(path, patience),
             _ => return Err(refused),
         };
-        let store = Self { connections };
+        let store = Self { connections: Arc::new(connections) };
         let checked = migrate::check_newest(&store.connections).await;
         store.explain("opening the database", checked).map(|()| store).map_err(|_| refused)
     }
@@ -98,7 +99,7 @@ impl SqliteStore {
         // SQLite would open a file of mode 0400, and make companions of that mode, which stay in the way.
         probe::writable(path)?;
         connection::mend_companions(path);
-        let store = Self { connections: Connections::new(path, patience) };
+        let store = Self { connections: Arc::new(Connections::new(path, patience)) };
         let migrated = migrate::migrate(&store.connections, None).await;
         store.explain("opening the database", migrated).map(|()| store)
     }

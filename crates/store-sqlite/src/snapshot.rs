@@ -1,6 +1,7 @@
 //! Everything in the database at one moment, for a copy into another.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
@@ -16,12 +17,12 @@ use crate::failure::{Failure, Result};
 
 /// A transaction that only reads.
 pub(crate) struct FileSnapshot {
-    connections: Connections,
+    connections: Arc<Connections>,
     tx: Transaction<'static, Sqlite>,
 }
 
 impl FileSnapshot {
-    pub(crate) async fn open(connections: Connections) -> std::result::Result<Self, Error> {
+    pub(crate) async fn open(connections: Arc<Connections>) -> std::result::Result<Self, Error> {
         let begun = async {
             let mut tx = connections.read_snapshot().await?;
             // The first look fixes the state that all others see.
