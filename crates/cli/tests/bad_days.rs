@@ -992,7 +992,7 @@ fn missing_and_changed_tiles_stop_the_log_until_they_are_back() {
         fs::write(path, bytes).unwrap();
     };
     let names =
-        ["tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"];
+        ["tile/0/000", "tile/0/001.p/45", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/45"];
     for (name, removed) in names.iter().flat_map(|name| [(name, true), (name, false)]) {
         let said = if removed {
             fs::remove_file(log.join(name)).unwrap();
@@ -1001,13 +1001,13 @@ fn missing_and_changed_tiles_stop_the_log_until_they_are_back() {
             change(name);
             (*name).to_owned()
         };
-        let behind = "does not hold the 300 entries of its newest checkpoint";
+        let behind = "does not hold the 301 entries of its newest checkpoint";
         log_refuses(&folder, &[behind, &said, "bring back", "key rotate --log"]);
         replace(&folder.data(), &folder.path("all"));
     }
     println!("all is gone but the checkpoint");
     fs::remove_dir_all(log.join("tile")).unwrap();
-    log_refuses(&folder, &["does not hold the 300 entries of its newest checkpoint"]);
+    log_refuses(&folder, &["does not hold the 301 entries of its newest checkpoint"]);
     replace(&log, &kept);
     println!("the checkpoint is another's");
     fs::write(log.join("checkpoint"), fs::read(proven().path("data/log/checkpoint")).unwrap()).unwrap();
@@ -1067,7 +1067,7 @@ fn a_restored_older_log_folder_is_refused() {
     replace(&log, &older);
     log_refuses(
         &folder,
-        &["does not hold the 4 entries of its newest checkpoint", "restored from an older copy"],
+        &["does not hold the 6 entries of its newest checkpoint", "restored from an older copy"],
     );
     replace(&log, &newer);
     folder.text(0, &["link"]);

@@ -410,7 +410,9 @@ fn what_an_ended_log_holds_already_is_not_logged_again() {
     let status = folder.json(0, &["status", "--json"]);
     assert_eq!((&status["observations"]["linked"], &status["log"]["treeSize"]), (&json!(7), &json!(0)));
     let moved = format!("data/ended-logs/{}/checkpoint", ended.lines().next().unwrap());
-    assert_eq!(text(&folder, &moved).lines().nth(1), ended.lines().nth(1));
+    let size = |note: &str| note.lines().nth(1).unwrap().parse::<u64>().unwrap();
+    // The statements are found where they are; the anchor is of another ledger, whose events have other times.
+    assert_eq!(size(&text(&folder, &moved)), size(&ended) + 1);
 }
 
 #[test]
@@ -425,7 +427,7 @@ fn a_checkpoint_kept_of_an_ended_log_is_held_against_its_own_folder() {
     folder.text(0, &["export", "--proof", &id, "-o", &proof]);
     folder.text(0, &["key", "rotate", "--log"]);
     let verified = folder.text(0, &["verify", &proof, "--checkpoint", &kept]);
-    assert!(verified.contains("append-only  since the kept checkpoint of size 3"), "{verified}");
+    assert!(verified.contains("append-only  since the kept checkpoint of size 4"), "{verified}");
 }
 
 #[test]
@@ -472,7 +474,7 @@ fn a_kept_checkpoint_shows_that_the_log_only_grew() {
     let proof = folder.path("new.json").display().to_string();
     folder.text(0, &["export", "--proof", &id, "-o", &proof]);
     let text = folder.text(0, &["verify", &proof, "--checkpoint", &kept]);
-    assert!(text.contains("since the kept checkpoint of size 3"), "{text}");
+    assert!(text.contains("since the kept checkpoint of size 4"), "{text}");
     // Without the tiles it cannot be checked; with another log's checkpoint it is not true.
     let empty = folder.path("empty").display().to_string();
     assert_eq!(
