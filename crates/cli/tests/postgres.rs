@@ -528,7 +528,8 @@ async fn a_server_that_is_killed_under_load_loses_nothing_and_is_found_again() {
     let documents = repository("testdata/vex/openvex").display().to_string();
     let prove = |folder: &Folder, tenant: &str| {
         let mut command = folder.command(&["--tenant", tenant, "prove", &documents, "--json"]);
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap()
+        let stderr = std::fs::File::options().create(true).append(true).open(folder.path("stderr")).unwrap();
+        command.stdout(std::process::Stdio::piped()).stderr(stderr).spawn().unwrap()
     };
     let mut running: Vec<_> = (0..3).map(|_| prove(&first, "default")).collect();
     running.push(prove(&second, "other"));
@@ -540,7 +541,8 @@ async fn a_server_that_is_killed_under_load_loses_nothing_and_is_found_again() {
     let mut reports = Vec::new();
     for process in running {
         let output = process.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", all(&output));
+        let said = || [&first, &second].map(|folder| std::fs::read_to_string(folder.path("stderr")));
+        assert_eq!(output.status.code(), Some(0), "{:?}", said());
         reports.push(serde_json::from_slice::<Value>(&output.stdout).unwrap());
     }
     let recorded: u64 =

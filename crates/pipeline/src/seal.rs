@@ -102,6 +102,10 @@ impl Pipeline {
         let (previous, envelope) = match sealing.anchors {
             true => {
                 let previous = self.store.newest_ledger_anchor(&self.tenant).await?;
+                // Somebody else has anchored a newer root since this one was due.
+                if previous.is_some_and(|previous| previous.tree_size >= root.tree_size) {
+                    return Ok(());
+                }
                 (previous, Some(self.anchor(root, previous, sealing).await?))
             }
             false => (None, None),
