@@ -177,9 +177,19 @@ pub(crate) fn page_query(
         SELECT tenant_id, attestation_id, artifact_id, finding_id, verification_status, verification_time, dsse_digest,
             rekor_entry_id, evidence_bundle_ref, ledger_event_id, recorded_at, merkle_leaf_hash, root_hash, cycle_hash,
             projection_version
-        FROM findings_ledger_attestations WHERE tenant_id = ",
+        FROM findings_ledger_attestations",
     );
-    query.push_bind(tenant.as_str().to_owned());
+    // Told, since SQLite would rather walk all of a span of time than sort nothing.
+    if filter.attestation_id.is_none() {
+        let column = match filter {
+            AttestationFilter { artifact_id: Some(_), .. } => "artifact",
+            AttestationFilter { finding_id: Some(_), .. } => "finding",
+            AttestationFilter { status: Some(_), .. } => "status",
+            _ => "paging",
+        };
+        query.push(format_args!(" INDEXED BY ledger_attestations_{column}_idx"));
+    }
+    query.push(" WHERE tenant_id = ").push_bind(tenant.as_str().to_owned());
     let mut chosen = false;
     // Where the column stands for its index if none is chosen yet.
     let mut choose = || if std::mem::replace(&mut chosen, true) { "+" } else { "" };
