@@ -3,16 +3,19 @@
 //! SQLite has one writer at a time. Writers of this process queue at a mutex, those of others at `BEGIN IMMEDIATE`;
 //! once that has the lock nothing else in a transaction can be busy, so it is the one place that tries again.
 
+use std::fmt::{Debug, Formatter};
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use provex_store::Error;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Mutex, MutexGuard};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::{Failure, Result};
 use crate::probe::{self, Probe};
@@ -41,10 +44,7 @@ impl Default for Patience {
     }
 }
 
-const READERS: u32 = 4;
-
-/// How long a reader waits for a free connection: as long as it takes.
-const READER_PATIENCE: Duration = Duration::from_secs(3_600);
+const READERS: usize = 4;
 
 /// The connections to one database file.
 #[derive(Debug)]
@@ -52,13 +52,142 @@ pub(crate) struct Connections {
     path: PathBuf,
     options: SqliteConnectOptions,
     patience: Patience,
-    /// Empty before the first write, and after one that was given up: its connection went with it.
-    writer: Mutex<Option<SqliteConnection>>,
-    readers: SqlitePool,
+    /// Empty before the first write.
+    writer: Mutex<Option<Writer>>,
+    readers: Arc<Readers>,
     /// Whether the file is only read because there was no room to write.
     full: bool,
     /// Dropped after the connections.
     probe: Probe,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: SqliteConnection,
+    /// Its transaction was given up: it serves no other one.
+    given_up: bool,
+}
+
+/// The connections that read. Who drops a [`Reader`] gives its connection back there and then, without a task or a
+/// runtime: all of them can be closed in the end, wherever that is.
+#[derive(Debug)]
+struct Readers {
+    options: SqliteConnectOptions,
+    idle: std::sync::Mutex<Vec<SqliteConnection>>,
+    /// Connections that were being opened for somebody who has gone.
+    opening: std::sync::Mutex<Vec<Opening>>,
+    free: Arc<Semaphore>,
+}
+
+impl Readers {
+    fn new(options: SqliteConnectOptions) -> Arc<Self> {
+        let free = Arc::new(Semaphore::new(READERS));
+        Arc::new(Self { options, idle: Default::default(), opening: Default::default(), free })
+    }
+
+    async fn open(self: &Arc<Self>, turn: Option<OwnedSemaphorePermit>) -> Result<Reader> {
+        let idle = lock(&self.idle).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        Ok(Reader {
+            connection: Some(connection),
+            in_snapshot: false,
+            readers: Arc::clone(self),
+            _turn: turn,
+        })
+    }
+
+    async fn connect(&self) -> Result<SqliteConnection> {
+        let left = lock(&self.opening).pop();
+        let opening = left.unwrap_or_else(|| {
+            let options = self.options.clone();
+            Opening(Box::pin(async move { SqliteConnection::connect_with(&options).await }))
+        });
+        let mut waiting = Waiting { opening: Some(opening), readers: self };
+        let opened = waiting.opening.as_mut().expect("just set").0.as_mut().await;
+        waiting.opening = None;
+        Ok(opened?)
+    }
+
+    async fn close(&self) -> Result<()> {
+        let (idle, opening) =
+            (std::mem::take(&mut *lock(&self.idle)), std::mem::take(&mut *lock(&self.opening)));
+        for connection in idle {
+            connection.close().await?;
+        }
+        for opening in opening {
+            opening.0.await?.close().await?;
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(list: &std::sync::Mutex<Vec<T>>) -> std::sync::MutexGuard<'_, Vec<T>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Opening(BoxFuture<'static, sqlx::Result<SqliteConnection>>);
+
+impl Debug for Opening {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opening")
+    }
+}
+
+/// Who waits for a connection, and leaves it to others when it goes.
+struct Waiting<'a> {
+    opening: Option<Opening>,
+    readers: &'a Readers,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        lock(&self.readers.opening).extend(self.opening.take());
+    }
+}
+
+/// A connection that reads, until it is dropped.
+pub(crate) struct Reader {
+    /// None once it was given back.
+    connection: Option<SqliteConnection>,
+    in_snapshot: bool,
+    readers: Arc<Readers>,
+    /// Given up after the connection was given back.
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Reader {
+    async fn begin(mut self) -> Result<Self> {
+        self.in_snapshot = true;
+        sqlx::query("-- begin\nBEGIN").execute(&mut *self).await?;
+        Ok(self)
+    }
+}
+
+impl Deref for Reader {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        self.connection.as_ref().expect("given back when dropped")
+    }
+}
+
+impl DerefMut for Reader {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        self.connection.as_mut().expect("given back when dropped")
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if self.in_snapshot {
+            start_rollback(&mut connection);
+        }
+        lock(&self.readers.idle).push(connection);
+    }
 }
 
 impl Connections {
@@ -101,13 +230,7 @@ impl Connections {
             .busy_timeout(patience.timeout)
             .statement_cache_capacity(256)
             .disable_statement_logging();
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(READER_PATIENCE)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+        let readers = Readers::new(options.clone().pragma("query_only", "ON"));
         // Room for the index pages that an ingest touches: rows come in the order of their digests.
         let options = options.pragma("cache_size", "-65536");
         let (writer, probe) = (Mutex::new(None), Probe::new(path));
@@ -129,11 +252,11 @@ impl Connections {
 
     /// Begins a transaction that writes: it has the lock.
     pub(crate) async fn write(&self) -> Result<Write<'_>> {
-        let mut slot = self.writer.lock().await;
+        let mut write = Write { slot: self.writer.lock().await, connection: None };
         let mut tries = 1;
         loop {
-            match begin_immediate(slot.take(), &self.options).await {
-                Ok(connection) => return Ok(Write { slot, connection }),
+            match write.begin(&self.options).await {
+                Ok(()) => return Ok(write),
                 Err(failure) if failure.is_busy() && tries < self.patience.tries => {
                     // Where there are no locks, waiting brings none.
                     self.probe.locking().map_or(Ok(()), Err)?;
@@ -147,22 +270,19 @@ impl Connections {
     }
 
     /// A connection for one statement that reads.
-    pub(crate) async fn read(&self) -> Result<sqlx::pool::PoolConnection<Sqlite>> {
-        Ok(self.readers.acquire().await?)
+    pub(crate) async fn read(&self) -> Result<Reader> {
+        let turn = Arc::clone(&self.readers.free).acquire_owned().await.expect("never closed");
+        self.readers.open(Some(turn)).await
     }
 
     /// Begins a transaction that reads: all its statements see one state.
-    pub(crate) async fn read_snapshot(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.readers.begin().await?)
+    pub(crate) async fn read_snapshot(&self) -> Result<Reader> {
+        self.read().await?.begin().await
     }
 
-    /// As [`Connections::read_snapshot`], for who takes his time: on a connection of its own, so that no reader waits for
-    /// it. Dropped, it is closed, and the transaction with it.
-    pub(crate) async fn long_snapshot(&self) -> Result<SqliteConnection> {
-        let options = self.options.clone().pragma("query_only", "ON");
-        let mut connection = SqliteConnection::connect_with(&options).await?;
-        sqlx::query("-- long_snapshot\nBEGIN").execute(&mut connection).await?;
-        Ok(connection)
+    /// As [`Connections::read_snapshot`], for who takes his time: beyond the readers that others wait for.
+    pub(crate) async fn long_snapshot(&self) -> Result<Reader> {
+        self.readers.open(None).await?.begin().await
     }
 
     /// A connection outside of any transaction, for what cannot be done inside one.
@@ -170,43 +290,26 @@ impl Connections {
         Ok(SqliteConnection::connect_with(&self.options).await?)
     }
 
-    /// Closes all connections; the last one of all programs folds the write-ahead log into the file.
+    /// Closes all connections; the last one of all programs folds the write-ahead log into the file. One after the
+    /// other: of two that end at once, each takes the other for one that stays.
     pub(crate) async fn close(&self) -> Result<()> {
-        self.close_writer().await?;
-        self.readers.close().await;
-        Ok(())
-    }
-
-    async fn close_writer(&self) -> Result<()> {
-        if let Some(connection) = self.writer.lock().await.take() {
-            connection.close().await?;
+        self.readers.close().await?;
+        if let Some(writer) = self.writer.lock().await.take() {
+            writer.connection.close().await?;
         }
         Ok(())
     }
 }
 
-/// How long whoever closes waits for readers that are on their way back.
-const CLOSING: Duration = Duration::from_secs(5);
-
 impl Drop for Connections {
     /// Closes what is open, at the end of a program that failed too: left open, the companions of the file would stay.
     fn drop(&mut self) {
-        if self.readers.is_closed() {
-            return;
-        }
-        // A reader comes back by a task, which a runtime of one thread does not run while that thread waits here.
-        let one_thread =
-            Handle::try_current().is_ok_and(|h| h.runtime_flavor() == RuntimeFlavor::CurrentThread);
-        let patience = if one_thread { Duration::ZERO } else { CLOSING };
         std::thread::scope(|scope| {
             // A thread of its own: this one may be a runtime's.
             let closing = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+                let runtime = tokio::runtime::Builder::new_current_thread().build()?;
                 // Whatever could not be folded in now is when the database is opened next.
-                runtime.block_on(async {
-                    let _ = self.close_writer().await;
-                    let _ = tokio::time::timeout(patience, self.readers.close()).await;
-                });
+                let _ = runtime.block_on(self.close());
                 std::io::Result::Ok(())
             });
             let _ = closing.join();
@@ -214,37 +317,46 @@ impl Drop for Connections {
     }
 }
 
-async fn begin_immediate(
-    connection: Option<SqliteConnection>,
-    options: &SqliteConnectOptions,
-) -> Result<SqliteConnection> {
-    let mut connection = match connection {
-        Some(connection) => connection,
-        None => SqliteConnection::connect_with(options).await?,
-    };
-    sqlx::query("-- begin_immediate\nBEGIN IMMEDIATE").execute(&mut connection).await?;
-    Ok(connection)
+/// Sends a ROLLBACK and does not wait for it: a connection's thread takes its statements one after the other.
+fn start_rollback(connection: &mut SqliteConnection) {
+    let _ = sqlx::query("-- start_rollback\nROLLBACK").execute(connection).now_or_never();
 }
 
-/// A transaction that writes. Dropped without [`Write::commit`] it closes its connection, which undoes it: there is
-/// no half-finished transaction that could be taken up again by mistake.
+/// A transaction that writes. Dropped without [`Write::commit`] it is undone, and its connection, which was perhaps
+/// interrupted, is closed by whoever writes or closes next.
 pub(crate) struct Write<'a> {
-    slot: MutexGuard<'a, Option<SqliteConnection>>,
-    connection: SqliteConnection,
+    slot: MutexGuard<'a, Option<Writer>>,
+    /// None while it is in its slot.
+    connection: Option<SqliteConnection>,
 }
 
 impl Write<'_> {
+    async fn begin(&mut self, options: &SqliteConnectOptions) -> Result<()> {
+        if self.connection.is_none() {
+            self.connection = Some(match self.slot.take() {
+                Some(Writer { connection, given_up: false }) => connection,
+                Some(Writer { connection, given_up: true }) => {
+                    connection.close().await?;
+                    SqliteConnection::connect_with(options).await?
+                }
+                None => SqliteConnection::connect_with(options).await?,
+            });
+        }
+        sqlx::query("-- begin_immediate\nBEGIN IMMEDIATE").execute(&mut **self).await?;
+        Ok(())
+    }
+
     /// Makes it durable.
     pub(crate) async fn commit(mut self) -> Result<()> {
-        sqlx::query("-- commit\nCOMMIT").execute(&mut self.connection).await.map_err(Failure::Commit)?;
-        *self.slot = Some(self.connection);
+        sqlx::query("-- commit\nCOMMIT").execute(&mut *self).await.map_err(Failure::Commit)?;
+        *self.slot = self.connection.take().map(|connection| Writer { connection, given_up: false });
         Ok(())
     }
 
     /// Ends a transaction that has nothing to write.
     pub(crate) async fn rollback(mut self) -> Result<()> {
-        sqlx::query("-- rollback\nROLLBACK").execute(&mut self.connection).await?;
-        *self.slot = Some(self.connection);
+        sqlx::query("-- rollback\nROLLBACK").execute(&mut *self).await?;
+        *self.slot = self.connection.take().map(|connection| Writer { connection, given_up: false });
         Ok(())
     }
 }
@@ -253,13 +365,21 @@ impl Deref for Write<'_> {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.connection
+        self.connection.as_ref().expect("it was begun")
     }
 }
 
 impl DerefMut for Write<'_> {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
+        self.connection.as_mut().expect("it was begun")
+    }
+}
+
+impl Drop for Write<'_> {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        start_rollback(&mut connection);
+        *self.slot = Some(Writer { connection, given_up: true });
     }
 }
 
@@ -415,12 +535,66 @@ mod tests {
         assert!(matches!(&refused, Err(Error::ReadOnly(text)) if text.contains("provex.db")), "{refused:?}");
     }
 
+    /// How many files SQLite has beside the database.
+    fn companions_in(folder: &tempfile::TempDir) -> usize {
+        ["provex.db-wal", "provex.db-shm"].iter().filter(|name| folder.path().join(name).exists()).count()
+    }
+
+    #[test]
+    fn a_database_whose_last_holder_ends_with_its_runtime_is_one_file() {
+        for round in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let store = store(&folder, Patience::default()).await;
+                record(&store, document(1, 1)).await.unwrap();
+                let connections = Arc::clone(&store.connections);
+                let (begun, wait) = tokio::sync::oneshot::channel();
+                // It reads until it is given up, wherever it is then.
+                tokio::spawn(async move {
+                    let mut begun = Some(begun);
+                    loop {
+                        let mut snapshot = connections.read_snapshot().await.unwrap();
+                        sqlx::query("SELECT * FROM vex_documents").fetch_all(&mut *snapshot).await.unwrap();
+                        begun.take().map(|begun| begun.send(()));
+                    }
+                });
+                wait.await.unwrap();
+                documents(&store).await;
+            });
+            drop(runtime);
+            assert_eq!(companions_in(&folder), 0, "round {round}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_dropped_keeps_nobody_from_writing_and_no_log_from_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, theirs) =
+            (store(&folder, Patience::default()).await, store(&folder, Patience::default()).await);
+        let mut given_up = ours.connections.write().await.unwrap();
+        sqlx::query("INSERT INTO control_tenants (tenant_id, created_at) VALUES (0, 0)")
+            .execute(&mut *given_up)
+            .await
+            .unwrap();
+        drop(given_up);
+        drop(ours.connections.read_snapshot().await.unwrap());
+        record(&theirs, document(1, 1)).await.unwrap();
+        // A checkpoint comes through only where no reader has an older state, and no writer the lock.
+        let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let mut connection = theirs.connections.connect().await.unwrap();
+        assert_eq!(sqlx::query_scalar::<_, i64>(checkpoint).fetch_one(&mut connection).await.unwrap(), 0);
+        connection.close().await.unwrap();
+        record(&ours, document(2, 1)).await.unwrap();
+        assert_eq!(documents(&ours).await, 2);
+        drop((ours, theirs));
+        assert_eq!(companions_in(&folder), 0);
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_database_that_was_closed_or_dropped_is_one_file() {
         let folder = tempfile::tempdir().unwrap();
-        let companions = || {
-            ["provex.db-wal", "provex.db-shm"].iter().filter(|name| folder.path().join(name).exists()).count()
-        };
+        let companions = || companions_in(&folder);
         let open = store(&folder, Patience::default()).await;
         record(&open, document(1, 1)).await.unwrap();
         assert_eq!(companions(), 2);

@@ -13,10 +13,10 @@ use provex_store::{
     STREAM_ROWS,
 };
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
-use crate::connection::Connections;
+use crate::connection::{Connections, Reader};
 use crate::failure::Result;
 use crate::ledger_events;
 use crate::sql::{Stored, insert_rows, json_array, limit as sql_limit};
@@ -40,10 +40,10 @@ pub(crate) async fn stream(
     tenant: &TenantId,
     filter: &AttestationFilter,
 ) -> Result<AttestationStream> {
-    let mut connection = connections.long_snapshot().await?;
-    let head = ledger_events::head(&mut connection, tenant).await?;
+    let mut snapshot = connections.long_snapshot().await?;
+    let head = ledger_events::head(&mut snapshot, tenant).await?;
     let rows = Rows {
-        connection: Some(connection),
+        snapshot: Some(snapshot),
         connections: Arc::clone(connections),
         tenant: tenant.clone(),
         filter: filter.clone(),
@@ -56,7 +56,8 @@ pub(crate) async fn stream(
 /// Pages of one snapshot.
 struct Rows {
     /// None once all was read.
-    connection: Option<SqliteConnection>,
+    snapshot: Option<Reader>,
+    /// Dropped after its reader.
     connections: Arc<Connections>,
     tenant: TenantId,
     filter: AttestationFilter,
@@ -65,13 +66,11 @@ struct Rows {
 
 impl Rows {
     async fn read(&mut self) -> Result<Vec<AttestationRow>> {
-        let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
-        let rows = select_page(connection, &self.tenant, &self.filter, self.after, STREAM_ROWS).await?;
+        let Some(snapshot) = &mut self.snapshot else { return Ok(Vec::new()) };
+        let rows = select_page(snapshot, &self.tenant, &self.filter, self.after, STREAM_ROWS).await?;
         self.after = rows.last().map(AttestationRow::position);
-        if rows.len() < STREAM_ROWS
-            && let Some(connection) = self.connection.take()
-        {
-            connection.close().await?;
+        if rows.len() < STREAM_ROWS {
+            self.snapshot = None;
         }
         Ok(rows)
     }

@@ -8,17 +8,16 @@ use futures_util::TryStreamExt as _;
 use provex_store::Error;
 use provex_store::copy::{PAGE_BYTES, PAGE_ROWS, Row, Snapshot, Table, Value};
 use sqlx::sqlite::{SqliteRow, SqliteValueRef};
-use sqlx::{
-    AssertSqlSafe, Decode, Row as _, Sqlite, SqliteConnection, Transaction, TypeInfo as _, ValueRef as _,
-};
+use sqlx::{AssertSqlSafe, Decode, Row as _, Sqlite, SqliteConnection, TypeInfo as _, ValueRef as _};
 
-use crate::connection::Connections;
+use crate::connection::{Connections, Reader};
 use crate::failure::{Failure, Result};
 
 /// A transaction that only reads.
 pub(crate) struct FileSnapshot {
+    tx: Reader,
+    /// Dropped after its reader.
     connections: Arc<Connections>,
-    tx: Transaction<'static, Sqlite>,
 }
 
 impl FileSnapshot {
@@ -31,7 +30,7 @@ impl FileSnapshot {
         };
         let begun = begun.await;
         let tx = explain(&connections, begun)?;
-        Ok(Self { connections, tx })
+        Ok(Self { tx, connections })
     }
 }
 
