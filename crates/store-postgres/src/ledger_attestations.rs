@@ -247,3 +247,142 @@ fn read(row: &PgRow, tenant: &TenantId) -> Result<AttestationRow> {
 fn stored(row: &PgRow) -> Stored<'_> {
     Stored::new(row, "findings.ledger_attestations", &["tenant_id", "attestation_id"])
 }
+
+#[cfg(test)]
+mod tests {
+    use provex_store::Store as _;
+    use provex_store::testing::{at, id};
+    use sqlx::{AssertSqlSafe, Execute as _};
+
+    use super::*;
+    use crate::PostgresStore;
+    use crate::connection::APP_ROLE;
+    use crate::migrate::Layout;
+    use crate::testing::TestDatabase;
+
+    /// So many rows that a page is not read by going over all of them: every artifact has a hundred, every vulnerability
+    /// two hundred, and one in a hundred is failed.
+    const ROWS: &str = "
+        INSERT INTO findings.ledger_attestations
+        SELECT tenant, md5(tenant || n)::uuid, 'artifact-' || n % 500, 'CVE-2026-' || n % 250,
+            CASE n % 100 WHEN 0 THEN 'failed' ELSE 'verified' END, at, h, h, 'sha256:' || h,
+            md5('event' || n)::uuid, at, h, h, h, '1'
+        FROM generate_series(1, 50000) AS n, unnest(ARRAY['default', 'other']) AS tenant,
+            LATERAL (SELECT timestamptz '2027-01-15T08:00:00Z' + n * interval '1 second', repeat('0', 64)) AS t (at, h);
+        ANALYZE findings.ledger_attestations";
+
+    /// Each filter with the index that it has to use.
+    fn filters() -> Vec<(AttestationFilter, &'static str)> {
+        let every = AttestationFilter::default;
+        let artifact = AttestationFilter { artifact_id: Some("artifact-7".to_owned()), ..every() };
+        let failed = Some(VerificationStatus::Failed);
+        vec![
+            (every(), "paging_idx"),
+            (AttestationFilter { attestation_id: Some(id(1)), ..every() }, "pkey"),
+            (artifact.clone(), "artifact_idx"),
+            (AttestationFilter { finding_id: Some("CVE-2026-7".to_owned()), ..every() }, "finding_idx"),
+            (AttestationFilter { status: failed, ..every() }, "status_idx"),
+            (AttestationFilter { since_recorded_at: Some(at(40_000)), ..every() }, "paging_idx"),
+            (AttestationFilter { until_recorded_at: Some(at(40_000)), ..every() }, "paging_idx"),
+            (
+                AttestationFilter {
+                    status: failed,
+                    since_recorded_at: Some(at(10)),
+                    until_recorded_at: Some(at(40_000)),
+                    ..artifact
+                },
+                "artifact_idx",
+            ),
+        ]
+    }
+
+    fn positions() -> [Option<AttestationPosition>; 2] {
+        [None, Some(AttestationPosition { recorded_at: at(20_000), attestation_id: id(1) })]
+    }
+
+    /// What the server does for a page, as the application in its tenant: a plan made for these values, or one for any.
+    async fn plan(
+        store: &PostgresStore,
+        filter: &AttestationFilter,
+        after: Option<AttestationPosition>,
+        generic: bool,
+    ) -> Vec<String> {
+        let tenant = TenantId::default_tenant();
+        let mut tx = store.database.snapshot(&tenant).await.unwrap();
+        let user: String = sqlx::query_scalar("SELECT current_user").fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(user, APP_ROLE);
+        let mut query = page_query(&tenant, filter, after, 200);
+        let (sql, mut built) = (query.sql(), query.build());
+        let sql = sql.as_str();
+        let plan = if generic {
+            // Its values decide nothing but the partition.
+            let values = ["'default'"].into_iter().chain(sql.matches('$').skip(1).map(|_| "NULL"));
+            let execute =
+                format!("EXPLAIN (COSTS OFF) EXECUTE page({})", values.collect::<Vec<_>>().join(", "));
+            let prepare = format!("SET LOCAL plan_cache_mode = force_generic_plan; PREPARE page AS {sql}");
+            sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *tx).await.unwrap();
+            let plan = sqlx::query_scalar(AssertSqlSafe(execute)).persistent(false).fetch_all(&mut *tx).await;
+            sqlx::raw_sql("DEALLOCATE page").execute(&mut *tx).await.unwrap();
+            plan
+        } else {
+            let explain = AssertSqlSafe(format!("EXPLAIN (COSTS OFF) {sql}"));
+            let values = built.take_arguments().unwrap().unwrap();
+            sqlx::query_scalar_with(explain, values).persistent(false).fetch_all(&mut *tx).await
+        };
+        tx.end(plan.unwrap()).await.unwrap()
+    }
+
+    /// The name that a migration gave an index, of which a partition's is a part.
+    async fn named(database: &TestDatabase, index: &str) -> String {
+        let mut connection = database.connect().await;
+        sqlx::query_scalar(
+            "SELECT p.relname::text FROM pg_class AS c LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
+            JOIN pg_class AS p ON p.oid = coalesce(i.inhparent, c.oid) WHERE c.relname = $1",
+        )
+        .bind(index)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_page_is_one_scan_of_the_index_of_its_filter() {
+        for layout in [Layout::Hash16, Layout::Flat] {
+            let database = TestDatabase::migrated(layout).await;
+            let store = database.store().await;
+            for tenant in ["default", "other"] {
+                store.add_tenant(&tenant.parse().unwrap(), id(1), at(0)).await.unwrap();
+            }
+            database.execute(ROWS).await;
+            for (filter, index) in filters() {
+                for after in positions() {
+                    for generic in [false, true] {
+                        let plan = plan(&store, &filter, after, generic).await;
+                        let case = format!("{layout:?} {generic} {filter:?}: {plan:#?}");
+                        let steps = plan.iter().enumerate().filter_map(|(line, text)| {
+                            let text = text.trim_start();
+                            if line == 0 { Some(text) } else { text.strip_prefix("->  ") }
+                        });
+                        let (scans, above): (Vec<_>, Vec<_>) =
+                            steps.partition(|step| step.contains(" using "));
+                        let [scan] = scans.as_slice() else { panic!("{case}") };
+                        let (kind, rest) = scan.split_once(" using ").unwrap();
+                        assert!(["Index Scan", "Index Scan Backward"].contains(&kind), "{case}");
+                        let name = named(&database, rest.split(' ').next().unwrap()).await;
+                        assert_eq!(name, format!("ledger_attestations_{index}"), "{case}");
+                        // A later page begins where the one before ended: nothing is read to be dropped.
+                        let condition = plan.iter().find(|line| line.contains("Index Cond:")).unwrap();
+                        let begins = condition.contains("ROW(recorded_at, attestation_id) >");
+                        assert_eq!(begins, after.is_some() && index != "pkey", "{case}");
+                        // No join, and no sort but of the one row that has the id; row-level security is asked once.
+                        let fits = |step: &&str| {
+                            ["Limit", "Result", "Append", "Merge Append"].contains(step)
+                                || *step == "Sort" && index == "pkey"
+                        };
+                        assert!(above.iter().all(fits), "{case}");
+                    }
+                }
+            }
+        }
+    }
+}
