@@ -82,11 +82,6 @@ impl DataFolder {
         &self.path
     }
 
-    /// Where a tenant's statements are logged, as the file says: what it says of the tenant, else of all.
-    pub(crate) fn log_config(&self, tenant: &TenantId) -> LogConfig {
-        self.config.log_of(tenant)
-    }
-
     /// How logs are reached.
     pub(crate) fn reach(&self) -> Reach {
         Reach {

@@ -76,7 +76,7 @@ pub(crate) struct Reach {
 impl Logs {
     /// The logs of this tenant.
     pub(crate) fn open(folder: &DataFolder, pipeline: &Pipeline, args: &LogArgs) -> Result<Self, Failure> {
-        let configured = folder.log_config(&pipeline.tenant);
+        let configured = folder.config.log_of(&pipeline.tenant);
         let named = args.signing_config.is_some() || args.trusted_root.is_some();
         if configured.log == Some(NoLog::None) && !named {
             return Ok(Self { off: true, ..Self::none(folder, pipeline) });

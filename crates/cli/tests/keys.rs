@@ -5,7 +5,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{Folder, all, copy, examples, repository};
+use common::{Folder, all, copy, examples, repository, tamper};
 use serde_json::json;
 
 fn openssl(folder: &Folder, args: &[&str]) {
@@ -390,14 +390,19 @@ fn files(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-#[test]
-fn what_an_ended_log_holds_already_is_not_logged_again() {
-    let folder = Folder::new();
+/// Statements that wait for the log.
+fn signed_and_sent_nowhere(folder: &Folder) {
     folder.text(0, &["init"]);
     let config = folder.data().join("provex.toml");
     std::fs::write(&config, "tenants = { default = { log = \"none\" } }").unwrap();
     folder.text(0, &["prove", &examples()]);
     std::fs::write(&config, "").unwrap();
+}
+
+#[test]
+fn what_an_ended_log_holds_already_is_not_logged_again() {
+    let folder = Folder::new();
+    signed_and_sent_nowhere(&folder);
     // The log takes the statements, and the database forgets that it did.
     let database = folder.data().join("provex.db");
     let signed = std::fs::read(&database).unwrap();
@@ -428,6 +433,21 @@ fn a_checkpoint_kept_of_an_ended_log_is_held_against_its_own_folder() {
     folder.text(0, &["key", "rotate", "--log"]);
     let verified = folder.text(0, &["verify", &proof, "--checkpoint", &kept]);
     assert!(verified.contains("append-only  since the kept checkpoint of size 4"), "{verified}");
+}
+
+#[test]
+fn a_log_is_ended_though_what_waits_for_it_cannot_be_linked() {
+    let folder = Folder::new();
+    signed_and_sent_nowhere(&folder);
+    tamper(&folder, "vex_observations", "UPDATE vex_observations SET body = CAST(body || ' ' AS BLOB)");
+    let rotated = folder.provex(&["key", "rotate", "--log", "--origin", "second.example"]);
+    assert_eq!(rotated.status.code(), Some(0), "{}", all(&rotated));
+    let said = all(&rotated);
+    assert!(
+        said.contains("its bytes were changed") && said.contains("what waits goes to the new log"),
+        "{said}"
+    );
+    assert!(text(&folder, "data/log/checkpoint").starts_with("second.example\n0\n"));
 }
 
 #[test]

@@ -5,29 +5,9 @@ mod common;
 
 use std::fs;
 
-use common::{Folder, all, examples};
+use common::{Folder, all, examples, tamper};
 use provex_core::digest::Digest;
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
-
-/// Changes an event as the database's owner can, who puts the trigger back that guards against it.
-fn tamper(folder: &Folder, sql: &'static str) {
-    let options = SqliteConnectOptions::new()
-        .filename(folder.data().join("provex.db"))
-        .foreign_keys(false)
-        .disable_statement_logging();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut owner = options.connect().await.unwrap();
-        let guard = "SELECT sql FROM sqlite_schema WHERE name = 'findings_ledger_events_no_update'";
-        let guard: String = sqlx::query_scalar(guard).fetch_one(&mut owner).await.unwrap();
-        sqlx::raw_sql("DROP TRIGGER findings_ledger_events_no_update").execute(&mut owner).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut owner).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(guard)).execute(&mut owner).await.unwrap();
-        owner.close().await.unwrap();
-    });
-}
 
 fn newest_root(folder: &Folder) -> Value {
     folder.json(0, &["status", "--json"])["ledger"]["newestRoot"].clone()
@@ -112,6 +92,19 @@ fn an_anchor_for_the_air_gap_is_a_bundle_that_verify_takes() {
 }
 
 #[test]
+fn an_anchor_whose_bundle_was_changed_is_not_handed_out() {
+    let folder = Folder::new();
+    folder.text(0, &["prove", &examples()]);
+    tamper(&folder, "attestor_bundles", "UPDATE attestor_bundles SET bundle = CAST(bundle || ' ' AS BLOB)");
+    let file = folder.path("anchor.json");
+    let output = folder.provex(&["ledger", "anchor", "--to", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", all(&output));
+    assert!(all(&output).contains("its bytes were changed"), "{}", all(&output));
+    assert!(!file.exists());
+    assert_eq!(newest_root(&folder)["exportReference"], Value::Null);
+}
+
+#[test]
 fn a_tenant_without_a_log_has_roots_and_no_anchors() {
     let folder = Folder::new();
     folder.text(0, &["init"]);
@@ -142,6 +135,7 @@ fn a_ledger_that_was_changed_gets_no_root() {
     let before = newest_root(&folder);
     tamper(
         &folder,
+        "findings_ledger_events",
         "UPDATE findings_ledger_events SET merkle_leaf_hash = printf('%064d', 7) WHERE sequence_no = 2",
     );
     let document = r#"{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.com/9", "author": "A",

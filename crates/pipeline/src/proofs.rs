@@ -30,7 +30,7 @@ impl Pipeline {
         let Some(row) = self.store.observation(&self.tenant, id).await? else { return Ok(Exported::Missing) };
         check_observation(&row)?;
         let Some(linkage) = row.linkage else { return Ok(Exported::Pending) };
-        let bundle = self.bundle_of_envelope(&linkage.fields.entry.envelope_digest).await?;
+        let (_, bundle) = self.bundle_of_envelope(&linkage.fields.entry.envelope_digest).await?;
         let stored = |reason: String| Error::Stored { what: "bundle of", id: id.to_text(), reason };
         let bundle = Bundle::parse(&bundle).map_err(|e| stored(e.to_string()))?;
         let predicate = ObservationsPredicate::from_payload(bundle.envelope.payload())
@@ -63,6 +63,7 @@ impl Pipeline {
     pub async fn bundle_of(&self, id: &ObservationId) -> Result<Exported, Error> {
         let Some(row) = self.store.observation(&self.tenant, id).await? else { return Ok(Exported::Missing) };
         let Some(linkage) = row.linkage else { return Ok(Exported::Pending) };
-        self.bundle_of_envelope(&linkage.fields.entry.envelope_digest).await.map(Exported::Bytes)
+        let (_, bundle) = self.bundle_of_envelope(&linkage.fields.entry.envelope_digest).await?;
+        Ok(Exported::Bytes(bundle))
     }
 }

@@ -33,13 +33,16 @@ impl Pipeline {
         check_bundle(digest, bytes).map(Some)
     }
 
-    /// The bytes of the bundle that holds an envelope.
+    /// The bundle that holds an envelope, with its bytes.
     ///
     /// # Errors
     /// [`Error::Stored`] for one that was changed or is missing, besides those of the store.
-    pub(crate) async fn bundle_of_envelope(&self, envelope: &EnvelopeDigest) -> Result<Vec<u8>, Error> {
+    pub async fn bundle_of_envelope(
+        &self,
+        envelope: &EnvelopeDigest,
+    ) -> Result<(BundleDigest, Vec<u8>), Error> {
         match self.store.bundle_of_envelope(&self.tenant, envelope).await? {
-            Some((digest, bytes)) => check_bundle(&digest, bytes),
+            Some((digest, bytes)) => Ok((digest, check_bundle(&digest, bytes)?)),
             None => Err(Error::Stored {
                 what: "bundle of envelope",
                 id: envelope.to_text(),

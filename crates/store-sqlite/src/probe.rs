@@ -114,11 +114,8 @@ pub(crate) fn writable(path: &Path) -> Result<(), Error> {
 pub(crate) fn of_io(path: &Path, error: &io::Error) -> Error {
     let place = path.display();
     let said = format!("{place}: {error}");
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            return Error::DiskFull(place.to_string());
-        }
-        _ => {}
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return Error::DiskFull(place.to_string());
     }
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::IO) => Error::Disk(said),

@@ -1,5 +1,6 @@
 //! `provex key`
 
+use provex_pipeline::Pipeline;
 use serde_json::json;
 
 use super::link;
@@ -43,12 +44,10 @@ async fn finish(global: &Global) -> Result<(), Failure> {
         }
         let left = match Logs::open(&folder, &pipeline, &LogArgs::default()) {
             Ok(logs) if logs.own => {
-                let working = folder.work(std::slice::from_ref(&pipeline)).await?;
-                let (unit, mut report) = (folder.config.unit(UnitArgs::default())?, RunReport::default());
-                link::link(&folder, &pipeline, &logs, &working, unit, &mut report).await?.reason
+                link_rest(&folder, &pipeline, &logs).await.unwrap_or_else(|failure| Some(failure.to_string()))
             }
             Ok(_) => None,
-            Err(error) => Some(error.to_string()),
+            Err(failure) => Some(failure.to_string()),
         };
         if let Some(reason) = left {
             output::tell(format_args!(
@@ -58,6 +57,13 @@ async fn finish(global: &Global) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Why something of a tenant is not linked after all.
+async fn link_rest(folder: &DataFolder, pipeline: &Pipeline, logs: &Logs) -> Result<Option<String>, Failure> {
+    let working = folder.work(std::slice::from_ref(pipeline)).await?;
+    let (unit, mut report) = (folder.config.unit(UnitArgs::default())?, RunReport::default());
+    Ok(link::link(folder, pipeline, logs, &working, unit, &mut report).await?.reason)
 }
 
 fn rotated(rotated: &Rotated) -> Result<Done, Failure> {

@@ -77,7 +77,7 @@ async fn hand_out(pipeline: &Pipeline, root: &RootRow, to: &Path) -> Result<Root
         || Failure::not_true("the bundle of the root's anchor is gone: `provex ledger audit` says more");
     let anchor = store.newest_ledger_anchor(tenant).await?;
     let anchor = anchor.filter(|anchor| anchor.tree_size == root.tree_size).ok_or_else(gone)?;
-    let (digest, bundle) = store.bundle_of_envelope(tenant, &anchor.envelope).await?.ok_or_else(gone)?;
+    let (digest, bundle) = pipeline.bundle_of_envelope(&anchor.envelope).await?;
     export::write(to, &bundle)?;
     store.record_root_export(tenant, root.tree_size, &digest).await?;
     store.newest_ledger_root(tenant, false).await?.ok_or_else(gone)

@@ -105,7 +105,7 @@ struct Group {
 fn groups_of(folder: &DataFolder, tenants: Vec<Pipeline>, args: &LogArgs) -> Result<Vec<Group>, Failure> {
     let mut groups: Vec<(LogConfig, Group)> = Vec::new();
     for pipeline in tenants {
-        let config = folder.log_config(&pipeline.tenant);
+        let config = folder.config.log_of(&pipeline.tenant);
         match groups.iter_mut().find(|(known, _)| *known == config) {
             Some((_, group)) => group.tenants.push(pipeline),
             None => {

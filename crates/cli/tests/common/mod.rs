@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 /// A data folder in a temporary place, with a database of its own or on a PostgreSQL.
 pub struct Folder {
@@ -98,6 +100,25 @@ pub fn provex() -> Command {
 /// What a command said on both streams.
 pub fn all(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Changes a table as the database's owner can, who puts the trigger back that guards it.
+pub fn tamper(folder: &Folder, table: &str, sql: &'static str) {
+    let options = SqliteConnectOptions::new()
+        .filename(folder.data().join("provex.db"))
+        .foreign_keys(false)
+        .disable_statement_logging();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut owner = options.connect().await.unwrap();
+        let guard = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE name = ? || '_no_update'");
+        let guard: String = guard.bind(table).fetch_one(&mut owner).await.unwrap();
+        let unguard = AssertSqlSafe(format!("DROP TRIGGER {table}_no_update"));
+        sqlx::raw_sql(unguard).execute(&mut owner).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut owner).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(guard)).execute(&mut owner).await.unwrap();
+        owner.close().await.unwrap();
+    });
 }
 
 pub fn repository(path: &str) -> PathBuf {
