@@ -31,7 +31,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::environment::System;
 use crate::failure::Failure;
-use crate::logs::{LogConfig, Reach};
+use crate::logs::Reach;
 use crate::progress;
 
 /// How long a process waits before it looks again for work that another one holds.
