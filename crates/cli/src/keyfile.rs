@@ -18,6 +18,8 @@ use crate::failure::Failure;
 const COSIGN_LABELS: [&str; 2] = ["ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY"];
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const ENCRYPTED_LABEL: &str = "ENCRYPTED PRIVATE KEY";
+const WRONG_PASSWORD: &str = "wrong password. With --password-file FILE the first line of FILE is taken, without its line \
+    end; without it the terminal is asked";
 /// The most memory that a key file may make scrypt use: cosign's own need is 64 MiB.
 const MAX_SCRYPT_BYTES: u64 = 512 << 20;
 
@@ -27,20 +29,22 @@ pub(crate) fn read(path: &Path, password_file: Option<&Path>) -> Result<LocalSig
         .map_err(|_| Failure::call(format!("{} is no PEM file", path.display())))?;
     let context = || path.display().to_string();
     let password = || password(path, password_file);
-    let der = match label(&pem) {
+    let found = label(&pem);
+    let pem = found.map_or("", |label| block(&pem, label));
+    let der = match found {
         Some(label) if COSIGN_LABELS.contains(&label) => {
-            let sealed = keys::pem_decode(&pem, label).with_context(context)?;
+            let sealed = keys::pem_decode(pem, label).with_context(context)?;
             open_cosign(&sealed, password()?.as_bytes()).with_context(context)?
         }
         Some(ENCRYPTED_LABEL) => {
-            let der = keys::pem_decode(&pem, ENCRYPTED_LABEL).with_context(context)?;
+            let der = keys::pem_decode(pem, ENCRYPTED_LABEL).with_context(context)?;
             let sealed = EncryptedPrivateKeyInfoRef::try_from(&*der).map_err(|_| unread_encryption(path))?;
             if sealed.encryption_algorithm.pbes2().is_none() {
                 return Err(unread_encryption(path));
             }
             open_pkcs8(&sealed, password()?.as_bytes()).with_context(context)?
         }
-        Some(PLAIN_LABEL) => keys::pem_decode(&pem, PLAIN_LABEL).with_context(context)?,
+        Some(PLAIN_LABEL) => keys::pem_decode(pem, PLAIN_LABEL).with_context(context)?,
         other => return Err(Failure::call(format!("{} {}", path.display(), other_form(other, path)))),
     };
     match LocalSigner::from_pkcs8_der(&der) {
@@ -67,6 +71,14 @@ fn label(pem: &str) -> Option<&'static str> {
         "PUBLIC KEY",
     ];
     LABELS.into_iter().find(|label| pem.contains(&format!("-----BEGIN {label}-----")))
+}
+
+/// The PEM block of this label, without the text that may stand around it (RFC 7468, section 2): `openssl pkcs12` writes
+/// bag attributes before a key.
+fn block<'a>(pem: &'a str, label: &str) -> &'a str {
+    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+    let block = pem.find(&begin).map_or("", |start| &pem[start..]);
+    block.find(&end).map_or(block, |start| &block[..start + end.len()])
 }
 
 /// What a file is that is not read, and how to make one of it that is.
@@ -128,9 +140,9 @@ fn password(key: &Path, file: Option<&Path>) -> Result<String, anyhow::Error> {
 }
 
 fn open_pkcs8(sealed: &EncryptedPrivateKeyInfoRef<'_>, password: &[u8]) -> Result<Vec<u8>, anyhow::Error> {
-    let opened = sealed.decrypt(password).map_err(|_| anyhow!("wrong password"))?;
+    let opened = sealed.decrypt(password).map_err(|_| anyhow!(WRONG_PASSWORD))?;
     // One wrong password in some 256 leaves a padding that passes.
-    PrivateKeyInfoRef::try_from(opened.as_bytes()).map_err(|_| anyhow!("wrong password"))?;
+    PrivateKeyInfoRef::try_from(opened.as_bytes()).map_err(|_| anyhow!(WRONG_PASSWORD))?;
     Ok(opened.as_bytes().to_vec())
 }
 
@@ -182,5 +194,5 @@ fn open_cosign(sealed: &[u8], password: &[u8]) -> Result<Vec<u8>, anyhow::Error>
     let ciphertext = digest::from_base64(&sealed.ciphertext).context("the ciphertext")?;
     XSalsa20Poly1305::new(&Key::from(key))
         .decrypt(&Nonce::from(nonce), ciphertext.as_slice())
-        .map_err(|_| anyhow!("wrong password"))
+        .map_err(|_| anyhow!(WRONG_PASSWORD))
 }

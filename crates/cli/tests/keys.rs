@@ -49,6 +49,11 @@ fn an_existing_key_signs() {
     assert_eq!(text(&folder, "data/keys/attest.pub"), text(&folder, "own.pub"));
     proves_under(&folder, "own.pub");
     folder.text(0, &["init", "--signing-key", &key]);
+    // As `openssl pkcs12 -nodes` writes it.
+    let pem = format!("Bag Attributes\n    friendlyName: own\n{}", text(&folder, "own.pem"));
+    let bag = folder.write("bag.pem", pem).display().to_string();
+    owner_only(&folder, "bag.pem");
+    folder.text(0, &["init", "--signing-key", &bag]);
     let other = Folder::new();
     other.text(0, &["init"]);
     assert_eq!(other.provex(&["init", "--signing-key", &key]).status.code(), Some(2));
@@ -75,7 +80,11 @@ fn an_encrypted_key_signs_with_its_password_only() {
     for number in 0..3 {
         let refused = init(&password(&folder, "wrong", &format!("guess {number}\n")));
         assert_eq!(refused.status.code(), Some(3));
-        assert!(all(&refused).contains("locked.pem: wrong password"), "{}", all(&refused));
+        let said = all(&refused);
+        assert!(
+            said.contains("locked.pem: wrong password. With --password-file FILE the first line"),
+            "{said}"
+        );
     }
     assert!(!folder.path("data/keys/attest.pem").exists(), "something was half-written");
     let right = password(&folder, "right", "open sesame\n");
