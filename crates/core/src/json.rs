@@ -308,30 +308,41 @@ fn string_length(text: &str) -> Option<usize> {
 /// A pointer to nothing gets the place of its nearest ancestor that exists, at worst the document's. `None` is
 /// for what is no pointer, and for text that was not checked.
 pub fn locate(text: &str, pointers: &[&str]) -> Vec<Option<Location>> {
+    match index(text.as_bytes(), &UNLIMITED) {
+        Ok(indexed) => locate_in(text, indexed.root(), pointers),
+        Err(_) => vec![None; pointers.len()],
+    }
+}
+
+/// As [`locate`], by the places that the strict pass left: `text` is the value `root` and nothing but white space
+/// around it.
+pub fn locate_in(text: &str, root: Node<'_>, pointers: &[&str]) -> Vec<Option<Location>> {
     let mut wanted = Wanted::new();
     let nodes: Vec<Option<usize>> = pointers.iter().map(|pointer| wanted.insert(pointer)).collect();
-    wanted.find(text);
-    let places = wanted.places(text);
+    wanted.find(root);
+    let places = wanted.places(text, root.start() - skip_white_space(text.as_bytes(), 0));
     nodes.into_iter().map(|node| places.get(node?).copied().flatten()).collect()
 }
 
 /// The exact source text of the value at an RFC 6901 `pointer`, in text that was checked.
 pub fn raw_at<'a>(text: &'a str, pointer: &str) -> Option<&'a str> {
-    let mut start = skip_white_space(text.as_bytes(), 0);
+    let indexed = index(text.as_bytes(), &UNLIMITED).ok()?;
+    let mut value = indexed.root();
     for token in tokens(pointer)? {
         let token = token?;
-        let mut children = Children::open(text, start)?;
-        loop {
-            let (name, value) = children.next()?;
+        let mut walk = Walk::of(value)?;
+        value = loop {
+            let (name, member) = walk.next()?;
             if name.is(&token) {
-                start = value;
-                break;
+                break member;
             }
-            children.at = skip_value(text.as_bytes(), value)?;
-        }
+        };
     }
-    text.get(start..skip_value(text.as_bytes(), start)?)
+    text.get(value.start()..value.start() + value.raw().len())
 }
+
+/// For text that was checked, whatever its size.
+const UNLIMITED: Limits = Limits { max_bytes: usize::MAX, max_objects: usize::MAX, ..Limits::document() };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -986,64 +997,41 @@ fn skip_string(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// A walk over the direct members of one container in checked text. Whoever walks moves [`Children::at`] past
-/// each value before asking for the next.
-struct Children<'a> {
-    text: &'a str,
-    object: bool,
-    index: usize,
-    at: usize,
+/// A walk over the direct members of a container.
+enum Walk<'a> {
+    Object(Members<'a>),
+    Array(std::iter::Enumerate<Elements<'a>>),
 }
 
 /// What a container calls a member.
 enum Name<'a> {
-    /// Contents of a key, escapes and all.
-    Key(&'a str),
+    Key(Cow<'a, str>),
     Index(usize),
 }
 
 impl Name<'_> {
     fn is(&self, token: &str) -> bool {
         match self {
-            Name::Key(raw) => unescape(raw) == token,
-            Name::Index(index) => array_index(token) == Some(*index),
+            Self::Key(key) => key == token,
+            Self::Index(index) => array_index(token) == Some(*index),
         }
     }
 }
 
-impl<'a> Children<'a> {
-    fn open(text: &'a str, at: usize) -> Option<Self> {
-        let object = match text.as_bytes().get(at)? {
-            b'{' => true,
-            b'[' => false,
-            _ => return None,
-        };
-        Some(Self { text, object, index: 0, at: at + 1 })
+impl<'a> Walk<'a> {
+    fn of(value: Node<'a>) -> Option<Self> {
+        match value.content() {
+            Content::Object(members) => Some(Self::Object(members)),
+            Content::Array(elements) => Some(Self::Array(elements.enumerate())),
+            _ => None,
+        }
     }
 
-    /// The next member and where its value begins; after the last, `at` is past the closing bracket.
-    fn next(&mut self) -> Option<(Name<'a>, usize)> {
-        let bytes = self.text.as_bytes();
-        self.at = skip_white_space(bytes, self.at);
-        if bytes.get(self.at) == Some(&b',') {
-            self.at = skip_white_space(bytes, self.at + 1);
+    fn next(&mut self) -> Option<(Name<'a>, Node<'a>)> {
+        match self {
+            Self::Object(members) => members.next().map(|(key, value)| (Name::Key(key), value)),
+            Self::Array(elements) => elements.next().map(|(index, value)| (Name::Index(index), value)),
         }
-        match bytes.get(self.at)? {
-            b'}' | b']' => {
-                self.at += 1;
-                return None;
-            }
-            _ if self.object => {}
-            _ => {
-                self.index += 1;
-                return Some((Name::Index(self.index - 1), self.at));
-            }
-        }
-        let end = skip_string(bytes, self.at)?;
-        let key = self.text.get(self.at + 1..end - 1)?;
-        let colon = skip_white_space(bytes, end);
-        self.at = skip_white_space(bytes, colon + 1);
-        Some((Name::Key(key), self.at))
     }
 }
 
@@ -1132,44 +1120,36 @@ impl Wanted {
     fn child(&self, parent: usize, name: &Name<'_>) -> Option<usize> {
         let node = self.nodes.get(parent)?;
         match name {
-            Name::Key(raw) => node.keys.get(unescape(raw).as_ref()),
+            Name::Key(key) => node.keys.get(key.as_ref()),
             Name::Index(index) => node.indexes.get(index),
         }
         .copied()
     }
 
     /// Notes where each wanted value begins, entering only containers that hold one.
-    fn find(&mut self, text: &str) -> Option<()> {
-        let bytes = text.as_bytes();
-        let start = skip_white_space(bytes, 0);
-        let mut open: Vec<(Children<'_>, usize)> = Vec::new();
-        open.extend(self.enter(0, text, start));
-        while let Some((children, parent)) = open.last_mut().filter(|_| self.found < self.nodes.len()) {
-            let Some((name, value)) = children.next() else {
-                let end = children.at;
+    fn find(&mut self, root: Node<'_>) {
+        let mut open: Vec<(Walk<'_>, usize)> = Vec::new();
+        open.extend(self.enter(0, root));
+        while let Some((walk, parent)) = open.last_mut().filter(|_| self.found < self.nodes.len()) {
+            let Some((name, value)) = walk.next() else {
                 open.pop();
-                if let Some((outer, _)) = open.last_mut() {
-                    outer.at = end;
-                }
                 continue;
             };
-            match self.child(*parent, &name).and_then(|node| self.enter(node, text, value)) {
-                Some(inner) => open.push(inner),
-                None => children.at = skip_value(bytes, value)?,
+            if let Some(node) = self.child(*parent, &name) {
+                open.extend(self.enter(node, value));
             }
         }
-        Some(())
     }
 
     /// Notes a node's place; its members, if some of them are wanted.
-    fn enter<'a>(&mut self, node: usize, text: &'a str, at: usize) -> Option<(Children<'a>, usize)> {
+    fn enter<'a>(&mut self, node: usize, value: Node<'a>) -> Option<(Walk<'a>, usize)> {
         let wanted = self.nodes.get_mut(node)?;
-        self.found += usize::from(wanted.offset.replace(at).is_none());
-        if wanted.keys.is_empty() { None } else { Some((Children::open(text, at)?, node)) }
+        self.found += usize::from(wanted.offset.replace(value.start()).is_none());
+        if wanted.keys.is_empty() { None } else { Some((Walk::of(value)?, node)) }
     }
 
-    /// The place of every node, or of its nearest ancestor that has one.
-    fn places(&self, text: &str) -> Vec<Option<Location>> {
+    /// The place in `text`, which begins at `start`, of every node, or of its nearest ancestor that has one.
+    fn places(&self, text: &str, start: usize) -> Vec<Option<Location>> {
         let mut found: Vec<(usize, usize)> =
             self.nodes.iter().enumerate().filter_map(|(node, wanted)| Some((wanted.offset?, node))).collect();
         found.sort_unstable();
@@ -1177,7 +1157,7 @@ impl Wanted {
         let mut places = vec![None; self.nodes.len()];
         for (offset, node) in found {
             if let Some(place) = places.get_mut(node) {
-                *place = Some(lines.locate(offset));
+                *place = Some(lines.locate(offset - start));
             }
         }
         // A parent is made before its children, so one pass hands places down.

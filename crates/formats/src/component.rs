@@ -9,7 +9,6 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
-use std::sync::Arc;
 
 use provex_core::vex::{self, Canonical, Component, ComponentKind, Identifier, Shared};
 
@@ -99,8 +98,8 @@ impl<'a> Described<'a> {
     }
 }
 
-/// A component and all that can find it.
-#[derive(Debug)]
+/// A component and all that can find it. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Keyed {
     /// The component, as observations have it.
     pub component: Shared<Component>,
@@ -114,21 +113,26 @@ impl Keyed {
         Self { component: Canonical::shared(component), too_long }
     }
 
-    /// Its identifiers as written and in every canonical form; sorted, without doubles.
+    /// Its [`forms`].
     pub fn forms(&self) -> Vec<String> {
-        let mut forms = Vec::with_capacity(5 * self.component.identifiers.len());
-        for Identifier { kind, value } in &self.component.identifiers {
-            forms.push(value.clone());
-            match kind.as_ref() {
-                "purl" => forms.extend(Purl::parse(value).into_iter().flat_map(purl_forms)),
-                "cpe22" | "cpe23" => forms.extend(Cpe::parse(value).map(|cpe| cpe.bound().to_owned())),
-                kind => forms.extend(kind.strip_prefix("hash:").and_then(|name| sha256_key(name, value))),
-            }
-        }
-        forms.sort_unstable();
-        forms.dedup();
-        forms
+        forms(&self.component)
     }
+}
+
+/// A component's identifiers as written and in every canonical form; sorted, without doubles.
+pub fn forms(component: &Component) -> Vec<String> {
+    let mut forms = Vec::with_capacity(5 * component.identifiers.len());
+    for Identifier { kind, value } in &component.identifiers {
+        forms.push(value.clone());
+        match kind.as_ref() {
+            "purl" => forms.extend(Purl::parse(value).into_iter().flat_map(purl_forms)),
+            "cpe22" | "cpe23" => forms.extend(Cpe::parse(value).map(|cpe| cpe.bound().to_owned())),
+            kind => forms.extend(kind.strip_prefix("hash:").and_then(|name| sha256_key(name, value))),
+        }
+    }
+    forms.sort_unstable();
+    forms.dedup();
+    forms
 }
 
 fn purl_forms(purl: Purl<'_>) -> impl Iterator<Item = String> {
@@ -140,7 +144,7 @@ fn purl_forms(purl: Purl<'_>) -> impl Iterator<Item = String> {
 /// The components of one document: equal descriptions that follow one another are resolved once and share memory.
 #[derive(Debug, Default)]
 pub struct Components<'a> {
-    known: HashMap<Described<'a>, Option<Arc<Keyed>>>,
+    known: HashMap<Described<'a>, Option<Keyed>>,
     /// Hashes of those with findings, which may be forgotten in `known`.
     faulty: HashSet<u64>,
 }
@@ -156,7 +160,7 @@ impl<'a> Components<'a> {
         described: Described<'a>,
         findings: &mut Findings,
         pointer: impl Fn() -> String,
-    ) -> Option<Arc<Keyed>> {
+    ) -> Option<Keyed> {
         if let Some(known) = self.known.get(&described) {
             return known.clone();
         }
@@ -184,7 +188,7 @@ pub(crate) fn resolve(
     described: &Described<'_>,
     findings: &mut Findings,
     pointer: impl Fn() -> String,
-) -> Option<Arc<Keyed>> {
+) -> Option<Keyed> {
     let mut resolution = Resolution::default();
     resolution.identifiers.reserve_exact(described.identifiers.len() + described.also.len());
     for (kind, value) in &described.identifiers {
@@ -204,7 +208,7 @@ pub(crate) fn resolve(
             )
         });
     }
-    resolution.finish(described).map(Arc::new)
+    resolution.finish(described)
 }
 
 /// A key that some identifier gives.
@@ -221,7 +225,7 @@ struct Resolution {
     identifiers: Vec<Identifier>,
     candidates: Vec<Candidate>,
     faults: Vec<(Code, String)>,
-    /// Length of the longest of [`Keyed::forms`].
+    /// Length of the longest of [`forms`].
     longest_form: usize,
 }
 

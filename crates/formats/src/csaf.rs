@@ -50,9 +50,9 @@ pub(crate) fn read(
     };
     let mut findings = Findings::default();
     match read_document(document, context, claims, &mut findings) {
-        Ok((facts, claims)) => Ok(claims.finish(facts, findings, text)),
+        Ok((facts, claims)) => Ok(claims.finish(facts, findings, text, root)),
         Err(mut rejection) => {
-            rejection.findings = findings.located(text);
+            rejection.findings = findings.located(text, root);
             Err(rejection)
         }
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, ObservationId};
+use provex_core::json::Node;
 use provex_core::vex::{BodyWriter, Canonical, DocumentRef, Format, Issuer, Observation, Shared};
 
 use crate::ParseLimits;
-use crate::component::Keyed;
+use crate::component::forms;
 use crate::report::{Code, Finding, Findings, Rejection};
 
 /// A document that was read, but for its claims.
@@ -106,8 +107,6 @@ pub struct ParsedObservation {
     pub observation: Observation,
     /// SHA-256 of the body.
     pub id: ObservationId,
-    product: Arc<Keyed>,
-    subcomponent: Option<Arc<Keyed>>,
 }
 
 impl ParsedObservation {
@@ -126,12 +125,12 @@ impl ParsedObservation {
     pub fn keys(&self) -> Vec<LookupKey> {
         let key = |kind, key: &String| LookupKey { kind, key: key.clone() };
         let Observation { vulnerability, product, subcomponent, .. } = &self.observation;
-        let components = [Some(&self.product), self.subcomponent.as_ref()].into_iter().flatten();
+        let components = [Some(product), subcomponent.as_ref()].into_iter().flatten();
         let mut keys = vec![key(KeyKind::Vulnerability, &vulnerability.id)];
         keys.extend(vulnerability.aliases.iter().map(|alias| key(KeyKind::Alias, alias)));
         keys.push(key(KeyKind::Product, &product.key));
         keys.extend(subcomponent.iter().map(|component| key(KeyKind::Subcomponent, &component.key)));
-        let forms = components.flat_map(|keyed| keyed.forms());
+        let forms = components.flat_map(|component| forms(component));
         keys.extend(forms.map(|form| LookupKey { kind: KeyKind::Identifier, key: form }));
         keys.sort_unstable();
         keys.dedup();
@@ -200,13 +199,8 @@ impl<'c> Claims<'c> {
         Self { each, count: 0, bodies: BodyWriter::default(), body_bytes_left, buffer: Vec::new() }
     }
 
-    /// Adds a claim about `product` and `subcomponent`, which are the observation's own.
-    pub(crate) fn add(
-        &mut self,
-        observation: Observation,
-        product: &Arc<Keyed>,
-        subcomponent: Option<&Arc<Keyed>>,
-    ) -> Result<(), Rejection> {
+    /// Adds a claim.
+    pub(crate) fn add(&mut self, observation: Observation) -> Result<(), Rejection> {
         self.buffer.clear();
         let id = self.bodies.write(&observation, &mut self.buffer);
         let Some(left) = self.body_bytes_left.checked_sub(self.buffer.len()) else {
@@ -217,8 +211,7 @@ impl<'c> Claims<'c> {
         };
         self.body_bytes_left = left;
         self.count += 1;
-        let (product, subcomponent) = (Arc::clone(product), subcomponent.cloned());
-        (self.each)(ParsedObservation { observation, id, product, subcomponent }, &self.buffer);
+        (self.each)(ParsedObservation { observation, id }, &self.buffer);
         Ok(())
     }
 
@@ -228,7 +221,13 @@ impl<'c> Claims<'c> {
     }
 
     /// The document, once all is added.
-    pub(crate) fn finish(self, document: DocumentFacts, findings: Findings, text: &str) -> Accepted {
-        Accepted { document, observations: self.count, findings: findings.located(text) }
+    pub(crate) fn finish(
+        self,
+        document: DocumentFacts,
+        findings: Findings,
+        text: &str,
+        root: Node<'_>,
+    ) -> Accepted {
+        Accepted { document, observations: self.count, findings: findings.located(text, root) }
     }
 }

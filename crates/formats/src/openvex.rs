@@ -61,7 +61,7 @@ pub(crate) fn read(
              kept; state one, or give them different times."
         )
     });
-    Ok(claims.finish(facts, findings, text))
+    Ok(claims.finish(facts, findings, text, root))
 }
 
 object! {
@@ -353,7 +353,7 @@ struct Said {
 /// A component and the place it stands in.
 struct Placed {
     pointer: String,
-    component: Arc<Keyed>,
+    component: Keyed,
 }
 
 /// Products, each with the subcomponents it lists, if it does.
@@ -631,7 +631,7 @@ impl<'a, 'c> Reader<'a, 'c> {
         at: &str,
         form: Form,
         member: Member<Product<'a>>,
-    ) -> Option<(Arc<Keyed>, Member<List<'a, Product<'a>>>)> {
+    ) -> Option<(Keyed, Member<List<'a, Product<'a>>>)> {
         let mut described = Described::default();
         let mut subcomponents = Member::Absent;
         match member {
@@ -815,8 +815,8 @@ impl<'a, 'c> Reader<'a, 'c> {
         &mut self,
         said: &Said,
         locator: Locator,
-        product: &Arc<Keyed>,
-        subcomponent: Option<&Arc<Keyed>>,
+        product: &Keyed,
+        subcomponent: Option<&Keyed>,
     ) -> Result<(), Rejection> {
         let observation = Observation {
             schema: Schema::V1,
@@ -840,7 +840,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             canon: purl::RULE_SET.into(),
         };
         self.about.note(&observation, observation.asserted_at.as_deref());
-        self.claims.add(observation, product, subcomponent)
+        self.claims.add(observation)
     }
 
     /// Says where one part is in the form of another version than what it stands in.

@@ -3,7 +3,7 @@
 //! There are three outcomes: a [`Rejection`], observations with [`Finding`]s, or observations alone. Findings are
 //! part of the parse report and never of an observation, so a better message does not change an identity.
 
-use provex_core::json::{self, JsonError, JsonErrorKind};
+use provex_core::json::{self, JsonError, JsonErrorKind, Node};
 use provex_core::vex::Format;
 
 /// Declares the codes: the enum and its labels.
@@ -386,8 +386,8 @@ impl Findings {
         self.list.iter().find(|finding| codes.contains(&finding.code))
     }
 
-    /// The findings with their lines, found in one pass over the document's text.
-    pub(crate) fn located(mut self, text: &str) -> Vec<Finding> {
+    /// The findings with their lines in the document's text, which `root` is the value of.
+    pub(crate) fn located(mut self, text: &str, root: Node<'_>) -> Vec<Finding> {
         if self.list.is_empty() {
             return self.list;
         }
@@ -405,7 +405,7 @@ impl Findings {
             });
         }
         let pointers: Vec<&str> = self.list.iter().map(|finding| finding.pointer.as_str()).collect();
-        let places = json::locate(text, &pointers);
+        let places = json::locate_in(text, root, &pointers);
         for (finding, place) in self.list.iter_mut().zip(places) {
             finding.line = place.map(|place| place.line as u64);
         }
@@ -446,6 +446,11 @@ fn shortened(mut pointer: String) -> String {
 mod tests {
     use super::*;
     use provex_core::json::Limits;
+
+    fn located(findings: Findings, text: &str) -> Vec<Finding> {
+        let indexed = json::index(text.as_bytes(), &Limits::document()).unwrap();
+        findings.located(text, indexed.root())
+    }
 
     #[test]
     fn labels_are_distinct_snake_case() {
@@ -499,7 +504,7 @@ mod tests {
             findings.add(Code::Unjustified, || "/a/b".to_owned(), String::new);
         }
         findings.add(Code::BadPurl, || child("", "a~/"), || quoted(&"\n".repeat(100)));
-        let findings = findings.located("{\n\"a\": 1}");
+        let findings = located(findings, "{\n\"a\": 1}");
         assert_eq!(findings.len(), 1_002);
         assert_eq!(findings[0].line, Some(2));
         assert_eq!(findings[1_000].pointer, "/a~0~1");
@@ -511,6 +516,6 @@ mod tests {
     fn a_pointer_too_long_gives_way_to_its_parent() {
         let mut findings = Findings::default();
         findings.add(Code::UnknownMember, || child("/statements/0", &"x".repeat(2_000)), String::new);
-        assert_eq!(findings.located("{}")[0].pointer, "/statements/0");
+        assert_eq!(located(findings, "{}")[0].pointer, "/statements/0");
     }
 }

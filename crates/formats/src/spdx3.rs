@@ -68,11 +68,11 @@ object! {
 /// Reads a document whose `@context` is SPDX 3's.
 pub(crate) fn read(
     text: &str,
-    root: json::Node<'_>,
+    source: json::Node<'_>,
     context: &Context<'_>,
     claims: Claims<'_>,
 ) -> Result<Accepted, Rejection> {
-    let Member::Value(root) = Member::<Node<'_>>::of(root) else {
+    let Member::Value(root) = Member::<Node<'_>>::of(source) else {
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let graph = Graph::of(&root)?;
@@ -87,7 +87,7 @@ pub(crate) fn read(
     if claims.is_empty() {
         if !any_withdrawn || findings.first_of(&DROPPED).is_some() {
             let rejection = no_claims(&findings);
-            return Err(Rejection { findings: findings.located(text), ..rejection });
+            return Err(Rejection { findings: findings.located(text, source), ..rejection });
         }
         facts.retires = Some(Retirement::Withdrawn);
     }
@@ -97,7 +97,7 @@ pub(crate) fn read(
              kept; state one, or give them different times."
         )
     });
-    Ok(claims.finish(facts, findings, text))
+    Ok(claims.finish(facts, findings, text, source))
 }
 
 /// Whether a node is a VEX statement, or something that only looks like one and must not be passed over silently.
@@ -144,9 +144,9 @@ struct Said<'g> {
 /// What a statement is about.
 struct Targets {
     /// Each product with the pointer of its claims.
-    products: Vec<(String, Arc<Keyed>)>,
+    products: Vec<(String, Keyed)>,
     /// The parts of each product that the statement is about; `None` for the whole product.
-    subcomponents: Option<Vec<Arc<Keyed>>>,
+    subcomponents: Option<Vec<Keyed>>,
 }
 
 struct Reader<'g, 'c> {
@@ -160,7 +160,7 @@ struct Reader<'g, 'c> {
     inherited: Arc<Creation>,
     creations: BTreeMap<&'g str, Option<Arc<Creation>>>,
     vulnerabilities: BTreeMap<&'g str, Option<Named>>,
-    products: BTreeMap<&'g str, Option<Arc<Keyed>>>,
+    products: BTreeMap<&'g str, Option<Keyed>>,
     components: Components<'g>,
     claims: Claims<'c>,
     about: Subjects,
@@ -471,7 +471,7 @@ impl<'g, 'c> Reader<'g, 'c> {
     }
 
     /// What was assessed; nothing if the statement does not say, so that it is about the whole product.
-    fn subcomponents(&mut self, at: &str, member: &'g References<'g>) -> Option<Vec<Arc<Keyed>>> {
+    fn subcomponents(&mut self, at: &str, member: &'g References<'g>) -> Option<Vec<Keyed>> {
         let pointer = format!("{at}/security_assessedElement");
         let stated = member.is_stated();
         let assessed = reference(member).take(&mut self.findings, || pointer.clone(), "an element");
@@ -484,7 +484,7 @@ impl<'g, 'c> Reader<'g, 'c> {
     }
 
     /// The product or subcomponent that a reference is to.
-    fn component(&mut self, element: &'g Member<Reference<'g>>, pointer: &str) -> Option<Arc<Keyed>> {
+    fn component(&mut self, element: &'g Member<Reference<'g>>, pointer: &str) -> Option<Keyed> {
         let element = reference(element).take(&mut self.findings, || pointer.to_owned(), "an element");
         let found = match element {
             None => None,
@@ -504,7 +504,7 @@ impl<'g, 'c> Reader<'g, 'c> {
         found
     }
 
-    fn named_component(&mut self, id: &'g str, pointer: &str) -> Option<Arc<Keyed>> {
+    fn named_component(&mut self, id: &'g str, pointer: &str) -> Option<Keyed> {
         if let Some(known) = self.products.get(id) {
             return known.clone();
         }
@@ -530,7 +530,7 @@ impl<'g, 'c> Reader<'g, 'c> {
         at: &str,
         iri: Option<&'g str>,
         nodes: &[(usize, &'g Node<'g>)],
-    ) -> Option<Arc<Keyed>> {
+    ) -> Option<Keyed> {
         if nodes.iter().any(|(_, node)| node.is_a("Vulnerability")) {
             return None;
         }
@@ -700,8 +700,8 @@ impl<'g, 'c> Reader<'g, 'c> {
         &mut self,
         said: &Said<'g>,
         locator: Locator,
-        product: &Arc<Keyed>,
-        subcomponent: Option<&Arc<Keyed>>,
+        product: &Keyed,
+        subcomponent: Option<&Keyed>,
     ) -> Result<(), Rejection> {
         let observation = Observation {
             schema: Schema::V1,
@@ -724,7 +724,7 @@ impl<'g, 'c> Reader<'g, 'c> {
             canon: purl::RULE_SET.into(),
         };
         self.about.note(&observation, observation.asserted_at.as_deref());
-        self.claims.add(observation, product, subcomponent)
+        self.claims.add(observation)
     }
 }
 
@@ -785,7 +785,7 @@ const fn reference<T>(member: &Member<T>) -> Member<&T> {
     match member {
         Member::Absent => Member::Absent,
         Member::Value(value) => Member::Value(value),
-        Member::Wrong(found) => Member::Wrong(found),
+        Member::Wrong(found) => Member::Wrong(*found),
     }
 }
 

@@ -21,7 +21,31 @@ pub(crate) enum Member<T> {
     /// There, in a shape that the reader takes.
     Value(T),
     /// There, but of this JSON type.
-    Wrong(&'static str),
+    Wrong(Type),
+}
+
+/// A JSON type, for those who expect another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Null,
+    Boolean,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl Type {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean => "a boolean",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        }
+    }
 }
 
 impl<T> Member<T> {
@@ -36,6 +60,7 @@ impl<T> Member<T> {
             Self::Absent => None,
             Self::Value(value) => Some(value),
             Self::Wrong(found) => {
+                let found = found.label();
                 let message =
                     || format!("This member is {found} and was not read; make it {wanted} or leave it out.");
                 findings.add(Code::WrongType, pointer, message);
@@ -46,7 +71,7 @@ impl<T> Member<T> {
 
     /// Whether it is there and not null: many tools write null for what they leave out.
     pub(crate) fn is_stated(&self) -> bool {
-        !matches!(self, Self::Absent | Self::Wrong(NULL))
+        !matches!(self, Self::Absent | Self::Wrong(Type::Null))
     }
 
     /// The value, if it has one.
@@ -57,8 +82,6 @@ impl<T> Member<T> {
         }
     }
 }
-
-const NULL: &str = "null";
 
 /// What a value can be read from: each method for one JSON type, by default refusing it.
 pub(crate) trait Shape<'a>: Sized {
@@ -87,12 +110,12 @@ impl<'a, T: Shape<'a>> Member<T> {
     /// Reads a value.
     pub(crate) fn of(value: Node<'a>) -> Self {
         let (found, value) = match value.content() {
-            Content::Null => (NULL, None),
-            Content::Bool(_) => ("a boolean", None),
-            Content::Number(text) => ("a number", T::number(Number::of(text))),
-            Content::String(text) => ("a string", T::text(text)),
-            Content::Array(elements) => ("an array", T::array(elements)),
-            Content::Object(members) => ("an object", T::object(members)),
+            Content::Null => (Type::Null, None),
+            Content::Bool(_) => (Type::Boolean, None),
+            Content::Number(text) => (Type::Number, T::number(Number::of(text))),
+            Content::String(text) => (Type::String, T::text(text)),
+            Content::Array(elements) => (Type::Array, T::array(elements)),
+            Content::Object(members) => (Type::Object, T::object(members)),
         };
         value.map_or(Self::Wrong(found), Self::Value)
     }
@@ -285,13 +308,13 @@ mod tests {
         let indexed = index(r#"{"name": {"deep": [[1e3]]}, "list": [1, null], "note": [], "x\u0079": 1}"#);
         let sample = Member::<Sample<'_>>::of(indexed.root());
         let sample = sample.value().unwrap();
-        assert!(matches!(sample.name, Member::Wrong("an object")));
+        assert!(matches!(sample.name, Member::Wrong(Type::Object)));
         assert!(matches!(
             sample.list.value().unwrap()[..],
-            [Member::Wrong("a number"), Member::Wrong("null")]
+            [Member::Wrong(Type::Number), Member::Wrong(Type::Null)]
         ));
         assert_eq!(sample.unknown, ["xy"]);
-        for (text, found) in [("[1]", "an array"), ("true", "a boolean"), ("null", "null")] {
+        for (text, found) in [("[1]", Type::Array), ("true", Type::Boolean), ("null", Type::Null)] {
             let indexed = index(text);
             let read = Member::<Sample<'_>>::of(indexed.root());
             assert!(matches!(read, Member::Wrong(wrong) if wrong == found), "{text}");

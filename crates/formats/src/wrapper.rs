@@ -12,7 +12,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use provex_core::digest::{Digest, from_base64};
 use provex_core::dsse::IN_TOTO_PAYLOAD_TYPE;
@@ -199,7 +198,7 @@ fn statement(
     let context = Context { subjects: Some(&subjects), ..*context };
     let read = read_as(expected, predicate, root, &context, claims);
     // Those on the wrapper come first.
-    let mut all = findings.located(predicate);
+    let mut all = findings.located(predicate, root);
     match read {
         Ok(mut accepted) => {
             accepted.document.payload_digest = Some(Digest::of(predicate.as_bytes()));
@@ -330,7 +329,7 @@ fn unsupported(pointer: &str, message: &str) -> Rejection {
 /// which have some are heard about (OpenVEX `ATTESTING.md`).
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
-    components: Vec<Arc<Keyed>>,
+    components: Vec<Keyed>,
     /// SHA-256 of the subjects, as the forms of a component have them.
     digests: BTreeSet<String>,
     /// Names of the subjects.
@@ -367,7 +366,7 @@ impl Subjects {
         subjects
     }
 
-    fn add(&mut self, keyed: Arc<Keyed>, name: Option<String>) {
+    fn add(&mut self, keyed: Keyed, name: Option<String>) {
         let mut names: Vec<String> = names(&keyed.component).collect();
         names.extend(name);
         let digests: Vec<String> = digests(&keyed).collect();
@@ -380,7 +379,7 @@ impl Subjects {
     }
 
     /// The subjects as products.
-    pub(crate) fn components(&self) -> &[Arc<Keyed>] {
+    pub(crate) fn components(&self) -> &[Keyed] {
         &self.components
     }
 

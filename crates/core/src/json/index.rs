@@ -50,17 +50,31 @@ impl<'a> Indexed<'a> {
     }
 
     /// The value that the text is.
-    pub fn root(&self) -> Node<'_> {
-        Node { text: self.text, marks: &self.marks, at: 0 }
+    pub const fn root(&self) -> Node<'_> {
+        Node { indexed: self, at: 0 }
+    }
+
+    fn mark(&self, at: u32) -> Mark {
+        self.marks.get(at as usize).copied().unwrap_or(Mark { start: u32::MAX, end: 0 })
+    }
+
+    /// The string or key that is marked here.
+    fn string(&self, mark: Mark) -> Cow<'_, str> {
+        let Mark { start, end } = mark;
+        let (from, to) = (start as usize + 1, (end & !Mark::ESCAPED) as usize - 1);
+        let contents = self.text.get(from..to).unwrap_or_default();
+        match end & Mark::ESCAPED {
+            0 => Cow::Borrowed(contents),
+            _ => unescape(contents),
+        }
     }
 }
 
 /// A value in a checked text.
 #[derive(Debug, Clone, Copy)]
 pub struct Node<'a> {
-    text: &'a str,
-    marks: &'a [Mark],
-    at: usize,
+    indexed: &'a Indexed<'a>,
+    at: u32,
 }
 
 /// What a value is.
@@ -82,17 +96,19 @@ pub enum Content<'a> {
 
 impl<'a> Node<'a> {
     /// What the value is.
+    #[inline]
     pub fn content(self) -> Content<'a> {
-        let mark = self.mark();
-        match self.text.as_bytes().get(mark.start as usize) {
-            Some(b'"') => Content::String(self.string()),
+        let indexed = self.indexed;
+        let mark = indexed.mark(self.at);
+        match indexed.text.as_bytes().get(mark.start as usize) {
+            Some(b'"') => Content::String(indexed.string(mark)),
             Some(b'{') => Content::Object(Members(self.children(mark))),
             Some(b'[') => Content::Array(Elements(self.children(mark))),
             Some(b't') => Content::Bool(true),
             Some(b'f') => Content::Bool(false),
             Some(b'n') | None => Content::Null,
             Some(_) => {
-                Content::Number(self.text.get(mark.start as usize..mark.end as usize).unwrap_or_default())
+                Content::Number(indexed.text.get(mark.start as usize..mark.end as usize).unwrap_or_default())
             }
         }
     }
@@ -105,56 +121,60 @@ impl<'a> Node<'a> {
 
     /// The exact source text of the value.
     pub fn raw(self) -> &'a str {
-        let start = self.mark().start as usize;
-        let end = skip_value(self.text.as_bytes(), start).unwrap_or(start);
-        self.text.get(start..end).unwrap_or_default()
+        let start = self.start();
+        let end = skip_value(self.indexed.text.as_bytes(), start).unwrap_or(start);
+        self.indexed.text.get(start..end).unwrap_or_default()
     }
 
-    fn mark(self) -> Mark {
-        self.marks.get(self.at).copied().unwrap_or(Mark { start: u32::MAX, end: 0 })
+    /// Where the value begins in the text.
+    pub(super) fn start(self) -> usize {
+        self.indexed.mark(self.at).start as usize
     }
 
-    /// The string or key that is marked here.
-    fn string(self) -> Cow<'a, str> {
-        let Mark { start, end } = self.mark();
-        let (from, to) = (start as usize + 1, (end & !Mark::ESCAPED) as usize - 1);
-        let contents = self.text.get(from..to).unwrap_or_default();
-        match end & Mark::ESCAPED {
-            0 => Cow::Borrowed(contents),
-            _ => unescape(contents),
-        }
+    /// The number of the value in its text, which [`Node::at`] leads back from.
+    pub const fn number(self) -> u32 {
+        self.at
+    }
+
+    /// Another value of the same text.
+    #[must_use]
+    pub const fn at(self, number: u32) -> Self {
+        Self { at: number, ..self }
     }
 
     const fn children(self, mark: Mark) -> Children<'a> {
-        Children { next: Self { at: self.at + 1, ..self }, end: mark.end as usize }
+        Children { indexed: self.indexed, next: self.at + 1, end: mark.end }
     }
 }
 
 /// What is still to come of a container's marks.
 #[derive(Debug, Clone, Copy)]
 struct Children<'a> {
-    next: Node<'a>,
-    end: usize,
+    indexed: &'a Indexed<'a>,
+    next: u32,
+    end: u32,
 }
 
 impl<'a> Children<'a> {
     /// The next value; a key is passed over with [`Children::key`] before.
+    #[inline]
     fn value(&mut self) -> Option<Node<'a>> {
-        if self.next.at >= self.end {
+        if self.next >= self.end {
             return None;
         }
-        let value = self.next;
-        let mark = value.mark();
-        self.next.at = match value.text.as_bytes().get(mark.start as usize) {
-            Some(b'{' | b'[') => mark.end as usize,
-            _ => value.at + 1,
+        let value = Node { indexed: self.indexed, at: self.next };
+        let mark = self.indexed.mark(self.next);
+        self.next = match self.indexed.text.as_bytes().get(mark.start as usize) {
+            Some(b'{' | b'[') => mark.end,
+            _ => self.next + 1,
         };
         Some(value)
     }
 
+    #[inline]
     fn key(&mut self) -> Option<Cow<'a, str>> {
-        let key = (self.next.at < self.end).then(|| self.next.string());
-        self.next.at += 1;
+        let key = (self.next < self.end).then(|| self.indexed.string(self.indexed.mark(self.next)));
+        self.next += 1;
         key
     }
 }
@@ -166,13 +186,15 @@ pub struct Elements<'a>(Children<'a>);
 impl Default for Elements<'_> {
     /// None.
     fn default() -> Self {
-        Self(Children { next: Node { text: "", marks: &[], at: 0 }, end: 0 })
+        static NOTHING: Indexed<'static> = Indexed::new("", Vec::new());
+        Self(Children { indexed: &NOTHING, next: 0, end: 0 })
     }
 }
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Node<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Node<'a>> {
         self.0.value()
     }
@@ -185,6 +207,7 @@ pub struct Members<'a>(Children<'a>);
 impl<'a> Iterator for Members<'a> {
     type Item = (Cow<'a, str>, Node<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let key = self.0.key()?;
         Some((key, self.0.value()?))

@@ -104,8 +104,8 @@ struct Product<'a> {
 /// What a product id stands for in a claim.
 #[derive(Clone)]
 pub(super) struct Target {
-    pub(super) product: Arc<Keyed>,
-    pub(super) subcomponent: Option<Arc<Keyed>>,
+    pub(super) product: Keyed,
+    pub(super) subcomponent: Option<Keyed>,
     /// The versions that the branches name and the key does not.
     pub(super) scope: Option<Arc<str>>,
 }
@@ -246,7 +246,7 @@ fn gives_key(described: &Described<'_>) -> bool {
     described.identifiers.iter().any(|(kind, _)| !matches!(kind, IdentifierType::Other(_)))
 }
 
-fn resolve(described: &Described<'_>, pointer: impl Fn() -> String, findings: &mut Findings) -> Arc<Keyed> {
+fn resolve(described: &Described<'_>, pointer: impl Fn() -> String, findings: &mut Findings) -> Keyed {
     let keyed = component::resolve(described, findings, pointer);
     keyed.expect("an identifier or the fallback gives a key to every product")
 }
@@ -294,7 +294,7 @@ impl<'a> Products<'a> {
 }
 
 /// A product that is not composed, with the versions its branches name.
-type Whole = (Arc<Keyed>, Option<Arc<str>>);
+type Whole = (Keyed, Option<Arc<str>>);
 
 impl<'a> Product<'a> {
     fn pointer(&self) -> String {

@@ -286,7 +286,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             last_updated: None,
             canon: purl::RULE_SET.into(),
         };
-        self.claims.add(observation, &target.product, target.subcomponent.as_ref())
+        self.claims.add(observation)
     }
 
     /// The first justification, which stays with the claim even under a status that it does not belong to: it was said.

@@ -60,7 +60,7 @@ pub(super) fn copied<'a>(member: &Member<Cow<'a, str>>) -> Member<Cow<'a, str>> 
     match member {
         Member::Absent => Member::Absent,
         Member::Value(text) => Member::Value(text.clone()),
-        Member::Wrong(found) => Member::Wrong(found),
+        Member::Wrong(found) => Member::Wrong(*found),
     }
 }
 

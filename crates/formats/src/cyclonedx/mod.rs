@@ -68,7 +68,7 @@ pub(crate) fn read(
              state one, or tell them apart by `versions`."
         )
     });
-    Ok(claims.finish(facts, findings, text))
+    Ok(claims.finish(facts, findings, text, root))
 }
 
 /// Reads a document in XML. The lines of findings are those of the XML, for the JSON made of it keeps them.

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use provex_core::vex::ComponentKind;
 
@@ -18,12 +17,12 @@ use crate::typed::Member;
 /// What a claim is about.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
-    pub(super) product: Arc<Keyed>,
-    pub(super) subcomponent: Option<Arc<Keyed>>,
+    pub(super) product: Keyed,
+    pub(super) subcomponent: Option<Keyed>,
 }
 
 impl Target {
-    fn product(product: Arc<Keyed>) -> Self {
+    fn product(product: Keyed) -> Self {
         Self { product, subcomponent: None }
     }
 
@@ -42,7 +41,7 @@ pub(super) struct Elements<'b, 'a> {
     /// The BOM-Link of this document.
     own_link: Option<String>,
     /// The product that the BOM describes, once it was asked for.
-    product: OnceCell<Option<Arc<Keyed>>>,
+    product: OnceCell<Option<Keyed>>,
     /// What every ref so far stands for.
     known: BTreeMap<Cow<'a, str>, Option<Target>>,
 }
@@ -173,15 +172,11 @@ impl<'b, 'a> Elements<'b, 'a> {
     }
 
     /// The product that the BOM describes, where it says which.
-    fn product(&self, components: &mut Components<'a>, findings: &mut Findings) -> Option<Arc<Keyed>> {
+    fn product(&self, components: &mut Components<'a>, findings: &mut Findings) -> Option<Keyed> {
         self.product.get_or_init(|| self.describe_product(components, findings)).clone()
     }
 
-    fn describe_product(
-        &self,
-        components: &mut Components<'a>,
-        findings: &mut Findings,
-    ) -> Option<Arc<Keyed>> {
+    fn describe_product(&self, components: &mut Components<'a>, findings: &mut Findings) -> Option<Keyed> {
         let element = self.nodes.first().filter(|node| node.number.is_none())?.element;
         match element.bom_ref().value().filter(|name| !is_blank(Some(name))) {
             Some(bom_ref) => self.element(bom_ref, components, findings),
@@ -200,7 +195,7 @@ impl<'b, 'a> Elements<'b, 'a> {
         bom_ref: &str,
         components: &mut Components<'a>,
         findings: &mut Findings,
-    ) -> Option<Arc<Keyed>> {
+    ) -> Option<Keyed> {
         let nodes = self.nodes_of(bom_ref);
         let (_, first) = *nodes.first()?;
         let name = self.nodes[first].element.name();
@@ -301,7 +296,7 @@ impl<'b, 'a> Elements<'b, 'a> {
     }
 
     /// A part of the product that the BOM describes, or a product of its own if it describes none.
-    fn inside(&self, part: Arc<Keyed>, components: &mut Components<'a>, findings: &mut Findings) -> Target {
+    fn inside(&self, part: Keyed, components: &mut Components<'a>, findings: &mut Findings) -> Target {
         match self.product(components, findings) {
             Some(product) => Target { product, subcomponent: Some(part) },
             None => Target::product(part),
