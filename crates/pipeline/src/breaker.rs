@@ -28,6 +28,11 @@ impl Breaker {
         }
     }
 
+    /// Whether nothing is known to be wrong with the log.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.until.is_none()
+    }
+
     /// When the log is asked again, if it is left alone now.
     pub(crate) fn until(&self, now: Timestamp) -> Option<Timestamp> {
         self.until.filter(|until| now < *until)

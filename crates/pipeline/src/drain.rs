@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::{Due, Error, LinkReport, LogLine, Pipeline, Sealing, SubmitReport, Unit};
 
 /// How often a stage looks whether the one before it has made something.
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// How much is attested before it is logged and linked: whoever is killed after an hour has linked almost an hour's.
 const LEASES: u32 = 8;

@@ -25,6 +25,13 @@ pub trait Environment: Send + Sync {
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
 
+    /// A random number.
+    fn chance(&self) -> u32 {
+        let mut bytes = [0; 4];
+        self.random(&mut bytes);
+        u32::from_be_bytes(bytes)
+    }
+
     /// A fresh UUIDv7 (RFC 9562 section 5.7).
     fn uuid(&self) -> Uuid {
         let mut random = [0; 10];

@@ -16,6 +16,7 @@ mod link;
 mod proofs;
 mod replay;
 mod seal;
+mod sending;
 mod stored;
 mod submit;
 pub mod telemetry;
@@ -81,14 +82,7 @@ impl Pipeline {
     fn retry_at(&self, attempts: u32) -> Result<Timestamp, Error> {
         let seconds = 1_i64.checked_shl(attempts.min(9)).unwrap_or(512).min(300);
         let half = seconds * 1_000_000 / 2;
-        let wait = half + half * i64::from(self.chance()) / i64::from(u32::MAX);
+        let wait = half + half * i64::from(self.environment.chance()) / i64::from(u32::MAX);
         self.environment.now().plus_micros(wait).map_err(|_| Error::Clock)
-    }
-
-    /// A random number.
-    fn chance(&self) -> u32 {
-        let mut bytes = [0; 4];
-        self.environment.random(&mut bytes);
-        u32::from_be_bytes(bytes)
     }
 }

@@ -10,18 +10,19 @@ use provex_store::{
     Answer, Lease, LeaseToken, Release, SignedEnvelope, Stage, Submission, SubmissionSubject,
 };
 use provex_tlog::{LogError, TransparencyLog};
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::breaker::Breaker;
+use crate::drain::LOOK;
+use crate::sending::{Failed, Ready, Sending, Sent};
 use crate::stored::parse_envelope;
-use crate::telemetry::Measured;
 use crate::{Error, Pipeline, STAGE_BATCH};
 
-/// A log to submit to, and what is known of its health.
+/// A log to submit to, and what is known of its health, which clones share.
+#[derive(Clone)]
 pub struct LogLine {
     log: Arc<dyn TransparencyLog>,
-    breaker: Mutex<Breaker>,
+    breaker: Arc<Mutex<Breaker>>,
 }
 
 /// What submitting did.
@@ -39,18 +40,10 @@ pub struct SubmitReport {
     pub frozen: bool,
 }
 
-/// What came of one submission.
-struct Sent {
-    tenant: usize,
-    submission: Uuid,
-    attempts: u32,
-    answer: Result<LogEntry, LogError>,
-}
-
 impl LogLine {
     /// A log of which nothing is known yet.
     pub fn new(log: Arc<dyn TransparencyLog>) -> Self {
-        Self { log, breaker: Mutex::default() }
+        Self { log, breaker: Arc::default() }
     }
 
     /// The log.
@@ -58,9 +51,9 @@ impl LogLine {
         &self.log
     }
 
-    /// Sends every envelope that is due to the log and keeps the answers: as many under way as the log takes at once,
-    /// and no more in memory, each tenant its share of them. Ends where nothing is due or the log has to be left alone,
-    /// and soon after `stop` says so.
+    /// Sends every envelope that is due to the log and keeps the answers: as many under way as the log takes at once, as
+    /// many again ready to go next, and no more in memory, each tenant its share of them. Ends where nothing is due or
+    /// the log has to be left alone, and soon after `stop` says so.
     ///
     /// # Errors
     /// [`Error`]; what was recorded until then stays, and what was sent is found again in the log.
@@ -72,52 +65,45 @@ impl LogLine {
     ) -> Result<SubmitReport, Error> {
         let Some(first) = tenants.first() else { return Ok(SubmitReport::default()) };
         let token = LeaseToken(first.environment.uuid());
-        let mut run = Run {
-            line: self,
-            tenants,
-            keys,
-            token,
-            sending: JoinSet::new(),
-            report: SubmitReport::default(),
-        };
         let all = self.log.concurrency().max(1);
+        let sending = Sending::new(self, all);
+        let report = SubmitReport::default();
+        let mut run = Run { line: self, tenants, keys, token, all, sending, away: None, report };
         // Tenants that may have something due, the one whose turn it is first.
         let mut turns: VecDeque<usize> = (0..tenants.len()).collect();
         let mut answers_left = all;
         loop {
-            let room = self.breaker(|breaker| breaker.room(all, first.environment.now()));
-            let free = room.saturating_sub(run.sending.len());
-            // Refilled by an eighth at least: one transaction an envelope would be slower than the log.
-            if free > 0 && (free >= all / 8 || run.sending.is_empty()) && !run.report.frozen && !stop() {
-                run.fill(&mut turns, free).await?;
+            let room = match stop() || run.report.frozen {
+                true => 0,
+                false => self.breaker(|breaker| breaker.room(all, first.environment.now())),
+            };
+            if room < all {
+                run.give_back().await?;
             }
-            let Some(done) = run.finished().await? else { return Ok(run.report) };
+            // What goes next is read before there is room for it.
+            let most = if room < all { room } else { 2 * all };
+            run.fill(&mut turns, most).await?;
+            if run.sending.held() == 0 {
+                return Ok(run.report);
+            }
+            let Ok(answers) = tokio::time::timeout(LOOK, run.sending.answers()).await else { continue };
+            let answers = answers?;
             // One tenant's long backlog must not keep those waiting that had nothing before.
-            answers_left = answers_left.saturating_sub(done.len());
+            answers_left = answers_left.saturating_sub(answers.len());
             if answers_left == 0 {
                 (turns, answers_left) = (in_turn(&turns, tenants.len()), all);
             }
-            run.keep(done).await?;
+            run.keep(answers).await?;
         }
     }
 
-    fn breaker<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
+    pub(crate) fn breaker<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
         act(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// What came of a submission, as it is counted.
-fn outcome(answer: &Result<LogEntry, LogError>) -> &'static str {
-    match answer {
-        Ok(_) => "answered",
-        Err(LogError::Refused(_)) => "refused",
-        Err(LogError::Frozen(_)) => "frozen",
-        Err(LogError::Unavailable { .. }) => "unavailable",
-        Err(LogError::InDoubt { .. }) => "in_doubt",
-        Err(LogError::Misbehaving(_)) => "misbehaving",
-        Err(LogError::Unusable(_)) => "unusable",
-    }
-}
+/// Why an envelope that was leased is given back, if nothing else is known.
+const UNSENT: &str = "it was next to be sent when this process stopped sending";
 
 /// All tenants, those whose turn it is first.
 fn in_turn(turns: &VecDeque<usize>, tenants: usize) -> VecDeque<usize> {
@@ -132,13 +118,22 @@ struct Run<'a> {
     keys: &'a [PublicKey],
     /// One token for the whole run: each lease says until when.
     token: LeaseToken,
-    sending: JoinSet<Sent>,
+    /// As many as the log takes at once.
+    all: usize,
+    sending: Sending,
+    /// Why the log takes nothing, in its last words.
+    away: Option<String>,
     report: SubmitReport,
 }
 
 impl Run<'_> {
-    /// Leases and sends up to `free` envelopes, the same share of each tenant that has them.
-    async fn fill(&mut self, turns: &mut VecDeque<usize>, mut free: usize) -> Result<(), Error> {
+    /// Leases and hands over envelopes until there are `most`, the same share of each tenant that has them.
+    async fn fill(&mut self, turns: &mut VecDeque<usize>, most: usize) -> Result<(), Error> {
+        let mut free = most.saturating_sub(self.sending.held());
+        // Refilled by an eighth at least: one transaction an envelope would be slower than the log.
+        if free < self.all / 8 && self.sending.held() > 0 {
+            return Ok(());
+        }
         while free > 0 {
             let Some(tenant) = turns.pop_front() else { return Ok(()) };
             let pipeline = &self.tenants[tenant];
@@ -151,74 +146,71 @@ impl Run<'_> {
             if leased.len() == share {
                 turns.push_back(tenant);
             }
-            self.send(tenant, &leased).await?;
+            let ready = self.ready(tenant, &leased).await?;
+            self.sending.send(ready, most.min(self.all));
         }
         Ok(())
     }
 
-    async fn send(&mut self, tenant: usize, leased: &[Submission]) -> Result<(), Error> {
+    /// What is sent of leased submissions. What nothing can be sent of is given up.
+    async fn ready(&mut self, tenant: usize, leased: &[Submission]) -> Result<Vec<Ready>, Error> {
         let pipeline = &self.tenants[tenant];
         let digests: Vec<_> = leased.iter().filter_map(envelope_of).collect();
         if digests.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let envelopes = pipeline.store.signed_envelopes(&pipeline.tenant, &digests).await?;
+        let mut ready = Vec::with_capacity(leased.len());
         for submission in leased {
             let Some(digest) = envelope_of(submission) else { continue };
             let (submission, attempts) = (submission.id, submission.attempts);
             match request(&digest, envelopes.get(&digest), self.keys) {
                 Ok(request) => {
-                    let (log, environment) = (Arc::clone(&self.line.log), Arc::clone(&pipeline.environment));
-                    self.sending.spawn(async move {
-                        let began = environment.now();
-                        let answer = log.submit(&request).await;
-                        let (log, outcome, took) =
-                            (log.identity().id, outcome(&answer), environment.since(began));
-                        environment.measured(Measured::Submitted { log, outcome, took });
-                        Sent { tenant, submission, attempts, answer }
-                    });
+                    let environment = Arc::clone(&pipeline.environment);
+                    ready.push(Ready { tenant, submission, attempts, request, environment });
                 }
                 Err(reason) => {
                     self.report.refused += 1;
                     self.report.reason = Some(reason.clone());
-                    self.release(pipeline, submission, &Release::Dead { reason }).await?;
+                    self.release(tenant, submission, &Release::Dead { reason }).await?;
                 }
             }
+        }
+        Ok(ready)
+    }
+
+    /// Gives back what was not sent yet, due when the log may be asked again.
+    async fn give_back(&mut self) -> Result<(), Error> {
+        for Ready { tenant, submission, environment, .. } in self.sending.take_back() {
+            let now = environment.now();
+            let at = self.line.breaker(|breaker| breaker.until(now)).unwrap_or(now);
+            let reason = self.away.clone().unwrap_or_else(|| UNSENT.to_owned());
+            self.report.waiting += 1;
+            self.release(tenant, submission, &Release::Retry { at, reason }).await?;
         }
         Ok(())
     }
 
-    async fn release(&self, pipeline: &Pipeline, submission: Uuid, release: &Release) -> Result<(), Error> {
+    async fn release(&self, tenant: usize, submission: Uuid, release: &Release) -> Result<(), Error> {
+        let pipeline = &self.tenants[tenant];
         let (store, tenant, recording) = (&pipeline.store, &pipeline.tenant, pipeline.recording());
         let released = store.release_submission(tenant, &recording, self.token, submission, release).await;
         unless_lost(released)?;
         Ok(())
     }
 
-    /// Waits for something to come back, and takes all that has; `None` if nothing is under way.
-    async fn finished(&mut self) -> Result<Option<Vec<Sent>>, Error> {
-        let Some(first) = self.sending.join_next().await else { return Ok(None) };
-        let mut done = vec![first];
-        while let Some(next) = self.sending.try_join_next() {
-            done.push(next);
-        }
-        let done: Result<_, _> = done.into_iter().collect();
-        done.map(Some).map_err(|error| Error::Worker(error.to_string()))
-    }
-
     /// Records what came back.
-    async fn keep(&mut self, done: Vec<Sent>) -> Result<(), Error> {
+    async fn keep(&mut self, sent: Vec<Sent>) -> Result<(), Error> {
         let mut answers = vec![Vec::new(); self.tenants.len()];
-        for Sent { tenant, submission, attempts, answer } in done {
+        for Sent { tenant, submission, attempts, answer } in sent {
             match answer {
                 Ok(entry) => {
-                    self.line.breaker(Breaker::succeeded);
+                    self.away = None;
                     answers[tenant].push(answer_row(submission, &entry));
                 }
-                Err(error) => {
-                    let pipeline = &self.tenants[tenant];
-                    let release = self.line.release(&error, attempts, pipeline, &mut self.report)?;
-                    self.release(pipeline, submission, &release).await?;
+                Err(failed) => {
+                    let release = self.failed(failed, attempts, tenant)?;
+                    self.release(tenant, submission, &release).await?;
                 }
             }
         }
@@ -227,37 +219,25 @@ impl Run<'_> {
         }
         Ok(())
     }
-}
 
-impl LogLine {
     /// How a submission is given back: when to try again depends on the log's health where the log is at fault, and
     /// on how often it was tried where the answer about this very entry is.
-    fn release(
-        &self,
-        error: &LogError,
-        attempts: u32,
-        pipeline: &Pipeline,
-        report: &mut SubmitReport,
-    ) -> Result<Release, Error> {
-        let reason = error.to_string();
-        report.reason = Some(reason.clone());
-        let now = pipeline.environment.now();
-        let failed = |asked| self.breaker(|breaker| breaker.failed(now, asked, pipeline.chance()));
-        let at = match error {
-            LogError::Refused(_) => {
-                report.refused += 1;
-                return Ok(Release::Dead { reason });
-            }
-            LogError::Frozen(_) => {
-                report.frozen = true;
-                now
-            }
-            LogError::Unavailable { .. } | LogError::InDoubt { .. } => failed(error.retry_after()),
-            LogError::Misbehaving(_) | LogError::Unusable(_) => {
-                failed(None).max(pipeline.retry_at(attempts)?)
-            }
+    fn failed(&mut self, failed: Failed, attempts: u32, tenant: usize) -> Result<Release, Error> {
+        let pipeline = &self.tenants[tenant];
+        let reason = failed.error.to_string();
+        self.report.reason = Some(reason.clone());
+        let again = failed.again.unwrap_or_else(|| pipeline.environment.now());
+        if let LogError::Refused(_) = failed.error {
+            self.report.refused += 1;
+            return Ok(Release::Dead { reason });
+        }
+        self.away = Some(reason.clone());
+        self.report.frozen |= matches!(failed.error, LogError::Frozen(_));
+        let at = match failed.error {
+            LogError::Misbehaving(_) | LogError::Unusable(_) => again.max(pipeline.retry_at(attempts)?),
+            _ => again,
         };
-        report.waiting += 1;
+        self.report.waiting += 1;
         Ok(Release::Retry { at, reason })
     }
 }
