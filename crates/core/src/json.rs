@@ -1189,7 +1189,10 @@ impl<'a> Lines<'a> {
         match passed.iter().rposition(|byte| *byte == b'\n') {
             None => self.place.column += characters(passed),
             Some(newline) => {
-                self.place.line += passed.iter().filter(|byte| **byte == b'\n').count();
+                // In bytes, of which many are added at once.
+                let newlines = |bytes: &[u8]| bytes.iter().map(|byte| u8::from(*byte == b'\n')).sum::<u8>();
+                self.place.line +=
+                    passed.chunks(255).map(|bytes| usize::from(newlines(bytes))).sum::<usize>();
                 self.place.column = characters(passed.get(newline..).unwrap_or_default());
             }
         }

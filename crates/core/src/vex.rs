@@ -267,7 +267,7 @@ pub struct Action {
 #[derive(Debug, Clone)]
 pub struct Canonical<T> {
     value: T,
-    jcs: Box<[u8]>,
+    jcs: Vec<u8>,
 }
 
 /// A part that claims share.
@@ -277,15 +277,19 @@ pub type Shared<T> = Arc<Canonical<T>>;
 pub trait Part {
     /// Appends the JCS bytes of this part.
     fn write(&self, out: &mut Vec<u8>);
+
+    /// About how many bytes those are: exactly, or a little more, where they have no escapes.
+    fn size(&self) -> usize {
+        256
+    }
 }
 
 impl<T: Part> Canonical<T> {
     /// Writes a part down.
     pub fn new(value: T) -> Self {
-        // Most components take less.
-        let mut jcs = Vec::with_capacity(384);
+        let mut jcs = Vec::with_capacity(value.size());
         value.write(&mut jcs);
-        Self { value, jcs: jcs.into() }
+        Self { value, jcs }
     }
 
     /// Writes down a part that claims share.
@@ -686,6 +690,15 @@ impl Part for Component {
             o.str("kind", self.kind.label());
             o.opt_str("name", self.name.as_deref());
         });
+    }
+
+    fn size(&self) -> usize {
+        const MEMBERS: usize = r#"{"identifiers":[],"key":"","kind":"csaf-local","name":null}"#.len();
+        const IDENTIFIER: usize = r#"{"type":"","value":""},"#.len();
+        let identifiers =
+            self.identifiers.iter().map(|found| IDENTIFIER + found.kind.len() + found.value.len());
+        let name = self.name.as_ref().map_or(0, String::len);
+        MEMBERS + self.key.len() + name + identifiers.sum::<usize>()
     }
 }
 

@@ -7,14 +7,14 @@
 //! is a component that has no identifier but hashes by other algorithms.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
 
+use hashbrown::{HashMap, HashSet};
 use provex_core::vex::{self, Canonical, Component, ComponentKind, Identifier, Shared};
 
 use crate::cpe::Cpe;
 use crate::document::MAX_KEY_BYTES;
-use crate::purl::Purl;
+use crate::purl::{self, Purl};
 use crate::report::{Code, Findings, quoted};
 
 /// What kind of identifier a value is.
@@ -138,7 +138,7 @@ pub fn forms(component: &Component) -> Vec<String> {
 fn purl_forms(purl: Purl<'_>) -> impl Iterator<Item = String> {
     let unversioned = purl.without_version();
     let spellings = [purl.canonical(), purl.folded(), unversioned.canonical(), unversioned.folded()];
-    spellings.into_iter().chain(oci_key(&purl))
+    spellings.into_iter().chain(oci_key(purl.type_(), purl.version()))
 }
 
 /// The components of one document: equal descriptions that follow one another are resolved once and share memory.
@@ -256,6 +256,10 @@ impl Resolution {
     }
 
     fn purl(&mut self, value: &str) {
+        if let Some(plain) = purl::plain(value) {
+            self.oci(plain.type_, plain.version);
+            return self.candidate(ComponentKind::Purl, ["purl:", value].concat());
+        }
         let purl = match Purl::parse(value) {
             Ok(purl) => purl,
             Err(error) => {
@@ -266,9 +270,7 @@ impl Resolution {
                 return self.candidate(ComponentKind::Iri, format!("iri:{value}"));
             }
         };
-        if let Some(key) = oci_key(&purl) {
-            self.candidates.push(Candidate { kind: ComponentKind::Digest, yields: true, key });
-        }
+        self.oci(purl.type_(), purl.version());
         let canonical = purl.canonical();
         self.form(&canonical);
         // The other forms are shorter, but for lower case, which takes at most half as many bytes more.
@@ -276,6 +278,12 @@ impl Resolution {
             self.form(&purl.folded());
         }
         self.candidate(ComponentKind::Purl, ["purl:", &canonical].concat());
+    }
+
+    fn oci(&mut self, type_: &str, version: Option<&str>) {
+        if let Some(key) = oci_key(type_, version) {
+            self.candidates.push(Candidate { kind: ComponentKind::Digest, yields: true, key });
+        }
     }
 
     fn form(&mut self, form: &str) {
@@ -318,14 +326,16 @@ impl Resolution {
         self.candidates.push(Candidate { kind, yields: false, key });
     }
 
-    fn best(&self) -> Option<&Candidate> {
+    /// The number of the candidate that gives the key.
+    fn best(&self) -> Option<usize> {
         // Of equal ones, `min_by_key` takes the first.
-        self.candidates.iter().min_by_key(|candidate| (candidate.kind, candidate.yields))
+        let numbers = 0..self.candidates.len();
+        numbers.min_by_key(|n| (self.candidates[*n].kind, self.candidates[*n].yields))
     }
 
     /// The key used and another one of its kind, where identifiers of that kind must name one thing.
     fn ambiguity(&self) -> Option<[&str; 2]> {
-        let best = self.best()?;
+        let best = &self.candidates[self.best()?];
         let exact = matches!(best.kind, ComponentKind::Digest | ComponentKind::Purl | ComponentKind::Cpe23);
         let mut others =
             self.candidates.iter().filter(|other| other.kind == best.kind && other.key != best.key);
@@ -334,7 +344,10 @@ impl Resolution {
 
     fn finish(mut self, described: &Described<'_>) -> Option<Keyed> {
         let (kind, key) = match self.best() {
-            Some(best) => (best.kind, best.key.clone()),
+            Some(best) => {
+                let Candidate { kind, key, .. } = self.candidates.swap_remove(best);
+                (kind, key)
+            }
             None => described.fallback.clone()?,
         };
         vex::sort_identifiers(&mut self.identifiers);
@@ -345,8 +358,8 @@ impl Resolution {
 }
 
 /// The key of an OCI purl whose version is `sha256:` and a digest.
-fn oci_key(purl: &Purl<'_>) -> Option<String> {
-    let version = purl.version().filter(|_| purl.type_() == "oci")?;
+fn oci_key(type_: &str, version: Option<&str>) -> Option<String> {
+    let version = version.filter(|_| type_ == "oci")?;
     sha256_key("sha256", version.strip_prefix("sha256:")?)
 }
 

@@ -1,6 +1,8 @@
 //! Contradictions within a document: claims that give one subject different statuses.
 
-use provex_core::digest::Digest;
+use std::hash::BuildHasher as _;
+
+use hashbrown::DefaultHashBuilder;
 use provex_core::vex::{Observation, Status};
 
 use crate::report::{Code, Findings};
@@ -13,6 +15,8 @@ pub(crate) struct Subjects {
     /// The pointers so far, with [`NUMBER`] in the place of numbers: readers write few forms.
     forms: Vec<String>,
     is_mixed: bool,
+    /// Two, so that no document brings about that two subjects are taken for one.
+    hashers: [DefaultHashBuilder; 2],
     /// Reused for each claim.
     subject: Vec<u8>,
     form: String,
@@ -20,8 +24,8 @@ pub(crate) struct Subjects {
 
 #[derive(Debug)]
 struct Seen {
-    /// The first half of the SHA-256 of what the claim is about.
-    subject: [u8; 16],
+    /// Stands for what the claim is about.
+    subject: [u64; 2],
     form: u32,
     numbers: [u32; 3],
     status: Status,
@@ -47,8 +51,8 @@ impl Subjects {
             self.subject.extend_from_slice(&length.to_le_bytes());
             self.subject.extend_from_slice(part.unwrap_or_default().as_bytes());
         }
-        let mut subject = [0; 16];
-        subject.copy_from_slice(&Digest::of(&self.subject).as_bytes()[..16]);
+        let [first, second] = &self.hashers;
+        let subject = [first.hash_one(&self.subject), second.hash_one(&self.subject)];
         let status = observation.status;
         self.is_mixed |= self.seen.last().is_some_and(|last| last.status != status);
         let (form, numbers) = self.split(&observation.locator.pointer);
@@ -135,7 +139,7 @@ mod tests {
             "/ü~0~1/12/x",
         ] {
             let (form, numbers) = subjects.split(pointer);
-            let seen = Seen { subject: [0; 16], form, numbers, status: Status::Fixed };
+            let seen = Seen { subject: [0; 2], form, numbers, status: Status::Fixed };
             assert_eq!(subjects.pointer(&seen), pointer);
         }
     }

@@ -34,7 +34,7 @@ use provex_core::vex::Format;
 use crate::Context;
 use crate::document::{Accepted, Claims, DocumentFacts};
 use crate::report::{Code, Findings, Rejection, child, quoted};
-use crate::typed::{List, Member, Shape, object};
+use crate::typed::{List, Member, Placed, Shape, Unread, object};
 
 type Text<'a> = Cow<'a, str>;
 
@@ -49,7 +49,7 @@ pub(crate) fn read(
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
-    match read_document(document, context, claims, &mut findings) {
+    match read_document(root, document, context, claims, &mut findings) {
         Ok((facts, claims)) => Ok(claims.finish(facts, findings, text, root)),
         Err(mut rejection) => {
             rejection.findings = findings.located(text, root);
@@ -58,8 +58,9 @@ pub(crate) fn read(
     }
 }
 
-fn read_document<'c>(
-    document: Document<'_>,
+fn read_document<'a, 'c>(
+    root: json::Node<'a>,
+    document: Document<'a>,
     context: &Context,
     claims: Claims<'c>,
     findings: &mut Findings,
@@ -75,7 +76,7 @@ fn read_document<'c>(
     if header.facts.retires.is_some() {
         return Ok((header.facts, claims));
     }
-    let (products, groups) = tree::read(tree.unwrap_or_default(), &header, findings);
+    let (products, groups) = tree::read(root, tree.unwrap_or_default(), &header, findings);
     products.check_number()?;
     let mut reader = vulnerabilities::Reader::new(&header, products, groups, claims, findings);
     for (n, item) in items.into_iter().flatten().enumerate() {
@@ -147,7 +148,7 @@ object! {
 object! {
     Tree<'a> {
         branches: List<'a, Branch<'a>> = "branches",
-        full_product_names: List<'a, FullName<'a>> = "full_product_names",
+        full_product_names: List<'a, Placed<FullName<'a>>> = "full_product_names",
         product_groups: List<'a, Group<'a>> = "product_groups",
         product_paths: List<'a, Path<'a>> = "product_paths",
         relationships: List<'a, Relationship<'a>> = "relationships",
@@ -159,7 +160,7 @@ object! {
         branches: List<'a, Branch<'a>> = "branches",
         category: Text<'a> = "category",
         name: Text<'a> = "name",
-        product: FullName<'a> = "product",
+        product: Placed<FullName<'a>> = "product",
     }
 }
 
@@ -167,7 +168,7 @@ object! {
     FullName<'a> {
         name: Text<'a> = "name",
         product_id: Text<'a> = "product_id",
-        helper: Box<Helper<'a>> = "product_identification_helper",
+        helper: Unread<'a> = "product_identification_helper",
     }
     unread "x_extensions"
 }
@@ -210,7 +211,7 @@ object! {
 object! {
     /// How 2.0 and the first draft of 2.1 compose products.
     Relationship<'a> {
-        full_product_name: FullName<'a> = "full_product_name",
+        full_product_name: Placed<FullName<'a>> = "full_product_name",
         product_reference: Text<'a> = "product_reference",
         relates_to: Text<'a> = "relates_to_product_reference",
     }
@@ -221,7 +222,7 @@ object! {
     /// How later drafts of 2.1 do.
     Path<'a> {
         beginning: Text<'a> = "beginning_product_reference",
-        full_product_name: FullName<'a> = "full_product_name",
+        full_product_name: Placed<FullName<'a>> = "full_product_name",
         subpaths: List<'a, Subpath<'a>> = "subpaths",
     }
 }

@@ -10,9 +10,9 @@
 //! widened to the whole product.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use provex_core::json::{Members, Node};
 use provex_core::vex::{
     Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
@@ -230,7 +230,7 @@ fn facts<'a>(
     let form = statements.clone().find_map(|statement| statement.value()?.form());
     let (form, spec_version) = spec_version(declared.as_deref(), form, findings);
     if form == Form::V020 {
-        report_unknown(&document.unknown, "", findings);
+        report_unknown(&document.unknown, String::new, findings);
     }
     let id = required(document.id, "@id", Code::MissingId, findings);
     let author = required(document.author, "author", Code::MissingIssuer, findings);
@@ -423,7 +423,7 @@ impl<'a, 'c> Reader<'a, 'c> {
         };
         let form = statement.form().unwrap_or(self.form);
         if form == Form::V020 {
-            report_unknown(&statement.unknown, at, &mut self.findings);
+            report_unknown(&statement.unknown, || at.to_owned(), &mut self.findings);
         }
         self.expect_form(self.form, form, || format!("{at}/vulnerability"));
         let Some(vulnerability) = self.vulnerability(at, statement.vulnerability) else { return Ok(()) };
@@ -493,7 +493,7 @@ impl<'a, 'c> Reader<'a, 'c> {
         let at = || format!("{at}/vulnerability");
         let found = match member {
             Member::Value(Named::Name(name)) => self.named(name, Vec::new()),
-            Member::Value(Named::Object(object)) => self.vulnerability_object(&at(), object),
+            Member::Value(Named::Object(object)) => self.vulnerability_object(at, object),
             Member::Absent | Member::Wrong(_) => None,
         };
         if found.is_none() {
@@ -505,14 +505,19 @@ impl<'a, 'c> Reader<'a, 'c> {
     }
 
     /// The `@id` is one more name of the vulnerability unless it is a URL, which says where to read about it.
-    fn vulnerability_object(&mut self, at: &str, object: NamedObject<'a>) -> Option<Shared<Vulnerability>> {
-        report_unknown(&object.unknown, at, &mut self.findings);
-        let name = object.name.take(&mut self.findings, || format!("{at}/name"), "a string")?;
-        let id = object.id.take(&mut self.findings, || format!("{at}/@id"), "a string");
-        let listed = object.aliases.take(&mut self.findings, || format!("{at}/aliases"), "a list of strings");
+    fn vulnerability_object(
+        &mut self,
+        at: impl Fn() -> String,
+        object: NamedObject<'a>,
+    ) -> Option<Shared<Vulnerability>> {
+        report_unknown(&object.unknown, &at, &mut self.findings);
+        let at = |key: &str| format!("{}/{key}", at());
+        let name = object.name.take(&mut self.findings, || at("name"), "a string")?;
+        let id = object.id.take(&mut self.findings, || at("@id"), "a string");
+        let listed = object.aliases.take(&mut self.findings, || at("aliases"), "a list of strings");
         let mut aliases: Vec<Cow<'a, str>> = id.into_iter().filter(|id| !id.contains("://")).collect();
         for (n, alias) in listed.into_iter().flatten().enumerate() {
-            aliases.extend(alias.take(&mut self.findings, || format!("{at}/aliases/{n}"), "a string"));
+            aliases.extend(alias.take(&mut self.findings, || at(&format!("aliases/{n}")), "a string"));
         }
         self.named(name, aliases)
     }
@@ -658,13 +663,13 @@ impl<'a, 'c> Reader<'a, 'c> {
     /// Adds what identifies an object, in a fixed order.
     fn describe(&mut self, at: &str, object: ProductObject<'a>, described: &mut Described<'a>) {
         let findings = &mut self.findings;
-        report_unknown(&object.unknown, at, findings);
+        report_unknown(&object.unknown, || at.to_owned(), findings);
         let id = object.id.take(findings, || format!("{at}/@id"), "a string");
         described.add(id.as_deref().map(IdentifierType::of_iri), id.clone());
         let identifiers = object.identifiers.take(findings, || format!("{at}/identifiers"), "an object");
         if let Some(identifiers) = identifiers {
-            let at = format!("{at}/identifiers");
-            report_unknown(&identifiers.unknown, &at, findings);
+            let at = || format!("{at}/identifiers");
+            report_unknown(&identifiers.unknown, at, findings);
             for (kind, key, member) in [
                 (IdentifierType::Purl, "purl", identifiers.purl),
                 (IdentifierType::Cpe23, "cpe23", identifiers.cpe23),
@@ -672,7 +677,7 @@ impl<'a, 'c> Reader<'a, 'c> {
                 (IdentifierType::Cpe22, "cpe22", identifiers.cpe22),
                 (IdentifierType::Cpe22, "@cpe22", identifiers.at_cpe22),
             ] {
-                described.add(Some(kind), member.take(findings, || format!("{at}/{key}"), "a string"));
+                described.add(Some(kind), member.take(findings, || format!("{}/{key}", at()), "a string"));
             }
         }
         let hashes = object.hashes.take(findings, || format!("{at}/hashes"), "an object");
@@ -866,11 +871,11 @@ fn first_too_long(products: &Products) -> Option<String> {
 }
 
 /// The 0.2.0 schema closes every object, so a member it does not have is a mistake or an extension of a tool's.
-fn report_unknown(unknown: &[Cow<'_, str>], at: &str, findings: &mut Findings) {
+fn report_unknown(unknown: &[Cow<'_, str>], at: impl Fn() -> String, findings: &mut Findings) {
     for key in unknown {
         findings.add(
             Code::UnknownMember,
-            || child(at, key),
+            || child(&at(), key),
             || {
                 format!(
                     "OpenVEX 0.2.0 has no member {} here, and it was not read; leave it out.",

@@ -418,6 +418,71 @@ impl<'a> TryFrom<Components<'a>> for Purl<'a> {
 const GIT: &str = "git";
 const GOLANG: &str = "golang";
 
+/// What is told of a purl by one look at each of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plain<'a> {
+    pub(crate) type_: &'a str,
+    pub(crate) version: Option<&'a str>,
+}
+
+/// A text that is plainly a canonical purl: [`Purl::parse`] takes it, and [`Purl::canonical`] gives it back as it is.
+///
+/// Most purls of published documents are. Nothing is said of others: those with an escape or a subpath, with a type
+/// that has rules in words, or with upper case where a type folds it.
+pub(crate) fn plain(text: &str) -> Option<Plain<'_>> {
+    let (type_, rest) = text.strip_prefix("pkg:")?.split_once('/')?;
+    let rules = types::rules(type_).filter(|rules| rules.qualifiers.is_empty())?;
+    if matches!(
+        rules.type_,
+        "chrome-extension" | "cocoapods" | "cpan" | GIT | "hackage" | "mlflow" | "pub" | "pypi" | "swid"
+    ) {
+        return None;
+    }
+    let (rest, qualifiers) = split_once(rest, b'?');
+    let (path, version) = split_once(rest, b'@');
+    let (namespace, name) =
+        path.rsplit_once('/').map_or((None, path), |(namespace, name)| (Some(namespace), name));
+    let folds = |component| rules.folded.contains(&component);
+    let is_plain = |text: &str, component| {
+        !text.is_empty()
+            && text.bytes().all(|byte| stays(byte) && !(byte.is_ascii_uppercase() && folds(component)))
+    };
+    let has_namespace = match namespace {
+        None => rules.namespace != Presence::Required,
+        Some(namespace) => {
+            rules.namespace != Presence::Prohibited
+                && namespace.split('/').all(|segment| is_plain(segment, Component::Namespace))
+        }
+    };
+    let is_plain = has_namespace
+        && is_plain(name, Component::Name)
+        && version.is_none_or(|version| is_plain(version, Component::Version))
+        && qualifiers.is_none_or(are_plain_qualifiers);
+    is_plain.then_some(Plain { type_, version })
+}
+
+/// Whether qualifiers are in order, each with a key in lower case and a value that needs no escapes.
+fn are_plain_qualifiers(text: &str) -> bool {
+    let mut last = "";
+    text.split('&').all(|pair| {
+        let (key, value) = split_once(pair, b'=');
+        let is_plain = is_key(key)
+            && key > last
+            && !key.bytes().any(|byte| byte.is_ascii_uppercase())
+            && value.is_some_and(|value| !value.is_empty() && value.bytes().all(stays));
+        last = key;
+        is_plain
+    })
+}
+
+/// As [`str::split_once`]; for texts as short as these, faster.
+fn split_once(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == separator) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
+
 fn split_last(text: &str, separator: char) -> (&str, Option<&str>) {
     match text.rsplit_once(separator) {
         Some((rest, last)) => (rest, Some(last)),
@@ -563,7 +628,6 @@ fn encode_segments(out: &mut String, text: &str) {
 
 /// Clause 5.4: everything but letters, digits, `.`, `-`, `_`, `~` and the colon is encoded.
 fn encode(out: &mut String, text: &str) {
-    let stays = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':');
     if text.bytes().all(stays) {
         return out.push_str(text);
     }
@@ -573,6 +637,10 @@ fn encode(out: &mut String, text: &str) {
             false => write!(out, "%{byte:02X}").unwrap_or_default(),
         }
     }
+}
+
+const fn stays(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':')
 }
 
 #[cfg(test)]
@@ -591,6 +659,53 @@ mod tests {
         assert_eq!(purl.folded(), "pkg:golang/github.com/masterminds/squirrel@V1.5.4#Sub/Dir");
         let other = Purl::parse("pkg:maven/HTTPClient/HTTPClient").unwrap();
         assert_eq!(other.folded(), other.canonical());
+    }
+
+    fn is_rightly_plain(text: &str) -> bool {
+        let Some(plain) = plain(text) else { return true };
+        let Ok(purl) = Purl::parse(text) else { return false };
+        purl.canonical() == text && (plain.type_, plain.version) == (purl.type_(), purl.version())
+    }
+
+    #[test]
+    fn a_plain_purl_is_told_without_parsing_it() {
+        for text in [
+            "pkg:golang/sigs.k8s.io/cluster-api",
+            "pkg:golang/github.com/Masterminds/Squirrel@v1.5.4",
+            "pkg:rpm/redhat/kernel-doc@5.14.0-284.69.1.el9_2?arch=noarch&epoch=1",
+            "pkg:oci/nginx@sha256:13d2?tag=1.0",
+            "pkg:generic/a",
+        ] {
+            assert!(plain(text).is_some() && is_rightly_plain(text), "{text}");
+        }
+        for text in [
+            "pkg:rpm/kernel",
+            "pkg:rpm/RedHat/kernel",
+            "pkg:oci/a/b",
+            "pkg:oci/Nginx",
+            "pkg:npm/a//b",
+            "pkg:npm/a/",
+            "pkg:npm//a",
+            "pkg:npm/a@",
+            "pkg:npm/a@1@2",
+            "pkg:npm/@a/b",
+            "pkg:npm/a@1/2",
+            "pkg:npm/a%20b",
+            "pkg:npm/a#b",
+            "pkg:npm/a?",
+            "pkg:npm/a?b",
+            "pkg:npm/a?b=",
+            "pkg:npm/a?b=1&a=1",
+            "pkg:npm/a?b=1&b=1",
+            "pkg:npm/a?B=1",
+            "pkg:npm/a?b=/",
+            "pkg:pypi/a_b",
+            "pkg:julia/a",
+            "pkg:unknown/a",
+            "PKG:npm/a",
+        ] {
+            assert_eq!(plain(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -690,8 +805,10 @@ mod tests {
 
         #[test]
         fn canonical_is_idempotent(text in near_purl()) {
+            prop_assert!(is_rightly_plain(&text));
             if let Ok(purl) = Purl::parse(&text) {
                 let canonical = purl.canonical();
+                prop_assert!(is_rightly_plain(&canonical));
                 prop_assert_eq!(&Purl::parse(&canonical).unwrap(), &purl, "{}", canonical);
                 let folded = purl.folded();
                 prop_assert_eq!(Purl::parse(&folded).unwrap().folded(), folded);

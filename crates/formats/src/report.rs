@@ -376,6 +376,19 @@ impl Findings {
         }
     }
 
+    /// Adds all findings of others, after its own.
+    pub(crate) fn append(&mut self, others: Self) {
+        let listed = |code, list: &[Finding]| list.iter().filter(|found| found.code == code).count() as u64;
+        let unlisted: Vec<_> =
+            others.counts.iter().map(|(code, count)| (*code, count - listed(*code, &others.list))).collect();
+        for Finding { code, pointer, message, .. } in others.list {
+            self.add(code, || pointer, || message);
+        }
+        for (code, count) in unlisted.into_iter().filter(|(_, count)| *count > 0) {
+            *self.counts.entry(code).or_default() += count;
+        }
+    }
+
     /// How many there are, listed or not.
     pub(crate) fn total(&self) -> u64 {
         self.counts.values().sum()

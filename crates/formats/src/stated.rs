@@ -1,9 +1,9 @@
 //! What documents of every format state: times, integers and texts.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use provex_core::time::{StatedTime, Zone};
 use provex_core::vex::{Canonical, Part, Shared};
 

@@ -217,6 +217,31 @@ impl<'a, T: Shape<'a>> Shape<'a> for Box<T> {
     }
 }
 
+/// An object, and where it stands: whoever keeps that can read the object again.
+#[derive(Debug, Default)]
+pub(crate) struct Placed<T> {
+    /// The number of its [`Node`].
+    pub(crate) number: u32,
+    pub(crate) value: T,
+}
+
+impl<'a, T: Shape<'a>> Shape<'a> for Placed<T> {
+    fn object(members: Members<'a>) -> Option<Self> {
+        let number = members.node().number();
+        T::object(members).map(|value| Self { number, value })
+    }
+}
+
+/// An object that is read later.
+#[derive(Debug, Clone)]
+pub(crate) struct Unread<'a>(pub(crate) Members<'a>);
+
+impl<'a> Shape<'a> for Unread<'a> {
+    fn object(members: Members<'a>) -> Option<Self> {
+        Some(Self(members))
+    }
+}
+
 /// An object with keys of its author's choice, sorted by key.
 #[derive(Debug, Default)]
 pub(crate) struct Entries<'a>(pub(crate) Vec<(Cow<'a, str>, Member<Cow<'a, str>>)>);

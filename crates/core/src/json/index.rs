@@ -143,7 +143,7 @@ impl<'a> Node<'a> {
     }
 
     const fn children(self, mark: Mark) -> Children<'a> {
-        Children { indexed: self.indexed, next: self.at + 1, end: mark.end }
+        Children { indexed: self.indexed, of: self.at, next: self.at + 1, end: mark.end }
     }
 }
 
@@ -151,6 +151,7 @@ impl<'a> Node<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Children<'a> {
     indexed: &'a Indexed<'a>,
+    of: u32,
     next: u32,
     end: u32,
 }
@@ -187,7 +188,7 @@ impl Default for Elements<'_> {
     /// None.
     fn default() -> Self {
         static NOTHING: Indexed<'static> = Indexed::new("", Vec::new());
-        Self(Children { indexed: &NOTHING, next: 0, end: 0 })
+        Self(Children { indexed: &NOTHING, of: 0, next: 0, end: 0 })
     }
 }
 
@@ -203,6 +204,13 @@ impl<'a> Iterator for Elements<'a> {
 /// The members of an object, in the order of the text.
 #[derive(Debug, Clone)]
 pub struct Members<'a>(Children<'a>);
+
+impl<'a> Members<'a> {
+    /// The object that has these members.
+    pub const fn node(&self) -> Node<'a> {
+        Node { indexed: self.0.indexed, at: self.0.of }
+    }
+}
 
 impl<'a> Iterator for Members<'a> {
     type Item = (Cow<'a, str>, Node<'a>);

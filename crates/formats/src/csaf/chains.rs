@@ -1,20 +1,55 @@
 //! Chains of composed products: what they begin and end in, whatever they are composed of in turn (test 6.1.3).
 
+/// What products are composed of, by number: all lists one after the other.
+#[derive(Default)]
+pub(super) struct Parts {
+    all: Vec<u32>,
+    /// Where a product's stand: from, to.
+    ranges: Vec<(u32, u32)>,
+}
+
+impl Parts {
+    /// Sets what the product of this number is composed of, component first.
+    pub(super) fn set(&mut self, number: u32, parts: &[u32]) {
+        if parts.is_empty() {
+            return;
+        }
+        let (n, start) = (number as usize, self.all.len() as u32);
+        self.all.extend_from_slice(parts);
+        if self.ranges.len() <= n {
+            self.ranges.resize(n + 1, (0, 0));
+        }
+        self.ranges[n] = (start, self.all.len() as u32);
+    }
+
+    /// What a product is composed of; nothing if it is not.
+    pub(super) fn of(&self, number: u32) -> &[u32] {
+        let (from, to) = self.ranges.get(number as usize).copied().unwrap_or_default();
+        &self.all[from as usize..to as usize]
+    }
+}
+
 /// What chains of products begin and end in, by number.
-pub(super) struct Chains<'p> {
-    /// What each product is composed of.
-    parts: Vec<&'p [u32]>,
-    /// First and last part of each product, which for one that is not composed are itself.
-    ends: Vec<(u32, u32)>,
-    /// How many parts there are from first to last.
-    lengths: Vec<usize>,
+#[derive(Default)]
+pub(super) struct Chains {
+    parts: Parts,
+    /// First and last part of each product that is composed, and how many there are from first to last. Those that
+    /// are not, or come later, are their own and only part.
+    composed: Vec<Ends>,
     /// Products that are composed of themselves, where that was seen.
     pub(super) circular: Vec<u32>,
 }
 
+#[derive(Clone, Copy)]
+struct Ends {
+    first: u32,
+    last: u32,
+    length: u32,
+}
+
 /// More parts than this between the ends are not kept: parts that are shared could make a chain of thirty products a
 /// billion long.
-const MAX_LENGTH: usize = 64;
+const MAX_LENGTH: u32 = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Visit {
@@ -23,85 +58,97 @@ enum Visit {
     Done,
 }
 
-impl<'p> Chains<'p> {
+impl Chains {
     /// Follows every chain, without recursion. A product that contains itself, and all that are composed of it, are
     /// taken as not composed.
-    pub(super) fn of(parts: Vec<&'p [u32]>) -> Self {
-        let count = parts.len();
-        let ends = (0..).take(count).map(|number| (number, number)).collect();
-        let mut chains = Self { parts, ends, lengths: vec![1; count], circular: Vec::new() };
+    pub(super) fn of(parts: Parts) -> Self {
+        let count = parts.ranges.len();
+        let whole = |number| Ends { first: number, last: number, length: 1 };
+        let composed = (0..).take(count).map(whole).collect();
+        let mut chains = Self { parts, composed, circular: Vec::new() };
         let mut visits = vec![Visit::New; count];
         let mut is_circular = vec![false; count];
+        let mut open = Vec::new();
         for root in (0..).take(count) {
-            chains.follow(root, &mut visits, &mut is_circular);
+            open.push((root, 0));
+            chains.follow(&mut open, &mut visits, &mut is_circular);
         }
         chains
     }
 
-    fn follow(&mut self, root: u32, visits: &mut [Visit], is_circular: &mut [bool]) {
-        if visits[root as usize] == Visit::Done {
-            return;
-        }
-        let mut open = vec![(root, 0)];
+    fn follow(&mut self, open: &mut Vec<(u32, usize)>, visits: &mut [Visit], is_circular: &mut [bool]) {
         while let Some((number, next)) = open.last_mut() {
             let (number, n) = (*number, *number as usize);
+            let parts = self.parts.of(number);
+            // A product without parts may have a number beyond those that have some.
+            if parts.is_empty() || *next == 0 && visits[n] == Visit::Done {
+                open.pop();
+                continue;
+            }
             visits[n] = Visit::Open;
-            let Some(part) = self.parts[n].get(*next) else {
+            let Some(part) = parts.get(*next).copied() else {
                 visits[n] = Visit::Done;
-                is_circular[n] |= self.parts[n].iter().any(|part| is_circular[*part as usize]);
+                is_circular[n] |=
+                    parts.iter().any(|part| is_circular.get(*part as usize).is_some_and(|is| *is));
                 if !is_circular[n] {
-                    self.close(n);
+                    self.close(number);
                 }
                 open.pop();
                 continue;
             };
             *next += 1;
-            match visits[*part as usize] {
-                Visit::New => open.push((*part, 0)),
-                Visit::Open if !is_circular[n] => {
+            match visits.get(part as usize) {
+                Some(Visit::New) => open.push((part, 0)),
+                Some(Visit::Open) if !is_circular[n] => {
                     is_circular[n] = true;
                     self.circular.push(number);
                 }
-                Visit::Open | Visit::Done => {}
+                Some(Visit::Open | Visit::Done) | None => {}
             }
         }
     }
 
     /// Sets the ends of a product whose parts have theirs.
-    fn close(&mut self, n: usize) {
-        if let [first, .., last] = self.parts[n] {
-            self.ends[n] = (self.ends[*first as usize].0, self.ends[*last as usize].1);
-            let lengths = self.parts[n].iter().map(|part| self.lengths[*part as usize]);
-            self.lengths[n] = lengths.fold(0, usize::saturating_add);
+    fn close(&mut self, number: u32) {
+        let parts = self.parts.of(number);
+        if let [first, .., last] = parts {
+            let lengths = parts.iter().map(|part| self.length(*part));
+            let length = lengths.fold(0, u32::saturating_add);
+            let ends = Ends { first: self.ends(*first).0, last: self.ends(*last).1, length };
+            self.composed[number as usize] = ends;
         }
+    }
+
+    fn length(&self, number: u32) -> u32 {
+        self.composed.get(number as usize).map_or(1, |ends| ends.length)
     }
 
     /// Whether a product is not composed.
     pub(super) fn is_whole(&self, number: u32) -> bool {
-        self.lengths[number as usize] == 1
+        self.length(number) == 1
     }
 
     /// The first part and the last.
     pub(super) fn ends(&self, number: u32) -> (u32, u32) {
-        self.ends[number as usize]
+        self.composed.get(number as usize).map_or((number, number), |ends| (ends.first, ends.last))
     }
 
     /// The parts between them.
     pub(super) fn between(&self, number: u32) -> Vec<u32> {
-        let length = self.lengths[number as usize];
+        let length = self.length(number);
         if !(3..=MAX_LENGTH).contains(&length) {
             return Vec::new();
         }
-        let mut parts = Vec::with_capacity(length);
+        let mut parts = Vec::with_capacity(length as usize);
         let mut open = vec![number];
         while let Some(number) = open.pop() {
             if self.is_whole(number) {
                 parts.push(number);
             } else {
-                open.extend(self.parts[number as usize].iter().rev());
+                open.extend(self.parts.of(number).iter().rev());
             }
         }
-        parts[1..length - 1].to_vec()
+        parts[1..length as usize - 1].to_vec()
     }
 }
 
@@ -109,8 +156,12 @@ impl<'p> Chains<'p> {
 mod tests {
     use super::*;
 
-    fn chains<'p>(parts: &[&'p [u32]]) -> Chains<'p> {
-        Chains::of(parts.to_vec())
+    fn chains(lists: &[&[u32]]) -> Chains {
+        let mut parts = Parts::default();
+        for (number, list) in (0..).zip(lists) {
+            parts.set(number, list);
+        }
+        Chains::of(parts)
     }
 
     #[test]
@@ -138,8 +189,8 @@ mod tests {
     #[test]
     fn a_chain_of_shared_parts_is_not_written_out() {
         let parts: Vec<[u32; 2]> = (1..200).map(|n: u32| [n - 1, n - 1]).collect();
-        let parts = std::iter::once(&[][..]).chain(parts.iter().map(|pair| &pair[..])).collect();
-        let chains = Chains::of(parts);
+        let parts: Vec<_> = std::iter::once(&[][..]).chain(parts.iter().map(|pair| &pair[..])).collect();
+        let chains = chains(&parts);
         assert_eq!(chains.ends(199), (0, 0));
         assert!(chains.between(199).is_empty());
         assert_eq!(chains.between(3).len(), 6);

@@ -4,16 +4,17 @@ use super::{Edition, FileHashes, Helper, List, Text, list, report_replaced, repo
 use crate::component::{Described, IdentifierType};
 use crate::purl::Purl;
 use crate::report::{Code, Findings};
-use crate::typed::Member;
+use crate::typed::{Member, Shape as _, Unread};
 
 /// Adds what identifies a product, in a fixed order.
 pub(super) fn identify<'a>(
-    helper: Helper<'a>,
+    helper: Unread<'a>,
     described: &mut Described<'a>,
     edition: Edition,
     at: &dyn Fn() -> String,
     findings: &mut Findings,
 ) {
+    let helper = Helper::object(helper.0).unwrap_or_default();
     report_unknown(edition, &helper.unknown, at, findings);
     report_replaced(edition, &helper.purl, at, ["purl", "purls"], findings);
     let hashes = list(helper.hashes, findings, || format!("{}/hashes", at()));

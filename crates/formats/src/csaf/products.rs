@@ -9,45 +9,98 @@
 //! that tell it from others, its id within this document (`csaf-local`).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
+use provex_core::json::{Content, Node};
 use provex_core::vex::ComponentKind;
 
-use super::chains::Chains;
+use super::chains::{Chains, Parts};
 use super::header::Header;
-use super::{Text, rejection, tell};
+use super::identifiers::identify;
+use super::{Edition, FullName, Text, rejection, tell};
 use crate::component::{self, Described, IdentifierType, Keyed};
 use crate::report::{Code, Findings, Rejection, quoted};
+use crate::typed::Shape as _;
 
-/// Category and name of the branches that lead to a product, from the root.
-pub(super) type Trail<'a> = Vec<(Text<'a>, Text<'a>)>;
+/// The branches on the way to products.
+#[derive(Default)]
+pub(super) struct Branches<'a>(Vec<Branch<'a>>);
 
-/// What is told of a product where it is defined.
-pub(super) struct Definition<'a> {
-    pub(super) described: Described<'a>,
-    /// The products it is composed of, component first; empty if it is not.
-    pub(super) parts: Vec<u32>,
-    pub(super) place: Place,
+struct Branch<'a> {
+    /// The branch that it stands in.
+    parent: Option<u32>,
+    /// Its place there.
+    n: u32,
+    category: Text<'a>,
+    name: Text<'a>,
 }
 
-/// Where a product is defined. Written out only for findings.
-pub(super) enum Place {
-    /// In a branch, at this pointer.
-    Branch(String),
-    Name(usize),
-    Path(usize),
-    Relationship(usize),
+impl<'a> Branches<'a> {
+    /// Adds a branch and gives its number.
+    pub(super) fn add(&mut self, parent: Option<u32>, n: usize) -> u32 {
+        // A text of less than 2 GiB has fewer branches than that.
+        let branch = Branch { parent, n: n as u32, category: Text::default(), name: Text::default() };
+        self.0.push(branch);
+        self.0.len() as u32 - 1
+    }
+
+    /// Says what a branch is called.
+    pub(super) fn call(&mut self, number: u32, category: Text<'a>, name: Text<'a>) {
+        let branch = &mut self.0[number as usize];
+        (branch.category, branch.name) = (category, name);
+    }
+
+    pub(super) fn pointer(&self, number: u32) -> String {
+        let way: Vec<_> = self.up_from(Some(number)).map(|branch| branch.n).collect();
+        let mut pointer = "/product_tree".to_owned();
+        for n in way.iter().rev() {
+            let _ = write!(pointer, "/branches/{n}");
+        }
+        pointer
+    }
+
+    /// A branch, then the one that it stands in, up to the root.
+    fn up_from(&self, number: Option<u32>) -> impl Iterator<Item = &Branch<'a>> {
+        let at = |number: Option<u32>| Some(&self.0[number? as usize]);
+        std::iter::successors(at(number), move |branch| at(branch.parent))
+    }
 }
 
-impl Place {
-    pub(super) fn pointer(&self) -> String {
+/// Where a product is defined, and where that stands in the document.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) list: InList,
+    /// The number of the full product name's [`Node`].
+    pub(super) name: u32,
+}
+
+/// The list that a product is defined in. Written out only for findings.
+#[derive(Clone, Copy)]
+pub(super) enum InList {
+    /// In the branch of this number.
+    Branch(u32),
+    Name(u32),
+    Path(u32),
+    Relationship(u32),
+}
+
+impl InList {
+    pub(super) fn pointer(self, branches: &Branches<'_>) -> String {
         match self {
-            Self::Branch(at) => format!("{at}/product"),
+            Self::Branch(number) => format!("{}/product", branches.pointer(number)),
             Self::Name(n) => format!("/product_tree/full_product_names/{n}"),
             Self::Path(n) => format!("/product_tree/product_paths/{n}/full_product_name"),
             Self::Relationship(n) => format!("/product_tree/relationships/{n}/full_product_name"),
+        }
+    }
+
+    const fn branch(self) -> Option<u32> {
+        match self {
+            Self::Branch(number) => Some(number),
+            Self::Name(_) | Self::Path(_) | Self::Relationship(_) => None,
         }
     }
 }
@@ -58,7 +111,8 @@ const MAX_PRODUCTS: usize = 1 << 20;
 /// The ids of products, numbered as they are met.
 #[derive(Default)]
 struct Ids<'a> {
-    numbers: HashMap<Text<'a>, u32>,
+    hasher: DefaultHashBuilder,
+    numbers: HashTable<u32>,
     list: Vec<Text<'a>>,
     /// The last number that was found.
     last: usize,
@@ -68,41 +122,41 @@ struct Ids<'a> {
 }
 
 impl<'a> Ids<'a> {
-    /// The number of an id. Lists of ids tend to be in the order of definitions, so the next one is tried first.
-    fn find(&mut self, id: &str) -> Option<u32> {
+    /// The number of an id, and whether it is new. Lists of ids tend to be in the order of definitions, so the next one
+    /// is tried first.
+    fn number(&mut self, id: Text<'a>) -> (u32, bool) {
         let next = self.last + 1;
-        let is_next = self.list.get(next).is_some_and(|found| found == id);
-        let number = if is_next { Some(next as u32) } else { self.numbers.get(id).copied() };
-        self.refused |= number.is_none() && self.list.len() == MAX_PRODUCTS;
-        let number = number.or(self.refused.then_some(0))?;
-        self.last = number as usize;
-        Some(number)
-    }
-
-    /// Numbers an id that has no number.
-    fn add(&mut self, id: Text<'a>) -> u32 {
+        if self.list.get(next).is_some_and(|found| *found == id) {
+            self.last = next;
+            return (next as u32, false);
+        }
+        let hash = self.hasher.hash_one(id.as_ref());
+        if let Some(number) = self.numbers.find(hash, |number| self.list[*number as usize] == id) {
+            self.last = *number as usize;
+            return (*number, false);
+        }
+        if self.list.len() == MAX_PRODUCTS {
+            self.refused = true;
+            return (0, false);
+        }
         let number = self.list.len() as u32;
-        self.numbers.insert(id.clone(), number);
         self.list.push(id);
-        number
+        let hash_of = |number: &u32| self.hasher.hash_one(self.list[*number as usize].as_ref());
+        self.numbers.insert_unique(hash, number, hash_of);
+        (number, true)
     }
 }
 
-/// A product while the tree is read.
-#[derive(Default)]
-struct Product<'a> {
-    described: Described<'a>,
-    parts: Vec<u32>,
+/// A product: where it is told what it is. That is read again where it is needed, for a document may have a million.
+#[derive(Clone, Copy, Default)]
+struct Product {
     /// Where it is defined; if it is not, its first reference was reported.
     place: Option<Place>,
-    /// Where it is first referred to, unless it was defined before.
-    reference: Option<String>,
-    range: Option<Text<'a>>,
-    version: Option<Text<'a>>,
+    /// Whether its definition, and not only what it is composed of, has identifiers.
+    has_identifiers: bool,
 }
 
 /// What a product id stands for in a claim.
-#[derive(Clone)]
 pub(super) struct Target {
     pub(super) product: Keyed,
     pub(super) subcomponent: Option<Keyed>,
@@ -137,107 +191,117 @@ impl Local {
 
 /// Collects definitions and references; both may come first.
 pub(super) struct Collector<'a> {
-    ids: Ids<'a>,
-    list: Vec<Product<'a>>,
-    local: Local,
+    products: Products<'a>,
+    parts: Parts,
+    /// Products that are referred to before they are defined, if they are, and where.
+    references: Vec<(u32, String)>,
+    /// What is wrong with the identifiers of products.
+    faults: Findings,
+    /// Whether products were defined in the order of their numbers, and each once: then `faults` is in order.
+    in_order: bool,
 }
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(header: &Header) -> Self {
+    /// `root` is any value of the document.
+    pub(super) fn new(root: Node<'a>, header: &Header) -> Self {
         let namespace = header.facts.issuer.as_ref().map(|issuer| issuer.id.clone()).unwrap_or_default();
         let local = Local::new(namespace, header.facts.id.as_deref().unwrap_or_default());
-        Self { ids: Ids::default(), list: Vec::new(), local }
+        Self {
+            products: Products::new(root, header.edition, local),
+            parts: Parts::default(),
+            references: Vec::new(),
+            faults: Findings::default(),
+            in_order: true,
+        }
+    }
+
+    pub(super) const fn branches(&mut self) -> &mut Branches<'a> {
+        &mut self.products.branches
+    }
+
+    /// Where a branch stands.
+    pub(super) fn branch(&self, number: u32) -> String {
+        self.products.branches.pointer(number)
+    }
+
+    pub(super) fn pointer(&self, list: InList) -> String {
+        list.pointer(&self.products.branches)
     }
 
     /// The number of a product that is referred to at `pointer`.
     pub(super) fn refer(&mut self, id: Text<'a>, pointer: impl FnOnce() -> String) -> u32 {
-        if let Some(number) = self.ids.find(&id) {
-            return number;
+        let (number, is_new) = self.products.number(id);
+        if is_new {
+            self.references.push((number, pointer()));
         }
-        self.list.push(Product { reference: Some(pointer()), ..Product::default() });
-        self.ids.add(id)
+        number
     }
 
-    fn product(&mut self, id: Text<'a>) -> &mut Product<'a> {
-        let number = self.ids.find(&id).unwrap_or_else(|| {
-            self.list.push(Product::default());
-            self.ids.add(id)
-        });
-        &mut self.list[number as usize]
-    }
-
-    /// Adds a definition. An id that is defined twice is one product with the identifiers of both.
+    /// Adds a definition. An id that is defined twice is one product with the identifiers of both. `parts` is what it
+    /// is composed of, component first; nothing if it is not.
     pub(super) fn define(
         &mut self,
         id: Text<'a>,
-        definition: Definition<'a>,
-        trail: &[(Text<'a>, Text<'a>)],
+        described: Described<'a>,
+        parts: &[u32],
+        place: Place,
         findings: &mut Findings,
     ) {
-        let Definition { mut described, parts, place } = definition;
-        let named = |category: &str| {
-            trail.iter().rev().find(|(found, _)| found == category).map(|(_, name)| name.clone())
-        };
-        described.vendor = named("vendor");
-        if !gives_key(&described) {
-            let key = trail_key(&self.local.namespace, trail);
-            described.fallback = key.map(|key| (ComponentKind::CsafName, key));
-        }
-        let product = self.product(id);
+        let (number, is_new) = self.products.number(id);
+        self.in_order &= is_new || !parts.is_empty();
+        let product = &mut self.products.list[number as usize];
+        product.has_identifiers |= !described.identifiers.is_empty() || !described.also.is_empty();
         if product.place.is_some() {
+            self.in_order = false;
             let message = "This product id is defined twice, and was read as one product with the identifiers of both; \
                            name one of them anew.";
-            tell(findings, Code::AmbiguousProduct, || place.pointer(), message);
-            product.described.identifiers.append(&mut described.identifiers);
-            product.described.also.append(&mut described.also);
-            if product.parts.is_empty() {
-                product.parts = parts;
+            tell(findings, Code::AmbiguousProduct, || self.pointer(place.list), message);
+            self.products.repeated.push((number, place));
+            self.products.known[number as usize] = None;
+            if self.parts.of(number).is_empty() {
+                self.parts.set(number, parts);
             }
             return;
         }
-        product.range = named("product_version_range");
-        product.version = named("product_version");
-        product.described = described;
-        product.parts = parts;
         product.place = Some(place);
+        self.parts.set(number, parts);
+        if parts.is_empty() {
+            let described = self.products.with_vendor_and_trail(described, place);
+            let described = self.products.with_local(described, number);
+            let whole = self.products.resolve(&described, number, &mut self.faults);
+            self.products.keep(number, whole);
+        }
     }
 
-    /// Resolves every product.
-    pub(super) fn finish(mut self, findings: &mut Findings) -> Products<'a> {
-        for (product, id) in self.list.iter_mut().zip(&self.ids.list) {
-            if product.place.is_none() {
-                let reference = product.reference.take().unwrap_or_default();
-                report_undefined(id, || reference, findings);
+    /// The products, all looked at: what is wrong with one is told whether or not a claim is made about it.
+    pub(super) fn finish(self, findings: &mut Findings) -> Products<'a> {
+        let Self { mut products, parts, references, faults, in_order } = self;
+        for (number, reference) in references {
+            if products.list[number as usize].place.is_none() {
+                report_undefined(&products.ids.list[number as usize], || reference, findings);
             }
         }
-        let parts: Vec<_> = self.list.iter_mut().map(|product| std::mem::take(&mut product.parts)).collect();
-        let chains = Chains::of(parts.iter().map(Vec::as_slice).collect());
-        for number in &chains.circular {
-            report_circular(&self.list[*number as usize], &self.ids.list[*number as usize], findings);
+        products.chains = Chains::of(parts);
+        products.repeated.sort_by_key(|(number, _)| *number);
+        for number in &products.chains.circular {
+            report_circular(|| products.pointer(*number), &products.ids.list[*number as usize], findings);
         }
-        for ((number, product), id) in (0..).zip(&mut self.list).zip(&self.ids.list) {
-            let described = &mut product.described;
-            if chains.is_whole(number) && described.fallback.is_none() && !gives_key(described) {
-                described.fallback = Some((ComponentKind::CsafLocal, self.local.key(id)));
+        let numbers = 0..products.list.len() as u32;
+        if products.chains.circular.is_empty() && (in_order || faults.total() == 0) {
+            findings.append(faults);
+            let mut repeated: Vec<_> = products.repeated.iter().map(|(number, _)| *number).collect();
+            repeated.dedup();
+            products.look_at(repeated, findings);
+        } else {
+            products.forget();
+            products.look_at(numbers.clone(), findings);
+        }
+        for number in numbers {
+            if !products.chains.is_whole(number) && products.has_own_component(number) {
+                products.component(number, findings);
             }
         }
-        let mut begins = vec![false; self.list.len()];
-        for number in 0..self.list.len() {
-            begins[chains.ends(number as u32).0 as usize] |= !chains.is_whole(number as u32);
-        }
-        let mut whole = Vec::with_capacity(self.list.len());
-        for ((number, product), begins) in (0..).zip(&mut self.list).zip(begins) {
-            whole.push(chains.is_whole(number).then(|| product.whole(findings)));
-            if chains.is_whole(number) && !begins {
-                // No composition is described by it, and there may be a million.
-                product.described = Described::default();
-            }
-        }
-        let targets = (0..).zip(&self.list);
-        let targets = targets
-            .map(|(number, product)| product.target(number, &self.list, &chains, &whole, findings))
-            .collect();
-        Products { ids: self.ids, targets, local: self.local }
+        products
     }
 }
 
@@ -246,19 +310,56 @@ fn gives_key(described: &Described<'_>) -> bool {
     described.identifiers.iter().any(|(kind, _)| !matches!(kind, IdentifierType::Other(_)))
 }
 
-fn resolve(described: &Described<'_>, pointer: impl Fn() -> String, findings: &mut Findings) -> Keyed {
-    let keyed = component::resolve(described, findings, pointer);
-    keyed.expect("an identifier or the fallback gives a key to every product")
-}
-
 /// The products of a document, by number.
 pub(super) struct Products<'a> {
+    /// Any value of the document.
+    root: Node<'a>,
+    edition: Edition,
     ids: Ids<'a>,
-    targets: Vec<Target>,
+    list: Vec<Product>,
+    branches: Branches<'a>,
+    /// Definitions of products that were defined before, by number once the tree is read.
+    repeated: Vec<(u32, Place)>,
+    chains: Chains,
+    /// What was made of products lately: of one that is composed, its component.
+    known: Vec<Option<Whole>>,
+    /// The numbers of those.
+    kept: Vec<u32>,
     local: Local,
 }
 
+/// A product that is not composed, with the versions its branches name.
+type Whole = (Keyed, Option<Arc<str>>);
+
+/// Most products that are kept as they stand in claims: each takes several times what the document has of it.
+const MAX_KNOWN: usize = 4_096;
+
 impl<'a> Products<'a> {
+    fn new(root: Node<'a>, edition: Edition, local: Local) -> Self {
+        Self {
+            root,
+            edition,
+            ids: Ids::default(),
+            list: Vec::new(),
+            branches: Branches::default(),
+            repeated: Vec::new(),
+            chains: Chains::default(),
+            known: Vec::new(),
+            kept: Vec::new(),
+            local,
+        }
+    }
+
+    /// The number of a product, and whether it is new.
+    fn number(&mut self, id: Text<'a>) -> (u32, bool) {
+        let (number, is_new) = self.ids.number(id);
+        if is_new {
+            self.list.push(Product::default());
+            self.known.push(None);
+        }
+        (number, is_new)
+    }
+
     /// The number of a product. One that the tree does not define is known by its id alone.
     pub(super) fn refer(
         &mut self,
@@ -266,18 +367,152 @@ impl<'a> Products<'a> {
         pointer: impl FnOnce() -> String,
         findings: &mut Findings,
     ) -> u32 {
-        if let Some(number) = self.ids.find(&id) {
-            return number;
+        let (number, is_new) = self.number(id);
+        if is_new {
+            report_undefined(&self.ids.list[number as usize], pointer, findings);
         }
-        let fallback = Some((ComponentKind::CsafLocal, self.local.key(&id)));
-        let product = resolve(&Described { fallback, ..Described::default() }, String::new, findings);
-        report_undefined(&id, pointer, findings);
-        self.targets.push(Target { product, subcomponent: None, scope: None });
-        self.ids.add(id)
+        number
     }
 
-    pub(super) fn get(&self, number: u32) -> &Target {
-        &self.targets[number as usize]
+    /// What a product stands for in a claim. What is wrong with it was told.
+    pub(super) fn target(&mut self, number: u32) -> Target {
+        if self.chains.is_whole(number) {
+            let (product, scope) = self.whole(number);
+            return Target { product, subcomponent: None, scope };
+        }
+        let (first, last) = self.chains.ends(number);
+        let ((_, inner), (product, outer)) = (self.whole(first), self.whole(last));
+        let scope = match (outer, inner) {
+            (Some(outer), Some(inner)) => Some(format!("{outer} & {inner}").into()),
+            (outer, inner) => outer.or(inner),
+        };
+        let subcomponent = Some(self.component(number, &mut Findings::default()));
+        Target { product, subcomponent, scope }
+    }
+
+    /// Tells what is wrong with those of some products that are not composed.
+    fn look_at(&mut self, numbers: impl IntoIterator<Item = u32>, findings: &mut Findings) {
+        for number in numbers {
+            if self.chains.is_whole(number) {
+                let whole = self.resolve(&self.describe(number), number, findings);
+                self.keep(number, whole);
+            }
+        }
+    }
+
+    fn whole(&mut self, number: u32) -> Whole {
+        if let Some(known) = &self.known[number as usize] {
+            return known.clone();
+        }
+        let whole = self.resolve(&self.describe(number), number, &mut Findings::default());
+        self.keep(number, whole.clone());
+        whole
+    }
+
+    /// The component of a product that is composed: with what lies between it and its host, and with what identifies
+    /// the composition, so that claims about two of them stay two.
+    fn component(&mut self, number: u32, findings: &mut Findings) -> Keyed {
+        if let Some((known, _)) = &self.known[number as usize] {
+            return known.clone();
+        }
+        let (first, _) = self.chains.ends(number);
+        if !self.has_own_component(number) {
+            return self.whole(first).0;
+        }
+        let own = self.describe(number);
+        let mut described = self.describe(first);
+        described.also.extend(own.identifiers);
+        described.also.extend(own.also);
+        for host in self.chains.between(number) {
+            let key = self.whole(host).0.component.key.clone();
+            described.also.push((IdentifierType::Other("via"), key.into()));
+        }
+        let (component, _) = self.resolve(&described, number, findings);
+        self.keep(number, (component.clone(), None));
+        component
+    }
+
+    /// Whether the component of a product that is composed is not that of others that begin with the same part.
+    fn has_own_component(&self, number: u32) -> bool {
+        self.list[number as usize].has_identifiers || !self.chains.between(number).is_empty()
+    }
+
+    fn resolve(&self, described: &Described<'_>, number: u32, findings: &mut Findings) -> Whole {
+        let keyed = component::resolve(described, findings, || self.pointer(number))
+            .expect("an identifier or the fallback gives a key to every product");
+        let place = self.list[number as usize].place;
+        let scope = place.and_then(|place| {
+            let named = |category| self.named(place, category);
+            scope(&keyed, named("product_version_range").as_deref(), named("product_version").as_deref())
+        });
+        (keyed, scope)
+    }
+
+    fn keep(&mut self, number: u32, whole: Whole) {
+        if self.kept.len() == MAX_KNOWN {
+            self.forget();
+        }
+        self.known[number as usize] = Some(whole);
+        self.kept.push(number);
+    }
+
+    fn forget(&mut self) {
+        for number in self.kept.drain(..) {
+            self.known[number as usize] = None;
+        }
+    }
+
+    /// All that describes a product, read again.
+    fn describe(&self, number: u32) -> Described<'a> {
+        let mut described = Described::default();
+        if let Some(place) = self.list[number as usize].place {
+            described = self.describe_at(place);
+            described = self.with_vendor_and_trail(described, place);
+            let first = self.repeated.partition_point(|(found, _)| *found < number);
+            for (_, place) in self.repeated[first..].iter().take_while(|(found, _)| *found == number) {
+                let mut more = self.describe_at(*place);
+                described.identifiers.append(&mut more.identifiers);
+                described.also.append(&mut more.also);
+            }
+        }
+        self.with_local(described, number)
+    }
+
+    fn describe_at(&self, place: Place) -> Described<'a> {
+        let Content::Object(members) = self.root.at(place.name).content() else {
+            return Described::default();
+        };
+        let name = FullName::object(members).unwrap_or_default();
+        describe(name, self.edition, &String::new, &mut Findings::default())
+    }
+
+    fn with_vendor_and_trail(&self, mut described: Described<'a>, place: Place) -> Described<'a> {
+        described.vendor = self.named(place, "vendor");
+        if !gives_key(&described) {
+            let trail: Vec<_> = self.branches.up_from(place.list.branch()).collect();
+            let key = trail_key(&self.local.namespace, trail.into_iter().rev());
+            described.fallback = key.map(|key| (ComponentKind::CsafName, key));
+        }
+        described
+    }
+
+    fn with_local(&self, mut described: Described<'a>, number: u32) -> Described<'a> {
+        if described.fallback.is_none() && !gives_key(&described) {
+            let key = self.local.key(&self.ids.list[number as usize]);
+            described.fallback = Some((ComponentKind::CsafLocal, key));
+        }
+        described
+    }
+
+    /// The name of the innermost branch of a category.
+    fn named(&self, place: Place, category: &str) -> Option<Text<'a>> {
+        let mut branches = self.branches.up_from(place.list.branch());
+        branches.find(|branch| branch.category == category).map(|branch| branch.name.clone())
+    }
+
+    fn pointer(&self, number: u32) -> String {
+        let place = self.list[number as usize].place;
+        place.map(|place| place.list.pointer(&self.branches)).unwrap_or_default()
     }
 
     /// Refuses a document that has more products than are kept.
@@ -293,53 +528,22 @@ impl<'a> Products<'a> {
     }
 }
 
-/// A product that is not composed, with the versions its branches name.
-type Whole = (Keyed, Option<Arc<str>>);
-
-impl<'a> Product<'a> {
-    fn pointer(&self) -> String {
-        self.place.as_ref().map(Place::pointer).unwrap_or_default()
+/// What a full product name says of its product.
+pub(super) fn describe<'a>(
+    name: FullName<'a>,
+    edition: Edition,
+    at: &dyn Fn() -> String,
+    findings: &mut Findings,
+) -> Described<'a> {
+    let mut described = Described {
+        name: name.name.take(findings, || format!("{}/name", at()), "a string"),
+        ..Described::default()
+    };
+    let at_helper = || format!("{}/product_identification_helper", at());
+    if let Some(helper) = name.helper.take(findings, at_helper, "an object") {
+        identify(helper, &mut described, edition, &at_helper, findings);
     }
-
-    fn whole(&self, findings: &mut Findings) -> Whole {
-        let keyed = resolve(&self.described, || self.pointer(), findings);
-        let scope = scope(&keyed, self.range.as_deref(), self.version.as_deref());
-        (keyed, scope)
-    }
-
-    fn target(
-        &self,
-        number: u32,
-        list: &[Self],
-        chains: &Chains<'_>,
-        whole: &[Option<Whole>],
-        findings: &mut Findings,
-    ) -> Target {
-        let part = |number: u32| whole[number as usize].clone().expect("chains end in whole products");
-        if chains.is_whole(number) {
-            let (product, scope) = part(number);
-            return Target { product, subcomponent: None, scope };
-        }
-        let (first, last) = chains.ends(number);
-        let ((component, inner), (host, outer)) = (part(first), part(last));
-        let scope = match (outer, inner) {
-            (Some(outer), Some(inner)) => Some(format!("{outer} & {inner}").into()),
-            (outer, inner) => outer.or(inner),
-        };
-        let mut also = self.described.identifiers.clone();
-        also.extend_from_slice(&self.described.also);
-        for between in chains.between(number) {
-            also.push((IdentifierType::Other("via"), part(between).0.component.key.clone().into()));
-        }
-        let subcomponent = if also.is_empty() {
-            component
-        } else {
-            let mut described = list[first as usize].described.clone();
-            described.also.append(&mut also);
-            resolve(&described, || self.pointer(), findings)
-        };
-        Target { product: host, subcomponent: Some(subcomponent), scope }
-    }
+    described
 }
 
 fn report_undefined(id: &str, pointer: impl FnOnce() -> String, findings: &mut Findings) {
@@ -352,11 +556,11 @@ fn report_undefined(id: &str, pointer: impl FnOnce() -> String, findings: &mut F
 /// category, since products that differ in architecture or service pack are different products.
 ///
 /// In names, `%`, `/` and `=` are percent-encoded, so no two trails have one key.
-fn trail_key(namespace: &str, trail: &[(Text<'_>, Text<'_>)]) -> Option<String> {
+fn trail_key<'t, 'a: 't>(namespace: &str, trail: impl Iterator<Item = &'t Branch<'a>>) -> Option<String> {
     let escaped = |text: &str| text.replace('%', "%25").replace('/', "%2F").replace('=', "%3D");
     let [mut vendor, mut product, mut version] = [None, None, None];
     let mut others = String::new();
-    for (category, name) in trail {
+    for Branch { category, name, .. } in trail {
         let slot = match category.as_ref() {
             "vendor" => &mut vendor,
             "product_name" => &mut product,
@@ -396,35 +600,30 @@ fn scope(keyed: &Keyed, range: Option<&str>, version: Option<&str>) -> Option<Ar
     range.or(version.filter(|_| any_version)).map(Arc::from)
 }
 
-fn report_circular(product: &Product<'_>, id: &str, findings: &mut Findings) {
-    findings.add(
-        Code::CircularProduct,
-        || product.pointer(),
-        || {
-            format!(
-                "{} is composed of itself, and is known by its id only; name the products it is made of.",
-                quoted(id)
-            )
-        },
-    );
+fn report_circular(pointer: impl FnOnce() -> String, id: &str, findings: &mut Findings) {
+    findings.add(Code::CircularProduct, pointer, || {
+        format!(
+            "{} is composed of itself, and is known by its id only; name the products it is made of.",
+            quoted(id)
+        )
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use provex_core::json::{Limits, index};
 
     #[test]
     fn a_document_with_too_many_products_is_refused() {
         let list = vec![Text::Borrowed("known"); MAX_PRODUCTS - 1];
-        let ids = Ids { list, ..Ids::default() };
-        let mut products = Products { ids, targets: Vec::new(), local: Local::new(String::new(), "") };
-        let add = |products: &mut Products<'static>, id: &'static str| {
-            products.ids.find(id).unwrap_or_else(|| products.ids.add(id.into()))
-        };
-        assert_eq!(add(&mut products, "last") as usize, MAX_PRODUCTS - 1);
-        assert_eq!(add(&mut products, "last") as usize, MAX_PRODUCTS - 1);
+        let indexed = index(b"{}", &Limits::document()).unwrap();
+        let mut products = Products::new(indexed.root(), Edition::V20, Local::new(String::new(), ""));
+        products.ids.list = list;
+        assert_eq!(products.ids.number("last".into()), (MAX_PRODUCTS as u32 - 1, true));
+        assert_eq!(products.ids.number("last".into()), (MAX_PRODUCTS as u32 - 1, false));
         assert!(products.check_number().is_ok());
-        add(&mut products, "one more");
+        products.ids.number("one more".into());
         assert_eq!(products.ids.list.len(), MAX_PRODUCTS);
         assert_eq!(products.check_number().unwrap_err().code, Code::TooManyClaims);
     }

@@ -1,36 +1,36 @@
 //! The product tree: branches, names, compositions and groups, collected into [`Products`] and [`Groups`].
 
-use std::fmt::Write as _;
 use std::iter::Enumerate;
 
+use provex_core::json::Node;
+
 use super::header::Header;
-use super::identifiers::identify;
-use super::products::{Collector, Definition, Place, Products, Trail};
+use super::products::{Collector, InList, Place, Products, describe};
 use super::references::Groups;
 use super::{
     Branch, Edition, FullName, Group, List, Path, Relationship, Text, Tree, list, report_unknown, tell,
     text_at,
 };
-use crate::component::Described;
 use crate::report::{Code, Findings};
-use crate::typed::Member;
+use crate::typed::{Member, Placed};
 
 /// Most `branches` that may stand in the path of a product (6.1.34).
 const MAX_BRANCHES: usize = 30;
 
 pub(super) fn read<'a>(
+    root: Node<'a>,
     tree: Tree<'a>,
     header: &Header,
     findings: &mut Findings,
 ) -> (Products<'a>, Groups<'a>) {
     let edition = header.edition;
     report_unknown(edition, &tree.unknown, || "/product_tree".to_owned(), findings);
-    let mut reader = Reader { edition, collector: Collector::new(header), findings };
+    let mut reader = Reader { edition, collector: Collector::new(root, header), findings };
     reader.branches(tree.branches);
     let names =
         list(tree.full_product_names, reader.findings, || "/product_tree/full_product_names".to_owned());
     for (n, name) in names {
-        reader.name(name, &[], Vec::new(), Place::Name(n));
+        reader.name(name, &[], InList::Name(n as u32));
     }
     let relationships =
         list(tree.relationships, reader.findings, || "/product_tree/relationships".to_owned());
@@ -52,46 +52,40 @@ struct Reader<'a, 'f> {
 impl<'a> Reader<'a, '_> {
     /// Walks the branches in the order of the document, without recursion.
     fn branches(&mut self, branches: Member<List<'a, Branch<'a>>>) {
-        let mut pointer = "/product_tree".to_owned();
-        let mut trail: Trail<'a> = Vec::new();
         let first = list(branches, self.findings, || "/product_tree/branches".to_owned());
-        let mut levels = vec![(pointer.len(), first)];
-        while let Some((prefix, level)) = levels.last_mut() {
-            pointer.truncate(*prefix);
-            let next = level.next();
-            trail.truncate(levels.len() - 1);
-            let Some((n, branch)) = next else {
+        let mut levels = vec![(None, first)];
+        while let Some((parent, level)) = levels.last_mut() {
+            let Some((n, branch)) = level.next() else {
                 levels.pop();
                 continue;
             };
-            let _ = write!(pointer, "/branches/{n}");
-            let Some(branch) = branch.take(self.findings, || pointer.clone(), "an object") else { continue };
-            let inner = self.branch(branch, levels.len(), &mut trail, &pointer);
-            levels.push((pointer.len(), inner));
+            let number = self.collector.branches().add(*parent, n);
+            let at = || self.collector.branch(number);
+            let Some(branch) = branch.take(self.findings, at, "an object") else { continue };
+            let inner = self.branch(branch, number, levels.len());
+            levels.push((Some(number), inner));
         }
     }
 
     /// Reads one branch and gives back those below it.
-    fn branch(
-        &mut self,
-        branch: Branch<'a>,
-        depth: usize,
-        trail: &mut Trail<'a>,
-        at: &str,
-    ) -> Enumerate<List<'a, Branch<'a>>> {
-        report_unknown(self.edition, &branch.unknown, || at.to_owned(), self.findings);
+    fn branch(&mut self, branch: Branch<'a>, number: u32, depth: usize) -> Enumerate<List<'a, Branch<'a>>> {
+        let collector = &self.collector;
+        let at = || collector.branch(number);
+        report_unknown(self.edition, &branch.unknown, at, self.findings);
         let mut text = |member: Member<Text<'a>>, key: &str| {
-            member.take(self.findings, || format!("{at}/{key}"), "a string").unwrap_or_default()
+            member.take(self.findings, || format!("{}/{key}", at()), "a string").unwrap_or_default()
         };
-        trail.push((text(branch.category, "category"), text(branch.name, "name")));
+        let (category, name) = (text(branch.category, "category"), text(branch.name, "name"));
+        self.collector.branches().call(number, category, name);
+        let at = || self.collector.branch(number);
         if branch.product.is_stated() {
             if depth > MAX_BRANCHES && self.edition == Edition::V21 {
                 let message = "More than 30 branches lead to this product; leave some out.";
-                tell(self.findings, Code::BranchesTooDeep, || format!("{at}/product"), message);
+                tell(self.findings, Code::BranchesTooDeep, || format!("{}/product", at()), message);
             }
-            self.name(branch.product, trail, Vec::new(), Place::Branch(at.to_owned()));
+            self.name(branch.product, &[], InList::Branch(number));
         }
-        list(branch.branches, self.findings, || format!("{at}/branches"))
+        list(branch.branches, self.findings, || format!("{}/branches", self.collector.branch(number)))
     }
 
     fn relationship(&mut self, n: usize, relationship: Member<Relationship<'a>>) {
@@ -100,8 +94,8 @@ impl<'a> Reader<'a, '_> {
         report_unknown(self.edition, &relationship.unknown, at, self.findings);
         let first = self.part(relationship.product_reference, || format!("{}/product_reference", at()));
         let host = self.part(relationship.relates_to, || format!("{}/relates_to_product_reference", at()));
-        let parts = self.whole_chain(vec![first, host], at);
-        self.name(relationship.full_product_name, &[], parts, Place::Relationship(n));
+        let parts = self.whole_chain(&[first, host], at);
+        self.name(relationship.full_product_name, &parts, InList::Relationship(n as u32));
     }
 
     fn paths(&mut self, paths: Member<List<'a, Path<'a>>>) {
@@ -127,8 +121,8 @@ impl<'a> Reader<'a, '_> {
             report_unknown(self.edition, &subpath.unknown, at, self.findings);
             parts.push(self.part(subpath.next, || format!("{}/next_product_reference", at())));
         }
-        let parts = self.whole_chain(parts, at);
-        self.name(path.full_product_name, &[], parts, Place::Path(n));
+        let parts = self.whole_chain(&parts, at);
+        self.name(path.full_product_name, &parts, InList::Path(n as u32));
     }
 
     fn part(&mut self, reference: Member<Text<'a>>, at: impl Fn() -> String) -> Option<u32> {
@@ -137,8 +131,8 @@ impl<'a> Reader<'a, '_> {
 
     /// What a product is composed of, from the component to the outermost host. A composition with a gap is read as
     /// one product: without a host the claim would widen.
-    fn whole_chain(&mut self, parts: Vec<Option<u32>>, at: impl Fn() -> String) -> Vec<u32> {
-        let chain: Option<Vec<u32>> = parts.into_iter().collect();
+    fn whole_chain(&mut self, parts: &[Option<u32>], at: impl Fn() -> String) -> Vec<u32> {
+        let chain: Option<Vec<u32>> = parts.iter().copied().collect();
         chain.filter(|chain| chain.len() > 1).unwrap_or_else(|| {
             let message =
                 "The composition does not say of which products; add both, or all, of its references.";
@@ -147,31 +141,20 @@ impl<'a> Reader<'a, '_> {
         })
     }
 
-    fn name(
-        &mut self,
-        name: Member<FullName<'a>>,
-        trail: &[(Text<'a>, Text<'a>)],
-        parts: Vec<u32>,
-        place: Place,
-    ) {
-        let at = || place.pointer();
+    fn name(&mut self, name: Member<Placed<FullName<'a>>>, parts: &[u32], list: InList) {
+        let collector = &self.collector;
+        let at = || collector.pointer(list);
         let name = name.take(self.findings, at, "an object").unwrap_or_default();
+        let (place, mut name) = (Place { list, name: name.number }, name.value);
         report_unknown(self.edition, &name.unknown, at, self.findings);
-        let Some(id) = text_at(name.product_id, self.findings, || format!("{}/product_id", at())) else {
+        let id = std::mem::take(&mut name.product_id);
+        let Some(id) = text_at(id, self.findings, || format!("{}/product_id", at())) else {
             let message = "This product has no `product_id`, so nothing can be said of it; add one.";
             tell(self.findings, Code::MissingProduct, at, message);
             return;
         };
-        let mut described = Described {
-            name: name.name.take(self.findings, || format!("{}/name", at()), "a string"),
-            ..Described::default()
-        };
-        let at_helper = || format!("{}/product_identification_helper", at());
-        if let Some(helper) = name.helper.take(self.findings, at_helper, "an object") {
-            identify(*helper, &mut described, self.edition, &at_helper, self.findings);
-        }
-        let definition = Definition { described, parts, place };
-        self.collector.define(id, definition, trail, self.findings);
+        let described = describe(name, self.edition, &at, self.findings);
+        self.collector.define(id, described, parts, place, self.findings);
     }
 }
 

@@ -250,7 +250,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             tell(self.findings, Code::MissingVulnerability, || pointer, message);
             return Ok(());
         };
-        let target = self.products.get(product).clone();
+        let target = self.products.target(product);
         let is_long = |name: &String| name.len() > MAX_KEY_BYTES;
         if is_long(&vulnerability.id)
             || vulnerability.aliases.iter().any(is_long)
