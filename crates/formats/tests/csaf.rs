@@ -364,6 +364,58 @@ fn branches_that_tell_products_apart_are_in_the_key() {
 }
 
 #[test]
+fn a_product_that_is_read_again_is_the_same() {
+    // More than are kept.
+    let count = 5_000;
+    let helper = |n: usize| match n % 7 {
+        0 => json!({"purl": format!("pkg:{n}")}),
+        1 => json!({"skus": [n.to_string()]}),
+        2 => json!({"cpe": format!("cpe:/a:acme:p{n}")}),
+        _ => json!({"purl": format!("pkg:generic/p{n}@1")}),
+    };
+    let product = |n: usize| {
+        json!({"category": "product_version", "name": n.to_string(), "product": {"product_id": format!("P{n}"),
+            "name": format!("Product {n}"), "product_identification_helper": helper(n)}})
+    };
+    let mut branches: Vec<_> = (0..count).map(product).collect();
+    branches.push(
+        json!({"category": "product_version", "name": "again", "product": {"product_id": "P3", "name": "3",
+        "product_identification_helper": {"skus": ["three"]}}}),
+    );
+    let composed = |id: &str, [part, host]: [&str; 2], helper: Value| {
+        json!({"category": "default_component_of", "full_product_name": {"product_id": id, "name": id,
+            "product_identification_helper": helper}, "product_reference": part, "relates_to_product_reference": host})
+    };
+    let tree = json!({
+        "branches": [{"category": "vendor", "name": "ACME", "branches": branches}],
+        "relationships": [
+            composed("C", ["P3", "P4"], json!({})),
+            composed("D", ["C", "P8"], json!({"skus": ["d"]})),
+            composed("E", ["P1", "E"], json!({"purl": "pkg:"})),
+        ],
+    });
+    let ids: Vec<_> = (0..count).map(|n| format!("P{n}")).chain(["C", "D", "E"].map(str::to_owned)).collect();
+    let claims = |cve: &str| json!({"cve": cve, "product_status": {"fixed": ids}});
+    let document = with(vex20(), "/product_tree", tree);
+    let found =
+        parsed(&with(document, "/vulnerabilities", json!([claims("CVE-2026-1"), claims("CVE-2026-2")])));
+    let (first, second) = found.observations.split_at(count + 3);
+    for (first, second) in first.iter().zip(second) {
+        let (first, second) = (&first.observation, &second.observation);
+        assert_eq!(first.product, second.product);
+        assert_eq!(first.subcomponent, second.subcomponent);
+        assert_eq!(first.version_scope, second.version_scope);
+    }
+    let bad_purls = found.findings.iter().filter(|finding| finding.code == Code::BadPurl);
+    assert_eq!(bad_purls.count(), count.div_ceil(7) + 1);
+    let of_d = get(&found, &format!("/vulnerabilities/0/product_status/fixed/{}", count + 1));
+    assert_eq!((of_d.product.key.as_str(), ids[count + 1].as_str()), ("sku:ACME/8", "D"));
+    let values: Vec<_> =
+        of_d.subcomponent.as_ref().unwrap().identifiers.iter().map(|found| found.value.as_str()).collect();
+    assert_eq!(values, ["pkg:generic/p3@1", "d", "three", "purl:pkg:generic/p4@1"]);
+}
+
+#[test]
 fn severities_are_no_impact_statement() {
     let threats = |details: Value| {
         let threats = json!([{"category": "impact", "details": details, "product_ids": ["OS:LIB", "APP"]}]);
