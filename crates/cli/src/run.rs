@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::failure::Done;
 use crate::output;
-use crate::snippet::Snippets;
+use crate::snippet;
 
 /// How many findings and rejections a person is shown.
 const SHOWN: usize = 20;
@@ -82,6 +82,9 @@ pub(crate) struct Place {
     pub(crate) code: String,
     pub(crate) pointer: String,
     pub(crate) line: Option<u64>,
+    /// In characters from 1, where it is known without looking for the pointer.
+    #[serde(skip)]
+    pub(crate) column: Option<u64>,
     pub(crate) message: String,
 }
 
@@ -183,6 +186,7 @@ impl RunReport {
             code: rejection.code.label().to_owned(),
             pointer: rejection.pointer,
             line: rejection.line,
+            column: rejection.column,
             message: rejection.message,
         });
     }
@@ -192,7 +196,7 @@ impl RunReport {
         self.format("unknown").rejected += 1;
         let (code, pointer) = ("unreadable".to_owned(), String::new());
         let message = format!("The file cannot be read: {reason}.");
-        self.rejected.add(Place { path: name, code, pointer, line: None, message });
+        self.rejected.add(Place { path: name, code, pointer, line: None, column: None, message });
     }
 
     fn format(&mut self, label: &'static str) -> &mut FormatCounts {
@@ -213,12 +217,11 @@ impl RunReport {
 
     /// Rejections and findings for people, the first `most` of each.
     pub(crate) fn places_text(&self, most: usize) -> String {
-        let mut snippets = Snippets::default();
         let mut text = String::new();
         for (what, places) in [("refused", &self.rejected), ("finding", &self.findings)] {
-            for place in places.list.iter().take(most) {
-                text.push_str(&snippets.render(what, place));
-                text.push('\n');
+            let shown = places.list.get(..most).unwrap_or(&places.list);
+            for of_one_file in shown.chunk_by(|a, b| a.path == b.path) {
+                text.push_str(&snippet::render(what, of_one_file));
             }
             let more = places.total().saturating_sub(most.min(MOST_PLACES));
             if more > 0 {
@@ -276,6 +279,7 @@ fn place(name: &str, finding: Finding) -> Place {
         code: finding.code.label().to_owned(),
         pointer: finding.pointer,
         line: finding.line,
+        column: None,
         message: finding.message,
     }
 }
@@ -290,7 +294,14 @@ mod tests {
         let count = 5 * MOST_PLACES / 2;
         for number in 0..count {
             let (path, code, pointer) = (format!("{:06}", count - 1 - number), String::new(), String::new());
-            report.findings.add(Place { path, code, pointer, line: None, message: String::new() });
+            report.findings.add(Place {
+                path,
+                code,
+                pointer,
+                line: None,
+                column: None,
+                message: String::new(),
+            });
         }
         report.sort_places();
         let json = serde_json::to_value(&report).unwrap();
