@@ -78,7 +78,7 @@ pub struct Described<'a> {
     pub identifiers: Vec<(IdentifierType<'a>, Cow<'a, str>)>,
     /// Identifiers that are kept and that find it, but give no key: they name a part of it or say more than it is.
     pub also: Vec<(IdentifierType<'a>, Cow<'a, str>)>,
-    /// Whose model numbers and stock keeping units these are.
+    /// Whose model numbers and stock keeping units these are; without it they give no key.
     pub vendor: Option<Cow<'a, str>>,
     /// A name for people.
     pub name: Option<Cow<'a, str>>,
@@ -233,14 +233,14 @@ impl Resolution {
     fn identifier(&mut self, kind: &IdentifierType<'_>, value: &str, vendor: Option<&str>) {
         self.identifiers.push(Identifier { kind: kind.label(), value: value.to_owned() });
         self.form(value);
-        let of_vendor = |prefix: &str| format!("{prefix}:{}/{value}", vendor.unwrap_or_default());
+        let of_vendor = |prefix: &str| Some(format!("{prefix}:{}/{value}", vendor?));
         match kind {
             IdentifierType::Purl => self.purl(value),
             IdentifierType::Cpe22 | IdentifierType::Cpe23 => self.cpe(value),
             IdentifierType::Hash(algorithm) => self.hash(algorithm, value),
             IdentifierType::Swid => self.candidate(ComponentKind::Swid, format!("swid:{value}")),
-            IdentifierType::Sku => self.candidate(ComponentKind::Sku, of_vendor("sku")),
-            IdentifierType::Model => self.candidate(ComponentKind::Model, of_vendor("model")),
+            IdentifierType::Sku => self.of_vendor(ComponentKind::Sku, of_vendor("sku")),
+            IdentifierType::Model => self.of_vendor(ComponentKind::Model, of_vendor("model")),
             IdentifierType::Iri if value.starts_with("urn:cdx:") => {
                 self.candidate(ComponentKind::BomLink, format!("bomlink:{value}"));
             }
@@ -319,6 +319,13 @@ impl Resolution {
                 );
                 self.faults.push((Code::BadHash, message));
             }
+        }
+    }
+
+    /// A number means something together with whose it is, and gives no key without.
+    fn of_vendor(&mut self, kind: ComponentKind, key: Option<String>) {
+        if let Some(key) = key {
+            self.candidate(kind, key);
         }
     }
 

@@ -42,6 +42,52 @@ pub fn csaf_justification(native: &str) -> Option<Justification> {
     openvex_justification(native)
 }
 
+/// Databases whose ids begin with their name and a `-`, and are given once (those of OSV's list, and advisories).
+const DATABASES: [&str; 32] = [
+    "ALBA",
+    "ALEA",
+    "ALSA",
+    "BIT",
+    "CGA",
+    "CVE",
+    "DLA",
+    "DSA",
+    "DTSA",
+    "ELSA",
+    "EUVD",
+    "GHSA",
+    "GO",
+    "GSD",
+    "HSEC",
+    "ICSA",
+    "ICSMA",
+    "MAL",
+    "MGASA",
+    "OESA",
+    "OPENSUSE-SU",
+    "OSV",
+    "PSF",
+    "PYSEC",
+    "RHBA",
+    "RHEA",
+    "RHSA",
+    "RLSA",
+    "RUSTSEC",
+    "RXSA",
+    "SUSE-SU",
+    "USN",
+];
+
+/// Whether a name of a vulnerability is one of a database that is known, and so says by itself whose it is.
+pub fn is_known_id(name: &str) -> bool {
+    let name = name.trim();
+    DATABASES.iter().any(|database| {
+        let rest =
+            name.split_at_checked(database.len()).filter(|(start, _)| start.eq_ignore_ascii_case(database));
+        rest.is_some_and(|(_, rest)| rest.len() > 1 && rest.starts_with('-'))
+    })
+}
+
 /// The category of a CSAF remediation. `none_available` may be temporary, so it is not `cannot_fix`.
 pub fn csaf_responses(category: &str) -> Option<&'static [Response]> {
     Some(match category {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use csaf_common::{file, get, parsed, rejected, vex20, vex21, with, without};
 use proptest::prelude::*;
+use provex_core::digest::Digest;
 use provex_core::vex::{AssertedAtSource, ComponentKind, Format, Observation, Response, Status};
 use provex_formats::{Code, KeyKind, ParseLimits, Parsed, Retirement, parse};
 use serde_json::{Value, json};
@@ -170,9 +171,9 @@ fn identities_do_not_change() {
 #[rustfmt::skip]
 const GOLDEN: [(&str, [&str; 3]); 3] = [
     ("csaf20/redhat_claircore_cve-2025-6176.json", [
-        "00a2f83f955800f1518efdaa82a4d5fc500512c8c111bfe5dc8ba3dfce6846fe 5386de2fb39daa33eb16cc1a61c91a4ce6bdc43eb195fbbf7f4ef74f93eca5d3",
-        "71d99261ec6d347591cf86c1f38694076ce7be022d28d8b3ca4dddd1caeb5c9f 83bcb37c0246948eafdc194444839da1f7b9d8e2e23ddfa6a98dac81fa8cfb7b",
-        "52732ad9eee46953d2a8ed8d2e26dc48027e518da27fcd802a63061a3e4a599c 7683cc697dca234323152ac97b9ac316925a98a77cc39fbd4e4381bee923e118",
+        "aa13ac3d484e818940af450d24698e88afcb1e189ec6fc638e28adf97d21f7fe f2ac396322bcbac8476f07943cd42c94437e7e7c234b261e65392f7380915555",
+        "a1b3553b96f13fb308c0b370df9d4e945a496fab8155108020ad922e23b1cb4a af1450c93a219e1ce4f723dcb358706636721264ff3967c282febc98e8d08a66",
+        "d324f205d841b25f3fddad46c8e5d47e1efd1bf25ac23f7c412df65439bc8ade 3ea396fd29f52f3108d4c4464e1ec4b8d659aba5123683509eb93b2ac3d88be8",
     ]),
     ("csaf20/cisa_va-24-201-01.json", [
         "7506e84a572f0dcd89f67a00c7d85ba9a2e90a6eafbc9a7ae7394af32ed3132d f7424615b755ab026e75242f78df34c0aa4dce9fa7acb19675a18d8fd900f4e9",
@@ -180,9 +181,9 @@ const GOLDEN: [(&str, [&str; 3]); 3] = [
         "dcb4210972be7d8689f7067611a8e2400b48981c2a40a1130d5d506198e374c8 b4dc1920d89f03ce4b6e48af7f4ed3711051bdab1cb4a3ecf00d7152dea3b988",
     ]),
     ("csaf21/oasis_csaf_tc-csaf_2_1-2024-6-1-27-08-12.json", [
-        "fbba4a746345bba366c3d39095402adfe7502f1f11a486666bdbc854cda22bc0 dbfc147988481d9a257fdcdf943f116e8dcb29bee7fb4c580d6528aa7f1ff48f",
-        "fcb8c896cb789e6ffbbde9700be71130622826db56c010882e6dcd499df7299a aedb94d2ed115afd2087fa5d36abf1ac3f925c426db0bf98b113787c33606e46",
-        "c7a2b2d9842b0da242300a79cbc3a7da9debb2dc5bc9e73c814d7b045b48b50d f1a915c1290309b804bb34fc77fc578ba711f6de6e3dc68e9cff70c11374fb86",
+        "0cb0b02b5067cfcd1a83ad6cd0e78f8056d046eb6a50204e147a344f629cb8dc e53bb9e29ade0af4d867c9a035c474a1c8c6fa2e6423e528cef06281a13d5eb5",
+        "040df9115dcdae71083e9195c1998796ed30119d234368e1985119e6c49a1ece 025afaef82931e343cf7dad7c4be640f58492712460972bcd4fcac1548e0ba1f",
+        "9a8011b27f877c2988241b24e7b46d5aa03213a1ae6fcfbe04e54f25228a4dd5 1a1be277b25f4592477257d7099671cd4c9b7e37ff3051f549d9101eaff51dc1",
     ]),
 ];
 
@@ -343,6 +344,44 @@ fn helpers_give_keys() {
     }
 }
 
+/// What a vendor or a tracker numbers is a number beside others' of the same value.
+#[test]
+fn numbers_of_two_documents_do_not_meet() {
+    let helper = |helper: Value| {
+        let product = json!([{"product_id": "APP", "name": "App", "product_identification_helper": helper}]);
+        let tree = json!({"full_product_names": product});
+        let document = with(vex20(), "/product_tree", tree);
+        with(document, "/vulnerabilities/0/product_status", json!({"known_affected": ["APP"]}))
+    };
+    let key = |document: &Value| parsed(document).observations[0].observation.product.key.clone();
+    for numbers in [json!({"skus": ["100"]}), json!({"model_numbers": ["M-1"]})] {
+        assert_eq!(key(&helper(numbers)), "csaf-local:https://acme.example|ACME-1|APP");
+    }
+    let nameless = without(helper(json!({})), "/document/publisher/namespace");
+    for document in [without(helper(json!({})), "/document/tracking/id"), nameless] {
+        let digest = Digest::of(document.to_string().as_bytes()).to_hex();
+        assert!(key(&document).ends_with(&format!("|sha256:{digest}|APP")), "{}", key(&document));
+    }
+    assert!(key(&without(vex20(), "/document/publisher/namespace")).starts_with("csaf-local:"));
+}
+
+#[test]
+fn an_id_of_a_tracker_is_named_with_the_tracker() {
+    for (system, text, id) in [
+        ("Bugzilla", "12345", "Bugzilla|12345"),
+        ("JIRA", " 12345 ", "JIRA|12345"),
+        ("a|b", "c%", "a%7Cb|c%25"),
+        ("CVE", "cve-2026-0009", "CVE-2026-0009"),
+        ("GitHub", "GHSA-aaaa-bbbb-cccc", "GHSA-aaaa-bbbb-cccc"),
+        ("Bugzilla", "https://bugs.example/1", "https://bugs.example/1"),
+        ("Go", "GO-", "Go|GO-"),
+    ] {
+        let ids = json!([{"system_name": system, "text": text}]);
+        let document = without(with(vex20(), "/vulnerabilities/0/ids", ids), "/vulnerabilities/0/cve");
+        assert_eq!(parsed(&document).observations[0].observation.vulnerability.id, id);
+    }
+}
+
 #[test]
 fn branches_that_tell_products_apart_are_in_the_key() {
     let app = "/product_tree/branches/0/branches/2/branches/0";
@@ -471,9 +510,9 @@ fn ids_name_the_vulnerability_for_their_products() {
     let names: Vec<_> = found.observations.iter().map(|o| o.observation.vulnerability.clone()).collect();
     assert_eq!(
         (names[0].id.as_str(), &names[0].aliases[..]),
-        ("CVE-2026-0001", &["12".to_owned(), "GHSA-aaaa-bbbb-cccc".to_owned()][..])
+        ("CVE-2026-0001", &["GHSA-aaaa-bbbb-cccc".to_owned(), "Tracker|12".to_owned()][..])
     );
-    assert_eq!(names[1].aliases, ["12"]);
+    assert_eq!(names[1].aliases, ["Tracker|12"]);
     let nameless =
         without(with(vex21(), "/vulnerabilities/0/ids", json!([ids[1]])), "/vulnerabilities/0/cve");
     let found = parsed(&nameless);

@@ -23,6 +23,7 @@ use super::identifiers::identify;
 use super::{Edition, FullName, Text, rejection, tell};
 use crate::component::{self, Described, IdentifierType, Keyed};
 use crate::report::{Code, Findings, Rejection, quoted};
+use crate::stated::is_blank;
 use crate::typed::Shape as _;
 
 /// The branches on the way to products.
@@ -173,19 +174,20 @@ struct Local {
 
 impl Local {
     fn new(namespace: String, tracking_id: &str) -> Self {
-        let prefix = format!("csaf-local:{}|{}|", Self::escaped(&namespace), Self::escaped(tracking_id));
+        let prefix = format!("csaf-local:{}|{}|", escaped(&namespace), escaped(tracking_id));
         Self { namespace, prefix }
     }
 
     fn key(&self, product_id: &str) -> String {
-        [&self.prefix, Self::escaped(product_id).as_ref()].concat()
+        [&self.prefix, escaped(product_id).as_ref()].concat()
     }
+}
 
-    fn escaped(text: &str) -> Cow<'_, str> {
-        match text.bytes().any(|byte| matches!(byte, b'%' | b'|')) {
-            true => text.replace('%', "%25").replace('|', "%7C").into(),
-            false => text.into(),
-        }
+/// A part of a key whose parts have `|` between them.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| matches!(byte, b'%' | b'|')) {
+        true => text.replace('%', "%25").replace('|', "%7C").into(),
+        false => text.into(),
     }
 }
 
@@ -204,8 +206,13 @@ pub(super) struct Collector<'a> {
 impl<'a> Collector<'a> {
     /// `root` is any value of the document.
     pub(super) fn new(root: Node<'a>, header: &Header) -> Self {
-        let namespace = header.facts.issuer.as_ref().map(|issuer| issuer.id.clone()).unwrap_or_default();
-        let local = Local::new(namespace, header.facts.id.as_deref().unwrap_or_default());
+        let facts = &header.facts;
+        let namespace = facts.issuer.as_ref().map(|issuer| issuer.id.clone()).unwrap_or_default();
+        // An id is one of its issuer's; where either is missing, nothing but the bytes tells documents apart.
+        let local = match facts.id.as_deref().filter(|_| !namespace.is_empty()) {
+            Some(id) => Local::new(namespace, id),
+            None => Local::new(namespace, &format!("sha256:{}", facts.digest.to_text())),
+        };
         Self {
             products: Products::new(root, header.edition, local),
             parts: Parts::default(),
@@ -305,9 +312,13 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// Whether some identifier gives a key: all kinds do but those that are only kept.
+/// Whether some identifier gives a key: all kinds do but those that are only kept, and numbers of no vendor.
 fn gives_key(described: &Described<'_>) -> bool {
-    described.identifiers.iter().any(|(kind, _)| !matches!(kind, IdentifierType::Other(_)))
+    described.identifiers.iter().any(|(kind, _)| match kind {
+        IdentifierType::Model | IdentifierType::Sku => described.vendor.is_some(),
+        IdentifierType::Other(_) => false,
+        _ => true,
+    })
 }
 
 /// The products of a document, by number.
@@ -487,8 +498,8 @@ impl<'a> Products<'a> {
     }
 
     fn with_vendor_and_trail(&self, mut described: Described<'a>, place: Place) -> Described<'a> {
-        described.vendor = self.named(place, "vendor");
-        if !gives_key(&described) {
+        described.vendor = self.named(place, "vendor").filter(|vendor| !is_blank(Some(vendor)));
+        if !gives_key(&described) && !self.local.namespace.is_empty() {
             let trail: Vec<_> = self.branches.up_from(place.list.branch()).collect();
             let key = trail_key(&self.local.namespace, trail.into_iter().rev());
             described.fallback = key.map(|key| (ComponentKind::CsafName, key));

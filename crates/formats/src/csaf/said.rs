@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use provex_core::vex::{Action, Canonical, Justification, Response, Shared, Vulnerability as Name};
 
 use super::header::time;
-use super::products::Products;
+use super::products::{Products, escaped};
 use super::references::{Groups, Index, resolve};
 use super::{Edition, Flag, Id, List, Note, Remediation, Text, Threat, list, report_unknown, tell, text_at};
 use crate::report::{Code, Findings, Rejection, quoted};
@@ -204,14 +204,23 @@ impl<'a> Reading<'a, '_> {
         let mut narrow = Vec::new();
         let ids = self.by_product(member, "ids", None, |this, id, at| {
             report_unknown(this.edition, &id.unknown, || at.to_owned(), this.findings);
-            narrow.push(id.product_ids.is_stated() || id.group_ids.is_stated());
-            // Looked at for its findings only: a name is kept as written (an alias without its system).
-            this.text(id.system_name, at, "system_name");
-            (this.text(id.text, at, "text"), [id.product_ids, id.group_ids])
+            let ids = [id.product_ids, id.group_ids];
+            narrow.push(ids.iter().any(|ids| !matches!(ids, Member::Absent)));
+            let system = this.text(id.system_name, at, "system_name");
+            (this.text(id.text, at, "text").map(|text| scoped(system, text)), ids)
         })?;
         let is_general = |n: &usize| !narrow[*n];
         let general = (0..ids.items.len()).filter(is_general).filter_map(|n| ids.items[n].clone()).collect();
         Ok(Names { cve, general, ids, known: BTreeMap::new() })
+    }
+}
+
+/// An id as a name of the world's. What a tracker numbers means something together with the tracker's name: ids of a
+/// database that vulnerabilities are known by everywhere, and URLs, are names by themselves.
+fn scoped<'a>(system: Option<Text<'a>>, text: Text<'a>) -> Text<'a> {
+    match system.filter(|_| !text.contains("://") && !terms::is_known_id(&text)) {
+        Some(system) => format!("{}|{}", escaped(system.trim()), escaped(text.trim())).into(),
+        None => text,
     }
 }
 
