@@ -230,6 +230,8 @@ codes! {
     PurlsDiffer = "purls_differ",
     /// Kept with the status least favourable to the product: a statement that has two statuses.
     ContradictoryStatus = "contradictory_status",
+    /// Dropped: a claim whose scope cannot be told, for a member that is not known may limit it.
+    UnclearScope = "unclear_scope",
     /// Kept: a relationship type that says nothing of the status.
     BadRelationshipType = "bad_relationship_type",
     /// Kept: names without the prefix of their profile.
@@ -397,6 +399,11 @@ impl Findings {
     /// The first finding, which for a document without claims says why.
     pub(crate) fn first_of(&self, codes: &[Code]) -> Option<&Finding> {
         self.list.iter().find(|finding| codes.contains(&finding.code))
+    }
+
+    /// The first finding of this code whose pointer begins so.
+    pub(crate) fn first_below(&self, code: Code, pointer: &str) -> Option<&Finding> {
+        self.list.iter().find(|finding| finding.code == code && finding.pointer.starts_with(pointer))
     }
 
     /// The findings with their lines in the document's text, which `root` is the value of.

@@ -56,17 +56,26 @@ impl<T> Member<T> {
         pointer: impl FnOnce() -> String,
         wanted: &str,
     ) -> Option<T> {
+        self.check(findings, pointer, wanted);
         match self {
-            Self::Absent => None,
             Self::Value(value) => Some(value),
-            Self::Wrong(found) => {
-                let found = found.label();
-                let message =
-                    || format!("This member is {found} and was not read; make it {wanted} or leave it out.");
-                findings.add(Code::WrongType, pointer, message);
-                None
-            }
+            Self::Absent | Self::Wrong(_) => None,
         }
+    }
+
+    /// Another JSON type is a finding.
+    pub(crate) fn check(&self, findings: &mut Findings, pointer: impl FnOnce() -> String, wanted: &str) {
+        if let Self::Wrong(found) = self {
+            let found = found.label();
+            let message =
+                || format!("This member is {found} and was not read; make it {wanted} or leave it out.");
+            findings.add(Code::WrongType, pointer, message);
+        }
+    }
+
+    /// Whether it is not there at all.
+    pub(crate) const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
     }
 
     /// Whether it is there and not null: many tools write null for what they leave out.

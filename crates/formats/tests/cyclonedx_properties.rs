@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use provex_formats::{Code, ParseLimits, Parsed, Rejection, parse};
 use serde_json::{Value, json};
 
+/// Documents with a serial number, but for one whose claims name nothing that only it names: without a serial number,
+/// such names are named by the document's bytes, and another spelling of it is another document.
 const DOCUMENTS: [&str; 6] = [
     "hand/cyclonedx-accept-range-statuses.json",
     "hand/cyclonedx-reject-bad-justification.json",
@@ -288,8 +290,6 @@ proptest! {
         let bytes = read(file);
         let value: Value = serde_json::from_slice(&bytes).unwrap();
         let respelled = respelled(&choices, &value);
-        // The names of a document without a serial number are its own, and its bytes name it.
-        prop_assume!(value.get("serialNumber").is_some() || file.ends_with("examples_vex.json"));
         let [first, second] =
             [&bytes[..], respelled.as_bytes()].map(|bytes| parse(bytes, &ParseLimits::default()).unwrap());
         prop_assert_eq!(codes(&first), codes(&second));

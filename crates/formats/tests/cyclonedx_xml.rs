@@ -173,8 +173,7 @@ fn texts_are_what_they_stand_for() {
 
 #[test]
 fn extensions_are_passed_over() {
-    let foreign =
-        r#"<x:id xmlns:x="urn:x">CVE-2026-0002</x:id><id xmlns="">b</id><unknown><id>c</id></unknown>"#;
+    let foreign = r#"<x:id xmlns:x="urn:x">CVE-2026-0002</x:id><id xmlns="">b</id>"#;
     let affects = r#"<affects><x:target xmlns:x="urn:x"/></affects>"#;
     let text = document(&format!("{foreign}{RESOLVED}{affects}"));
     assert_eq!(claims(&parsed(&text)), claims(&parsed(&document(RESOLVED))));
@@ -313,4 +312,31 @@ fn other_bytes_are_no_xml() {
     assert_eq!(parse(&latin, &ParseLimits::default()).unwrap_err().code, Code::NotUtf8);
     let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(parse(&wide, &ParseLimits::default()).is_err());
+}
+
+#[test]
+fn elements_that_cyclonedx_does_not_have_are_told_and_do_not_widen_a_claim() {
+    let kept = parsed(&document(&format!(
+        "<affect/><affect/>{RESOLVED}<affects><target><ref>x</ref></target></affects><proofOfConcept/>"
+    )));
+    let found: Vec<_> =
+        kept.findings.iter().map(|finding| (finding.code, finding.pointer.as_str(), finding.line)).collect();
+    assert_eq!(
+        found,
+        [
+            (Code::UnknownMember, "/vulnerabilities/0/affect", Some(6)),
+            (Code::DanglingRef, "/vulnerabilities/0/affects/0/ref", Some(6)),
+        ]
+    );
+    let misspelled =
+        rejected(&document(&format!("{RESOLVED}<affect><target><ref>x</ref></target></affect>")));
+    let codes: Vec<_> = misspelled.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [Code::UnknownMember, Code::UnclearScope]);
+}
+
+#[test]
+fn dependencies_in_xml_are_passed_over() {
+    let text =
+        document(RESOLVED).replace("</bom>", "<dependencies><dependency ref='x'/></dependencies></bom>");
+    assert_eq!(parsed(&text).findings, []);
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use provex_core::vex::{Format, Issuer};
 
-use super::{Metadata, Party, Version};
+use super::{Metadata, Party, Syntax, Version, report_unknown};
 use crate::Context;
 use crate::document::DocumentFacts;
 use crate::report::{Code, Findings, quoted};
@@ -23,6 +23,7 @@ pub(super) struct Header<'a> {
     pub(super) spec_version: Member<Cow<'a, str>>,
     pub(super) serial_number: Member<Cow<'a, str>>,
     pub(super) version: Member<Version<'a>>,
+    pub(super) syntax: Syntax,
 }
 
 /// The facts. The id is the serial number: with the version it makes the document's BOM-Link, but the versions of
@@ -34,7 +35,7 @@ pub(super) fn facts(
     findings: &mut Findings,
 ) -> DocumentFacts {
     let spec_version = spec_version(header.spec_version, findings);
-    let id = serial_number(header.serial_number, findings);
+    let id = serial_number(header.serial_number, header.syntax, findings);
     let revision = revision(header.version, spec_version.as_deref(), findings);
     let issuer = issuer(metadata, findings);
     let timestamp = copied(&metadata.timestamp);
@@ -76,17 +77,24 @@ fn spec_version(member: Member<Cow<'_, str>>, findings: &mut Findings) -> Option
     version.map(Cow::into_owned)
 }
 
-fn serial_number(member: Member<Cow<'_, str>>, findings: &mut Findings) -> Option<String> {
+fn serial_number(member: Member<Cow<'_, str>>, syntax: Syntax, findings: &mut Findings) -> Option<String> {
     let pointer = || "/serialNumber".to_owned();
     let other_type = matches!(member, Member::Wrong(_));
     let serial = member.take(findings, pointer, "a string").filter(|serial| !is_blank(Some(serial)));
     match &serial {
         None if other_type => {}
         None => {
-            let message = "The document has no `serialNumber`; add one, such as `urn:uuid:` and a new UUID.";
+            let message = "The document has no `serialNumber`, so what only it names is named by its bytes; add one, such as \
+                           `urn:uuid:` and a new UUID.";
             findings.add(Code::MissingId, pointer, || message.to_owned());
         }
-        Some(serial) if serial.strip_prefix("urn:uuid:").is_some_and(is_uuid) => {}
+        Some(serial) if serial.strip_prefix("urn:uuid:").is_some_and(is_uuid) => {
+            if syntax == Syntax::Json && serial.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                let message =
+                    "The serial number has upper-case letters and was kept; write it in lower case.";
+                findings.add(Code::BadId, pointer, || message.to_owned());
+            }
+        }
         Some(serial) => findings.add(Code::BadId, pointer, || {
             format!(
                 "The serial number {} is no `urn:uuid:` and UUID, and was kept; make it one.",
@@ -142,15 +150,36 @@ fn revision(
 
 /// Who stands behind the document: the supplier of what it describes, its manufacturer, or who wrote it.
 fn issuer<'m>(metadata: &'m Metadata<'_>, findings: &mut Findings) -> Option<&'m str> {
-    let organizations = [&metadata.supplier, &metadata.manufacturer, &metadata.manufacture];
-    let authors = metadata.authors.value().into_iter().flatten();
-    let name = organizations.into_iter().chain(authors).find_map(name);
+    let organizations = [
+        ("supplier", &metadata.supplier),
+        ("manufacturer", &metadata.manufacturer),
+        ("manufacture", &metadata.manufacture),
+    ];
+    for (key, organization) in organizations {
+        report_party(organization, || format!("/metadata/{key}"), findings);
+    }
+    metadata.authors.check(findings, || "/metadata/authors".to_owned(), "a list of persons");
+    let authors = || metadata.authors.value().into_iter().flatten();
+    for (n, author) in authors().enumerate() {
+        report_party(author, || format!("/metadata/authors/{n}"), findings);
+    }
+    let organizations = organizations.into_iter().map(|(_, organization)| organization);
+    let name = organizations.chain(authors()).find_map(name);
     if name.is_none() {
         let message = "The document names no issuer; add `metadata.supplier`, `metadata.manufacturer` or \
                        `metadata.authors`.";
         findings.add(Code::MissingIssuer, || "/metadata".to_owned(), || message.to_owned());
     }
     name
+}
+
+fn report_party(party: &Member<Party<'_>>, at: impl Fn() -> String, findings: &mut Findings) {
+    party.check(findings, &at, "an object");
+    let Some(party) = party.value() else { return };
+    party.name.check(findings, || format!("{}/name", at()), "a string");
+    if !party.unknown.is_empty() {
+        report_unknown(&party.unknown, &at(), findings);
+    }
 }
 
 fn name<'m>(party: &'m Member<Party<'_>>) -> Option<&'m str> {

@@ -10,7 +10,12 @@
 //! vulnerability may be exploitable in some versions of a product and resolved in others.
 //!
 //! A bom-ref means something in its BOM only, so a component that nothing else identifies is keyed by the BOM's
-//! serial number and the bom-ref, without the BOM's version: its key stays the same when the BOM is issued again.
+//! serial number and the bom-ref, without the BOM's version: its key stays the same when the BOM is issued again. A
+//! BOM without a serial number is named by the digest of its bytes, so the same BOM in another spelling is another.
+//!
+//! The schemas close their objects, so a member that they do not have is a finding. It may be a misspelled one that
+//! limits a claim: a statement with such a member and no `affects`, a target with one and no `versions`, and a version
+//! entry with one and no `status` make no claim.
 
 mod facts;
 mod schema;
@@ -26,10 +31,10 @@ use provex_core::json::{self, Members, Node};
 use provex_core::vex::Format;
 
 use self::statements::Reader;
-use self::targets::Elements;
+use self::targets::{Described, Elements};
 pub(crate) use self::xml::is_xml;
 use crate::document::{Accepted, Claims};
-use crate::report::{Code, Findings, Rejection};
+use crate::report::{Code, Findings, Rejection, child, quoted};
 use crate::typed::{List, Member, Number, Shape, object};
 use crate::{Context, ParseLimits};
 
@@ -40,27 +45,61 @@ pub(crate) fn read(
     context: &Context<'_>,
     claims: Claims<'_>,
 ) -> Result<Accepted, Rejection> {
+    read_bom(text, root, context, claims, Syntax::Json)
+}
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Json,
+    Xml,
+}
+
+fn read_bom(
+    text: &str,
+    root: Node<'_>,
+    context: &Context<'_>,
+    claims: Claims<'_>,
+    syntax: Syntax,
+) -> Result<Accepted, Rejection> {
     let Member::Value(bom) = Member::<Bom<'_>>::of(root) else {
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
-    let Bom { spec_version, serial_number, version, metadata, components, services, vulnerabilities, .. } =
-        bom;
-    let metadata = metadata.take(&mut findings, || "/metadata".to_owned(), "an object").unwrap_or_default();
-    let Member::Value(vulnerabilities) = vulnerabilities else {
-        let message = "The document has no list of vulnerabilities, so it is no VEX document; add what it says of them.";
-        return Err(rejection(Code::NoUsableStatement, "/vulnerabilities", message));
+    report_unknown(&bom.unknown, "", &mut findings);
+    let lost = !bom.metadata.is_absent() || !bom.unknown.is_empty();
+    let metadata = bom.metadata.take(&mut findings, || "/metadata".to_owned(), "an object");
+    let lost = lost && metadata.is_none();
+    let metadata = metadata.unwrap_or_default();
+    report_unknown(&metadata.unknown, "/metadata", &mut findings);
+    let header = facts::Header {
+        spec_version: bom.spec_version,
+        serial_number: bom.serial_number,
+        version: bom.version,
+        syntax,
     };
-    let header = facts::Header { spec_version, serial_number, version };
     let facts = facts::facts(header, &metadata, context, &mut findings);
-    let elements = Elements::of(&metadata.component, &components, &services, &facts, &mut findings);
+    let Member::Value(vulnerabilities) = bom.vulnerabilities else {
+        let message = "The document has no list of vulnerabilities, so it is no VEX document; add what it says of them.";
+        let rejection = rejection(Code::NoUsableStatement, "/vulnerabilities", message);
+        return Err(Rejection { findings: findings.located(text, root), ..rejection });
+    };
+    let product = match &metadata.component {
+        Member::Value(component) => Described::By(component),
+        Member::Absent if !lost && metadata.unknown.is_empty() => Described::Not,
+        Member::Absent | Member::Wrong(_) => Described::Unreadably,
+    };
+    metadata.component.check(&mut findings, || "/metadata/component".to_owned(), "a component");
+    let elements = Elements::of(product, &bom.components, &bom.services, &facts, &mut findings);
+    elements.report_dependencies(bom.dependencies, root, &mut findings);
     let mut reader = Reader::new(&facts, elements, findings, claims);
     for (n, vulnerability) in vulnerabilities.enumerate() {
         reader.statement(&format!("/vulnerabilities/{n}"), vulnerability)?;
     }
     let (claims, about, mut findings) = reader.finish();
     if claims.is_empty() {
-        return Err(no_claims(&findings));
+        let rejection = no_claims(&findings);
+        return Err(Rejection { findings: findings.located(text, root), ..rejection });
     }
     about.report(&mut findings, |says, first, pointer| {
         format!(
@@ -81,7 +120,7 @@ pub(crate) fn read_xml(
     let indexed = xml::index(&json)?;
     let digest = DocumentDigest::new(Digest::of(bytes));
     let context = Context { digest, subjects: None };
-    read(indexed.text(), indexed.root(), &context, claims)
+    read_bom(indexed.text(), indexed.root(), &context, claims, Syntax::Xml)
         .map_err(|rejection| Rejection { column: None, ..rejection.located(indexed.text()) })
 }
 
@@ -94,8 +133,10 @@ object! {
         components: Vec<Member<Box<Component<'a>>>> = "components",
         services: Vec<Member<Box<Service<'a>>>> = "services",
         vulnerabilities: List<'a, Vulnerability<'a>> = "vulnerabilities",
+        dependencies: List<'a, Dependency<'a>> = "dependencies",
     }
-    unread "bomFormat"
+    unread "bomFormat", "$schema", "externalReferences", "compositions", "properties", "annotations", "formulation",
+        "declarations", "definitions", "citations", "signature"
 }
 
 object! {
@@ -107,6 +148,7 @@ object! {
         manufacture: Party<'a> = "manufacture",
         authors: Vec<Member<Party<'a>>> = "authors",
     }
+    unread "lifecycles", "tools", "licenses", "distributionConstraints", "properties"
 }
 
 object! {
@@ -114,6 +156,7 @@ object! {
     Party<'a> {
         name: Cow<'a, str> = "name",
     }
+    unread "bom-ref", "address", "url", "contact", "email", "phone"
 }
 
 object! {
@@ -128,14 +171,17 @@ object! {
         hashes: Vec<Member<Hash<'a>>> = "hashes",
         components: Vec<Member<Box<Component<'a>>>> = "components",
     }
-    unread "type", "mime-type", "supplier", "author", "publisher", "description", "scope", "licenses", "copyright",
-        "externalReferences", "properties", "evidence", "pedigree"
+    unread "type", "mime-type", "supplier", "manufacturer", "authors", "author", "publisher", "versionRange",
+        "isExternal", "description", "scope", "licenses", "copyright", "patentAssertions", "omniborId", "swhid",
+        "modified", "pedigree", "externalReferences", "evidence", "releaseNotes", "modelCard", "data",
+        "cryptoProperties", "properties", "tags", "signature"
 }
 
 object! {
     Swid<'a> {
         tag_id: Cow<'a, str> = "tagId",
     }
+    unread "name", "version", "tagVersion", "patch", "text", "url"
 }
 
 object! {
@@ -153,6 +199,17 @@ object! {
         version: Cow<'a, str> = "version",
         services: Vec<Member<Box<Service<'a>>>> = "services",
     }
+    unread "provider", "description", "endpoints", "authenticated", "x-trust-boundary", "trustZone", "data", "licenses",
+        "patentAssertions", "externalReferences", "releaseNotes", "properties", "tags", "signature"
+}
+
+object! {
+    /// What an element depends on, or provides.
+    Dependency<'a> {
+        reference: Cow<'a, str> = "ref",
+        depends_on: Vec<Member<Cow<'a, str>>> = "dependsOn",
+        provides: Vec<Member<Cow<'a, str>>> = "provides",
+    }
 }
 
 object! {
@@ -169,7 +226,7 @@ object! {
         analysis: Analysis<'a> = "analysis",
         affects: List<'a, Affected<'a>> = "affects",
     }
-    unread "source", "ratings", "cwes", "description", "detail", "advisories", "credits", "tools", "properties"
+    unread "source", "ratings", "cwes", "description", "detail", "proofOfConcept", "advisories", "credits", "tools", "properties"
 }
 
 object! {
@@ -229,6 +286,12 @@ enum Versions<'a> {
     One(Box<VersionEntry<'a>>),
 }
 
+impl Versions<'_> {
+    const fn is_empty(&self) -> bool {
+        matches!(self, Self::List(entries) if entries.is_empty())
+    }
+}
+
 impl<'a> Shape<'a> for Versions<'a> {
     fn array(elements: json::Elements<'a>) -> Option<Self> {
         Vec::array(elements).map(Self::List)
@@ -239,8 +302,23 @@ impl<'a> Shape<'a> for Versions<'a> {
     }
 }
 
+/// Names the members that no version of CycloneDX from 1.4 to 1.7 has: its schemas close their objects.
+fn report_unknown(unknown: &[Cow<'_, str>], at: &str, findings: &mut Findings) {
+    for key in unknown {
+        findings.add(
+            Code::UnknownMember,
+            || child(at, key),
+            || {
+                let key = quoted(key);
+                format!("CycloneDX has no member {key} here, and it was not read; correct its name or leave it out.")
+            },
+        );
+    }
+}
+
 /// Codes that say why a statement has no claim.
-const DROPPED: [Code; 7] = [
+const DROPPED: [Code; 8] = [
+    Code::UnclearScope,
     Code::BadStatement,
     Code::MissingVulnerability,
     Code::MissingProduct,
@@ -251,7 +329,9 @@ const DROPPED: [Code; 7] = [
 ];
 
 fn no_claims(findings: &Findings) -> Rejection {
-    match findings.first_of(&DROPPED) {
+    // What cannot be read in a statement drops it where nothing else does.
+    let unread = || findings.first_below(Code::WrongType, "/vulnerabilities/");
+    match findings.first_of(&DROPPED).or_else(unread) {
         Some(first) => {
             let message = format!("No vulnerability of the document makes a claim. {}", first.message);
             rejection(Code::NoUsableStatement, &first.pointer, &message)

@@ -12,6 +12,8 @@ pub(super) enum Kind {
     Object(&'static Shape),
     /// An array of what its elements of this name become.
     List(&'static str, &'static Kind),
+    /// Nothing: its JSON has another shape, which is read.
+    Unread,
 }
 
 /// An element or attribute by its name in XML, and its key in JSON.
@@ -49,6 +51,7 @@ static BOM: Shape = Shape {
         same("metadata", Kind::Object(&METADATA)),
         list("components", "component", &Kind::Object(&COMPONENT)),
         list("services", "service", &Kind::Object(&SERVICE)),
+        same("dependencies", Kind::Unread),
         list("vulnerabilities", "vulnerability", &Kind::Object(&VULNERABILITY)),
     ],
     text: None,

@@ -10,7 +10,7 @@ use provex_core::vex::{
 };
 
 use super::targets::{Elements, Target};
-use super::{Affected, Analysis, Reference, VersionEntry, Versions, Vulnerability};
+use super::{Affected, Analysis, Reference, VersionEntry, Versions, Vulnerability, report_unknown};
 use crate::component::Components;
 use crate::conflicts::Subjects;
 use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES};
@@ -32,6 +32,8 @@ struct Said<'a> {
     justification: Option<Shared<Justification>>,
     detail: Option<Arc<str>>,
     action: Shared<Action>,
+    /// The action without responses, which are the analysis'.
+    advice: Shared<Action>,
     asserted_at: Option<Arc<str>>,
     asserted_at_source: AssertedAtSource,
     last_updated: Option<Arc<str>>,
@@ -100,18 +102,30 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
             return Ok(());
         };
         self.bom_ref(at, std::mem::take(&mut said.bom_ref));
+        report_unknown(&said.unknown, at, &mut self.findings);
         let analysis = std::mem::take(&mut said.analysis);
         let analysis = analysis.take(&mut self.findings, || format!("{at}/analysis"), "an object");
         let Some(mut analysis) = analysis else { return Ok(()) };
+        if !analysis.unknown.is_empty() {
+            report_unknown(&analysis.unknown, &format!("{at}/analysis"), &mut self.findings);
+        }
         let Some((status, native_status)) = self.state(at, &mut analysis) else { return Ok(()) };
         let id = std::mem::take(&mut said.id);
         let references = std::mem::take(&mut said.references);
         let Some(vulnerability) = self.vulnerability(at, id, references) else { return Ok(()) };
-        if matches!(said.rejected, Member::Value(_)) {
+        let rejected = std::mem::take(&mut said.rejected);
+        let is_rejected = rejected.value().is_some();
+        let _ = Time::read(rejected, &mut self.findings, || format!("{at}/rejected"));
+        if is_rejected {
             let message = "The record of this vulnerability was rejected; leave the statement out.";
             self.report(Code::RejectedVulnerability, &format!("{at}/rejected"), message);
         }
         let affects = std::mem::take(&mut said.affects);
+        if affects.value().is_none_or(List::is_empty) && !said.unknown.is_empty() {
+            affects.check(&mut self.findings, || format!("{at}/affects"), "a list");
+            self.unclear(at, "affects");
+            return Ok(());
+        }
         let said = self.said(at, vulnerability, (status, native_status), said, analysis);
         self.claims_of(at, &said, affects)
     }
@@ -173,6 +187,7 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         for (n, reference) in listed.into_iter().flatten().enumerate() {
             let at = || format!("{at}/references/{n}");
             let Some(reference) = reference.take(findings, at, "an object") else { continue };
+            report_unknown(&reference.unknown, &at(), findings);
             aliases.extend(reference.id.take(findings, || format!("{}/id", at()), "a string"));
         }
         let Some(found) = vulnerability(&id, aliases.iter().map(Cow::as_ref)) else {
@@ -225,6 +240,7 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
             native_status,
             justification: justification.map(Canonical::shared),
             detail: detail.as_deref().map(Arc::from),
+            advice: Canonical::shared(Action { responses: Vec::new(), ..action.clone() }),
             action: Canonical::shared(action),
             asserted_at,
             asserted_at_source,
@@ -293,6 +309,9 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         analysis: [Time; 2],
         record: Record<'a>,
     ) -> (Option<Arc<str>>, AssertedAtSource) {
+        let Record { updated, published, created } = record;
+        let record = [("updated", updated), ("published", published), ("created", created)]
+            .map(|(key, member)| Time::read(member, &mut self.findings, || format!("{at}/{key}")));
         for time in analysis {
             match time {
                 Time::At(time) => return (Some(time), AssertedAtSource::Statement),
@@ -303,9 +322,8 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         if let Some(time) = &self.stated_at {
             return (Some(time.clone()), AssertedAtSource::Document);
         }
-        let Record { updated, published, created } = record;
-        for (key, member) in [("updated", updated), ("published", published), ("created", created)] {
-            match Time::read(member, &mut self.findings, || format!("{at}/{key}")) {
+        for time in record {
+            match time {
                 Time::At(time) => return (Some(time), AssertedAtSource::Statement),
                 Time::Unreadable => return (None, AssertedAtSource::None),
                 Time::Absent => {}
@@ -320,7 +338,8 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         said: &Said<'a>,
         affects: Member<List<'a, Affected<'a>>>,
     ) -> Result<(), Rejection> {
-        let stated = affects.is_stated();
+        // What cannot be read is not widened to the whole BOM.
+        let stated = !affects.is_absent();
         let listed = affects.take(&mut self.findings, || format!("{at}/affects"), "a list");
         if stated && listed.is_none() {
             self.missing_product(&format!("{at}/affects"));
@@ -333,21 +352,41 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         }
         for (n, affected) in listed.enumerate() {
             let at = format!("{at}/affects/{n}");
-            let Member::Value(Affected { reference, versions, .. }) = affected else {
+            let Member::Value(Affected { reference, versions, unknown }) = affected else {
                 self.missing_product(&at);
                 continue;
             };
+            report_unknown(&unknown, &at, &mut self.findings);
             let pointer = || format!("{at}/ref");
             let reference = reference.take(&mut self.findings, pointer, "a string");
             let Some(reference) = reference.filter(|reference| !is_blank(Some(reference))) else {
                 self.missing_product(&pointer());
                 continue;
             };
+            if !unknown.is_empty() && versions.value().is_none_or(Versions::is_empty) {
+                versions.check(&mut self.findings, || format!("{at}/versions"), "a list");
+                self.unclear(&at, "versions");
+                continue;
+            }
             let target = self.elements.resolve(reference, &mut self.components, &mut self.findings, &pointer);
             let scopes = self.scopes(&at, said, versions);
             self.scoped(&at, said, target, scopes)?;
         }
         Ok(())
+    }
+
+    /// Says that a claim is not made, since the member that would limit it may be there under another name.
+    fn unclear(&mut self, at: &str, limit: &str) {
+        self.findings.add(
+            Code::UnclearScope,
+            || at.to_owned(),
+            || {
+                format!(
+                    "A member that CycloneDX does not have stands here where `{limit}` is missing, so what this is about \
+                     cannot be told and it was dropped; correct the member's name or leave it out."
+                )
+            },
+        );
     }
 
     fn missing_product(&mut self, pointer: &str) {
@@ -362,7 +401,7 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         said: &Said<'a>,
         member: Member<Versions<'a>>,
     ) -> Vec<(String, Scope<'a>)> {
-        let stated = member.is_stated();
+        let stated = !member.is_absent();
         let at_versions = || format!("{at}/versions");
         match member.take(&mut self.findings, at_versions, "a list") {
             // A claim about versions that cannot be read is not widened to all of them.
@@ -398,6 +437,11 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
 
     /// What one version entry claims: `version` or `range`, and a status that is `affected` unless it is stated.
     fn scope(&mut self, at: &str, said: &Said<'a>, entry: VersionEntry<'a>) -> Option<Scope<'a>> {
+        report_unknown(&entry.unknown, at, &mut self.findings);
+        if entry.status.is_absent() && !entry.unknown.is_empty() {
+            self.unclear(at, "status");
+            return None;
+        }
         let mut text = |member: Member<Cow<'a, str>>, key: &str| {
             let text = member.take(&mut self.findings, || format!("{at}/{key}"), "a string");
             text.filter(|text| !is_blank(Some(text)))
@@ -423,11 +467,8 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
             }
         };
         let native = match entry.status {
-            Member::Value(native) => native,
-            status if status.is_stated() => {
-                status.take(&mut self.findings, || format!("{at}/status"), "a string")?
-            }
-            _ => "affected".into(),
+            Member::Absent => "affected".into(),
+            status => status.take(&mut self.findings, || format!("{at}/status"), "a string")?,
         };
         let Some(status) = terms::cyclonedx_version_status(&native, said.status) else {
             self.findings.add(Code::UnknownStatus, || format!("{at}/status"), || {
@@ -437,6 +478,11 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
             });
             return None;
         };
+        if status == Status::NotAffected && status != said.status {
+            let message = "These versions are not affected and nothing says why; state them in a vulnerability of their own \
+                           that is `not_affected`, with its `justification`.";
+            self.report(Code::Unjustified, at, message);
+        }
         let native_status = if native == "affected" { said.native_status.clone() } else { native };
         Some(Scope { version: Some(version), status, native_status })
     }
@@ -479,8 +525,8 @@ impl<'a> Said<'a> {
         Scope { version: None, status: self.status, native_status: self.native_status.clone() }
     }
 
-    /// The claim about some versions. Where they have another status than the analysis, its `detail` does not
-    /// explain theirs and is a note.
+    /// The claim about some versions. Where they have another status than the analysis, its justification and
+    /// responses are not theirs, and its `detail` does not explain theirs and is a note.
     fn observation(
         &self,
         issuer: Option<Shared<Issuer>>,
@@ -490,7 +536,10 @@ impl<'a> Said<'a> {
         scope: Scope<'a>,
     ) -> Observation {
         let detail = self.detail.clone();
-        let (impact, notes) = if scope.status == self.status { (detail, None) } else { (None, detail) };
+        let (justification, action, impact, notes) = match scope.status == self.status {
+            true => (self.justification.clone(), &self.action, detail, None),
+            false => (None, &self.advice, None, detail),
+        };
         Observation {
             schema: Schema::V1,
             issuer,
@@ -502,9 +551,9 @@ impl<'a> Said<'a> {
             version_scope: scope.version.as_deref().map(Arc::from),
             status: scope.status,
             native_status: scope.native_status.into_owned().into(),
-            justification: self.justification.clone(),
+            justification,
             impact,
-            action: Arc::clone(&self.action),
+            action: Arc::clone(action),
             notes,
             asserted_at: self.asserted_at.clone(),
             asserted_at_source: self.asserted_at_source,

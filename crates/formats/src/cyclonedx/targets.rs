@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provex_core::vex::ComponentKind;
 
-use super::facts::{copied, is_uuid};
-use super::{Component, Hash, Service};
-use crate::component::{Components, Described, IdentifierType, Keyed};
+use provex_core::json::{self, Content};
+
+use super::facts::is_uuid;
+use super::{Component, Dependency, Hash, Service, report_unknown};
+use crate::component::{self, Components, IdentifierType, Keyed};
 use crate::document::DocumentFacts;
 use crate::report::{Code, Findings, quoted};
 use crate::stated::is_blank;
-use crate::typed::Member;
+use crate::typed::{List, Member};
 
 /// What a claim is about.
 #[derive(Debug, Clone)]
@@ -31,6 +33,14 @@ impl Target {
     }
 }
 
+/// What a BOM says of the product that it describes.
+pub(super) enum Described<'b, 'a> {
+    By(&'b Component<'a>),
+    /// Something that cannot be read, so that its parts are not taken for products of their own.
+    Unreadably,
+    Not,
+}
+
 /// The components and services of a BOM, found by their bom-ref.
 pub(super) struct Elements<'b, 'a> {
     nodes: Vec<Node<'b, 'a>>,
@@ -38,6 +48,8 @@ pub(super) struct Elements<'b, 'a> {
     by_ref: Vec<(&'b str, usize)>,
     /// What makes a name of this BOM's one of the world's: its serial number, or else its digest.
     scope: String,
+    /// Whether the product is described, but not so that it can be read.
+    is_unreadable: bool,
     /// The BOM-Link of this document.
     own_link: Option<String>,
     /// The product that the BOM describes, once it was asked for.
@@ -83,18 +95,20 @@ impl<'b, 'a> Element<'b, 'a> {
 
 impl<'b, 'a> Elements<'b, 'a> {
     pub(super) fn of(
-        product: &'b Member<Component<'a>>,
+        product: Described<'b, 'a>,
         components: &'b Member<Vec<Member<Box<Component<'a>>>>>,
         services: &'b Member<Vec<Member<Box<Service<'a>>>>>,
         facts: &DocumentFacts,
         findings: &mut Findings,
     ) -> Self {
         let mut nodes = Vec::new();
-        if let Some(product) = product.value() {
+        if let Described::By(product) = product {
             nodes.push(Node { element: Element::Component(product), parent: None, number: None });
         }
         push(&mut nodes, None, components, Element::Component);
         push(&mut nodes, None, services, Element::Service);
+        report_list(components, || "/components".to_owned(), findings);
+        report_list(services, || "/services".to_owned(), findings);
         let mut next = 0;
         while let Some(node) = nodes.get(next) {
             match node.element {
@@ -116,13 +130,87 @@ impl<'b, 'a> Elements<'b, 'a> {
         let elements = Self {
             nodes,
             by_ref,
-            scope: facts.id.clone().unwrap_or_else(|| format!("sha256:{}", facts.digest.to_text())),
+            scope: scope(facts),
+            is_unreadable: matches!(product, Described::Unreadably),
             own_link: own_link(facts),
             product: OnceCell::new(),
             known: BTreeMap::new(),
         };
+        for n in 0..elements.nodes.len() {
+            elements.report_members(n, findings);
+        }
         elements.report_doubles(findings);
         elements
+    }
+
+    /// Says what of an element cannot be read.
+    fn report_members(&self, n: usize, findings: &mut Findings) {
+        let at = || self.pointer(n);
+        let of = |key: &str| format!("{}/{key}", at());
+        let mut text = |key: &str, member: &Member<Cow<'a, str>>| {
+            member.check(findings, || of(key), "a string");
+        };
+        let element = self.nodes[n].element;
+        let unknown = match element {
+            Element::Component(Component { bom_ref, group, name, version, unknown, .. })
+            | Element::Service(Service { bom_ref, group, name, version, unknown, .. }) => {
+                for (key, member) in
+                    [("bom-ref", bom_ref), ("group", group), ("name", name), ("version", version)]
+                {
+                    text(key, member);
+                }
+                unknown
+            }
+        };
+        if !unknown.is_empty() {
+            report_unknown(unknown, &at(), findings);
+        }
+        match element {
+            Element::Service(service) => report_list(&service.services, || of("services"), findings),
+            Element::Component(component) => {
+                report_list(&component.components, || of("components"), findings);
+                report_identifiers(component, of, findings);
+            }
+        }
+    }
+
+    /// Says which dependencies are of or on nothing in the document.
+    pub(super) fn report_dependencies(
+        &self,
+        dependencies: Member<List<'_, Dependency<'_>>>,
+        root: json::Node<'_>,
+        findings: &mut Findings,
+    ) {
+        // Names of other elements than components and services are looked for only once one is wanted.
+        let others = OnceCell::new();
+        let is_known = |name: &str| {
+            self.has(name) || is_bom_link(name) || others.get_or_init(|| bom_refs(root)).contains(name)
+        };
+        let listed = dependencies.take(findings, || "/dependencies".to_owned(), "a list");
+        for (n, dependency) in listed.into_iter().flatten().enumerate() {
+            let at = || format!("/dependencies/{n}");
+            let Some(dependency) = dependency.take(findings, at, "an object") else { continue };
+            report_unknown(&dependency.unknown, &at(), findings);
+            let of = || format!("{}/ref", at());
+            let is_absent = dependency.reference.is_absent();
+            match dependency.reference.take(findings, of, "a string") {
+                Some(name) if !is_known(&name) => report_dangling(&name, findings, &of),
+                None if is_absent => findings.add(Code::DanglingRef, of, || {
+                    "The dependency does not say of what; add the `ref` of an element.".to_owned()
+                }),
+                _ => {}
+            }
+            for (key, list) in [("dependsOn", dependency.depends_on), ("provides", dependency.provides)] {
+                let listed = list.take(findings, || format!("{}/{key}", at()), "a list of strings");
+                for (m, name) in listed.into_iter().flatten().enumerate() {
+                    let on = || format!("{}/{key}/{m}", at());
+                    let name = name.take(findings, on, "a string");
+                    if let Some(name) = name.filter(|name| !is_known(name)) {
+                        report_dangling(&name, findings, &on);
+                    }
+                }
+            }
+        }
     }
 
     fn report_doubles(&self, findings: &mut Findings) {
@@ -165,8 +253,8 @@ impl<'b, 'a> Elements<'b, 'a> {
     pub(super) fn whole(&self, components: &mut Components<'a>, findings: &mut Findings) -> Option<Target> {
         let product = self.product(components, findings);
         let product = product.or_else(|| {
-            let fallback = Some((ComponentKind::Inherited, format!("inherited:{}", self.scope)));
-            components.resolve(Described { fallback, ..Described::default() }, findings, String::new)
+            let described = component::Described { fallback: Some(self.itself()), ..Default::default() };
+            components.resolve(described, findings, String::new)
         });
         product.map(Target::product)
     }
@@ -177,13 +265,19 @@ impl<'b, 'a> Elements<'b, 'a> {
     }
 
     fn describe_product(&self, components: &mut Components<'a>, findings: &mut Findings) -> Option<Keyed> {
-        let element = self.nodes.first().filter(|node| node.number.is_none())?.element;
+        let Some(product) = self.nodes.first().filter(|node| node.number.is_none()) else {
+            let fallback = Some(self.itself()).filter(|_| self.is_unreadable);
+            let described = component::Described { fallback, ..Default::default() };
+            return components.resolve(described, findings, String::new);
+        };
+        let element = product.element;
         match element.bom_ref().value().filter(|name| !is_blank(Some(name))) {
             Some(bom_ref) => self.element(bom_ref, components, findings),
             None => {
-                let mut described = Described { name: element.name(), ..Described::default() };
-                described.fallback = Some((ComponentKind::Inherited, format!("inherited:{}", self.scope)));
-                self.describe(0, &mut described, findings);
+                let fallback = Some(self.itself());
+                let mut described =
+                    component::Described { name: element.name(), fallback, ..Default::default() };
+                self.describe(0, &mut described);
                 components.resolve(described, findings, || self.pointer(0))
             }
         }
@@ -199,11 +293,17 @@ impl<'b, 'a> Elements<'b, 'a> {
         let nodes = self.nodes_of(bom_ref);
         let (_, first) = *nodes.first()?;
         let name = self.nodes[first].element.name();
-        let mut described = Described { name, fallback: Some(self.local(bom_ref)), ..Described::default() };
+        let mut described =
+            component::Described { name, fallback: Some(self.local(bom_ref)), ..Default::default() };
         for (_, n) in nodes {
-            self.describe(*n, &mut described, findings);
+            self.describe(*n, &mut described);
         }
         components.resolve(described, findings, || self.pointer(first))
+    }
+
+    /// The key of what the BOM is about, where it does not say what that is.
+    fn itself(&self) -> (ComponentKind, String) {
+        (ComponentKind::Inherited, format!("inherited:{}", self.scope))
     }
 
     /// The key of a name that means something in this BOM only.
@@ -211,14 +311,11 @@ impl<'b, 'a> Elements<'b, 'a> {
         (ComponentKind::CsafLocal, format!("csaf-local:cyclonedx|{}|{bom_ref}", self.scope))
     }
 
-    fn describe(&self, n: usize, described: &mut Described<'a>, findings: &mut Findings) {
+    fn describe(&self, n: usize, described: &mut component::Described<'a>) {
         let Element::Component(component) = self.nodes[n].element else { return };
-        let at = || self.pointer(n);
-        let mut text = |member: &Member<Cow<'a, str>>, key: &str| {
-            copied(member).take(findings, || format!("{}/{key}", at()), "a string")
-        };
-        let (purl, cpe) = (text(&component.purl, "purl"), text(&component.cpe, "cpe"));
-        let tag = component.swid.value().and_then(|swid| text(&swid.tag_id, "swid/tagId"));
+        let text = |member: &Member<Cow<'a, str>>| member.value().cloned();
+        let (purl, cpe) = (text(&component.purl), text(&component.cpe));
+        let tag = component.swid.value().and_then(|swid| text(&swid.tag_id));
         let cpe_type = match cpe.as_deref().map(IdentifierType::of_iri) {
             Some(IdentifierType::Cpe22) => IdentifierType::Cpe22,
             _ => IdentifierType::Cpe23,
@@ -267,13 +364,13 @@ impl<'b, 'a> Elements<'b, 'a> {
             }
         }
         if is_bom_link(&reference) {
-            let mut described = Described::default();
+            let mut described = component::Described::default();
             described.add(Some(IdentifierType::Iri), Some(reference));
             return components.resolve(described, findings, pointer).map(Target::product);
         }
         report_dangling(&reference, findings, pointer);
         let fallback = Some(self.local(&reference));
-        let mut described = Described { fallback, ..Described::default() };
+        let mut described = component::Described { fallback, ..Default::default() };
         let kind = match IdentifierType::of_iri(&reference) {
             IdentifierType::Iri => IdentifierType::Other("bom-ref"),
             known => known,
@@ -313,6 +410,66 @@ fn push<'b, 'a, T>(
     for (number, member) in list.value().into_iter().flatten().enumerate() {
         let Some(value) = member.value() else { continue };
         nodes.push(Node { element: element(value), parent, number: Some(number) });
+    }
+}
+
+/// Says what of a list of elements cannot be read.
+fn report_list<T>(list: &Member<Vec<Member<T>>>, at: impl Fn() -> String, findings: &mut Findings) {
+    list.check(findings, &at, "a list of objects");
+    for (n, member) in list.value().into_iter().flatten().enumerate() {
+        member.check(findings, || format!("{}/{n}", at()), "an object");
+    }
+}
+
+fn report_identifiers(component: &Component<'_>, of: impl Fn(&str) -> String, findings: &mut Findings) {
+    component.purl.check(findings, || of("purl"), "a string");
+    component.cpe.check(findings, || of("cpe"), "a string");
+    component.swid.check(findings, || of("swid"), "an object");
+    if let Some(swid) = component.swid.value() {
+        swid.tag_id.check(findings, || of("swid/tagId"), "a string");
+        if !swid.unknown.is_empty() {
+            report_unknown(&swid.unknown, &of("swid"), findings);
+        }
+    }
+    report_list(&component.hashes, || of("hashes"), findings);
+    for (n, hash) in component.hashes.value().into_iter().flatten().enumerate() {
+        let Some(Hash { algorithm, content, unknown }) = hash.value() else { continue };
+        algorithm.check(findings, || of(&format!("hashes/{n}/alg")), "a string");
+        content.check(findings, || of(&format!("hashes/{n}/content")), "a string");
+        if !unknown.is_empty() {
+            report_unknown(unknown, &of(&format!("hashes/{n}")), findings);
+        }
+    }
+}
+
+/// Every bom-ref in a document, of whatever element.
+fn bom_refs(root: json::Node<'_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![root];
+    while let Some(node) = open.pop() {
+        match node.content() {
+            Content::Array(elements) => open.extend(elements),
+            Content::Object(members) => {
+                for (key, value) in members {
+                    match value.content() {
+                        Content::String(name) if key == "bom-ref" => {
+                            found.insert(name.into_owned());
+                        }
+                        _ => open.push(value),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What makes a name of this BOM's one of the world's. Escaped, for what follows it in a key is set off by `|`.
+fn scope(facts: &DocumentFacts) -> String {
+    match &facts.id {
+        Some(serial) => serial.replace('%', "%25").replace('|', "%7C"),
+        None => format!("sha256:{}", facts.digest.to_text()),
     }
 }
 

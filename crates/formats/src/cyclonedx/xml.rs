@@ -7,10 +7,12 @@
 //! Refused besides what is not well-formed: a document type declaration and every entity but XML's own five (a
 //! kilobyte of them can ask for gigabytes), XML 1.1, other encodings than UTF-8, elements of two CycloneDX versions
 //! in one document, and text where only elements may stand. Elements of other namespaces are extensions and are
-//! passed over, as are members that no claim is made of. White space around names, labels and references is not
+//! passed over. Of an element that is not read only the name is written, so that the typed read can tell a member that
+//! no claim is made of from one that CycloneDX does not have. White space around names, labels and references is not
 //! part of them; in texts it is.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use provex_core::jcs;
 use provex_core::json::{self, Indexed, JsonError, JsonErrorKind, Limits};
@@ -119,7 +121,7 @@ fn refused(error: &JsonError) -> Rejection {
 /// An element that is open.
 enum Open {
     /// Becomes an object; `text` is what stands in it.
-    Object { shape: &'static Shape, first: bool, text: String },
+    Object { shape: &'static Shape, first: bool, text: String, unread: BTreeSet<String> },
     /// Becomes an array.
     List { element: &'static str, kind: &'static Kind, first: bool },
     /// Becomes a string, or an object if it has elements.
@@ -255,11 +257,19 @@ impl<'t> Converter<'t> {
     /// What a child of the innermost open element becomes, its key or comma written.
     fn child(&mut self, name: &str, own: bool) -> Option<&'static Kind> {
         match self.open.last_mut() {
-            Some(Open::Object { shape, first, .. }) if own => {
-                let member = shape.children.iter().find(|member| member.name == name)?;
+            Some(Open::Object { shape, first, unread, .. }) if own => {
+                let member = shape.children.iter().find(|member| member.name == name);
+                let kind = match member.map(|member| &member.kind) {
+                    Some(Kind::Unread) => return None,
+                    None if !unread.insert(name.to_owned()) => return None,
+                    kind => kind,
+                };
                 let comma = !std::mem::take(first);
-                self.key(member.key, comma);
-                Some(&member.kind)
+                self.key(member.map_or(name, |member| member.key), comma);
+                if kind.is_none() {
+                    self.json.extend_from_slice(b"null");
+                }
+                kind
             }
             Some(Open::List { element, kind, first }) if own => {
                 let kind = (*element == name).then_some(*kind);
@@ -284,7 +294,7 @@ impl<'t> Converter<'t> {
     /// Opens an element that becomes a value of this kind, or is passed over.
     fn enter(&mut self, kind: Option<&'static Kind>, attributes: &[(&str, Cow<'_, str>)]) {
         let open = match kind {
-            None => Open::Skipped,
+            None | Some(Kind::Unread) => Open::Skipped,
             Some(Kind::List(element, kind)) => {
                 self.json.push(b'[');
                 Open::List { element, kind, first: true }
@@ -301,7 +311,7 @@ impl<'t> Converter<'t> {
                         self.value(&member.kind, value);
                     }
                 }
-                Open::Object { shape, first, text: String::new() }
+                Open::Object { shape, first, text: String::new(), unread: BTreeSet::new() }
             }
             Some(kind @ (Kind::Label | Kind::Text | Kind::Integer)) => {
                 Open::Text { kind, text: String::new(), mixed: false }
@@ -312,7 +322,7 @@ impl<'t> Converter<'t> {
 
     fn end(&mut self) {
         match self.open.pop() {
-            Some(Open::Object { shape, first, text }) => {
+            Some(Open::Object { shape, first, text, .. }) => {
                 if let Some(key) = shape.text {
                     self.key(key, !first);
                     self.value(&Kind::Label, &text);
