@@ -122,13 +122,14 @@ def csaf(document):
                          "workaround": fixed | spared}.get(category, set())
             if meta["csaf_version"] == "2.1" and ids & misplaced:
                 yield "misplaced_remediation"
-        if meta["category"] == "csaf_vex":
-            for id in status.get("known_not_affected", []):
-                if id not in about("flags") | about("threats", category="impact"):
-                    yield "unjustified"
-            for id in status.get("known_affected", []):
-                if id not in about("remediations"):
-                    yield "missing_action"
+        # Each product of a VEX document has an answer; of others, one that has none stands for all.
+        for code, ids, answered in [
+            ("unjustified", status.get("known_not_affected", []), about("flags") | about("threats", category="impact")),
+            ("missing_action", status.get("known_affected", []), about("remediations")),
+        ]:
+            bare = [id for id in ids if id not in answered]
+            for _ in bare if meta["category"] == "csaf_vex" else bare[:1]:
+                yield code
     for _ in undefined - set(defined):
         yield "undefined_product"
 

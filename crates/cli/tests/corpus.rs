@@ -51,7 +51,7 @@ const FINDINGS: [(&str, &[(&str, usize)]); 6] = [
             ("version_not_latest", 2),
         ],
     ),
-    ("csaf21", &[("misplaced_remediation", 2), ("missing_vulnerability", 2)]),
+    ("csaf21", &[("misplaced_remediation", 2), ("missing_vulnerability", 2), ("unjustified", 2)]),
     (
         "cyclonedx",
         &[

@@ -3,7 +3,7 @@
 use std::hash::BuildHasher as _;
 
 use hashbrown::DefaultHashBuilder;
-use provex_core::vex::{Observation, Status};
+use provex_core::vex::{Observation, Status, Vulnerability};
 
 use crate::report::{Code, Findings};
 
@@ -38,7 +38,7 @@ impl Subjects {
     /// Remembers a claim. Claims of different `time` do not contradict each other.
     pub(crate) fn note(&mut self, observation: &Observation, time: Option<&str>) {
         let parts = [
-            Some(observation.vulnerability.id.as_str()),
+            Some(class(&observation.vulnerability)),
             Some(observation.product.key.as_str()),
             observation.subcomponent.as_ref().map(|component| component.key.as_str()),
             observation.version_scope.as_deref(),
@@ -119,6 +119,16 @@ impl Subjects {
             pointer.push_str(piece);
         }
         pointer
+    }
+}
+
+/// The name that statements about one vulnerability share: its CVE id, if it has one and no other.
+fn class(vulnerability: &Vulnerability) -> &str {
+    let is_cve = |name: &&String| name.starts_with("CVE-");
+    let mut others = vulnerability.aliases.iter().filter(is_cve);
+    match others.next() {
+        Some(cve) if !is_cve(&&vulnerability.id) && others.next().is_none() => cve,
+        _ => &vulnerability.id,
     }
 }
 

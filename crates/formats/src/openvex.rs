@@ -46,22 +46,37 @@ pub(crate) fn read(
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
-    let (facts, form, statements) = facts(document, context, &mut findings)?;
+    match read_document(document, context, claims, &mut findings) {
+        Ok((facts, claims)) => Ok(claims.finish(facts, findings, text, root)),
+        Err(mut rejection) => {
+            rejection.findings = findings.located(text, root);
+            Err(rejection)
+        }
+    }
+}
+
+fn read_document<'a, 'c>(
+    document: Document<'a>,
+    context: &Context<'a>,
+    claims: Claims<'c>,
+    findings: &mut Findings,
+) -> Result<(DocumentFacts, Claims<'c>), Rejection> {
+    let (facts, form, statements) = facts(document, context, findings)?;
     let mut reader = Reader::new(&facts, form, context, claims, findings);
     for (n, statement) in statements.enumerate() {
         reader.statement(&element("", "statements", n), statement)?;
     }
-    let Reader { claims, about, mut findings, .. } = reader;
+    let Reader { claims, about, findings, .. } = reader;
     if claims.is_empty() {
-        return Err(no_claims(&findings));
+        return Err(no_claims(findings));
     }
-    about.report(&mut findings, |says, first, pointer| {
+    about.report(findings, |says, first, pointer| {
         format!(
             "This product is `{says}` here and `{first}` at {pointer} for the same vulnerability and time; both are \
              kept; state one, or give them different times."
         )
     });
-    Ok(claims.finish(facts, findings, text, root))
+    Ok((facts, claims))
 }
 
 object! {
@@ -222,12 +237,9 @@ fn facts<'a>(
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Result<(DocumentFacts, Form, List<'a, Statement<'a>>), Rejection> {
-    let Member::Value(statements) = document.statements else {
-        let message = "The document has no list of statements; add at least one statement.";
-        return Err(rejection(Code::NoUsableStatement, "/statements", message));
-    };
     let declared = document.context.take(findings, || "/@context".to_owned(), "a string");
-    let form = statements.clone().find_map(|statement| statement.value()?.form());
+    let statements = document.statements.value().cloned();
+    let form = statements.clone().into_iter().flatten().find_map(|statement| statement.value()?.form());
     let (form, spec_version) = spec_version(declared.as_deref(), form, findings);
     if form == Form::V020 {
         report_unknown(&document.unknown, String::new, findings);
@@ -248,6 +260,10 @@ fn facts<'a>(
         issuer: author.map(|author| Issuer { scheme: ISSUER_SCHEME.to_owned(), id: author.into_owned() }),
         stated_at: Time::read(document.timestamp, findings, || "/timestamp".to_owned()).text(),
         retires: None,
+    };
+    let Some(statements) = statements else {
+        let message = "The document has no list of statements; add at least one statement.";
+        return Err(rejection(Code::NoUsableStatement, "/statements", message));
     };
     Ok((facts, form, statements))
 }
@@ -371,7 +387,7 @@ struct Targets<'a> {
     inherits: bool,
 }
 
-struct Reader<'a, 'c> {
+struct Reader<'a, 'f, 'c> {
     form: Form,
     subjects: Option<&'a wrapper::Subjects>,
     issuer: Option<Shared<Issuer>>,
@@ -385,16 +401,16 @@ struct Reader<'a, 'c> {
     components: Components<'a>,
     claims: Claims<'c>,
     about: Subjects,
-    findings: Findings,
+    findings: &'f mut Findings,
 }
 
-impl<'a, 'c> Reader<'a, 'c> {
+impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     fn new(
         facts: &DocumentFacts,
         form: Form,
         context: &Context<'a>,
         claims: Claims<'c>,
-        findings: Findings,
+        findings: &'f mut Findings,
     ) -> Self {
         Self {
             form,
@@ -423,11 +439,12 @@ impl<'a, 'c> Reader<'a, 'c> {
         };
         let form = statement.form().unwrap_or(self.form);
         if form == Form::V020 {
-            report_unknown(&statement.unknown, || at.to_owned(), &mut self.findings);
+            report_unknown(&statement.unknown, || at.to_owned(), self.findings);
         }
         self.expect_form(self.form, form, || format!("{at}/vulnerability"));
-        let Some(vulnerability) = self.vulnerability(at, statement.vulnerability) else { return Ok(()) };
-        let Some(status) = self.status(at, statement.status) else { return Ok(()) };
+        // All that is wrong with a statement is told before it is dropped.
+        let vulnerability = self.vulnerability(at, statement.vulnerability);
+        let status = self.status(at, statement.status);
         let Some(targets) = self.targets(at, form, statement.products, statement.subcomponents) else {
             return Ok(());
         };
@@ -441,11 +458,12 @@ impl<'a, 'c> Reader<'a, 'c> {
             products = self.products(at, form, listed.by_ref().take(MAX_PRODUCTS));
             too_long = too_long.or_else(|| first_too_long(&products));
         }
+        let (Some(vulnerability), Some(status)) = (vulnerability, status) else { return Ok(()) };
         if self.is_too_long(at, &vulnerability, too_long, targets.shared.as_deref()) {
             return Ok(());
         }
         let mut text = |member: Member<Cow<'a, str>>, key: &str| {
-            member.take(&mut self.findings, || format!("{at}/{key}"), "a string")
+            member.take(self.findings, || format!("{at}/{key}"), "a string")
         };
         let (impact, action, notes, justification) = (
             text(statement.impact_statement, "impact_statement"),
@@ -460,7 +478,7 @@ impl<'a, 'c> Reader<'a, 'c> {
         }
         let (asserted_at, asserted_at_source) = self.asserted_at(at, statement.timestamp);
         let last_updated =
-            self.times.read(statement.last_updated, &mut self.findings, || format!("{at}/last_updated"));
+            self.times.read(statement.last_updated, self.findings, || format!("{at}/last_updated"));
         let said = Said {
             vulnerability,
             status,
@@ -479,13 +497,13 @@ impl<'a, 'c> Reader<'a, 'c> {
             return self.claims_of(&said, products, targets.shared.as_deref());
         }
         // What is wrong with them is told already.
-        let findings = std::mem::take(&mut self.findings);
+        let findings = std::mem::take(self.findings);
         let mut listed = targets.products.enumerate().peekable();
         while listed.peek().is_some() {
             let products = self.products(at, form, listed.by_ref().take(MAX_PRODUCTS));
             self.claims_of(&said, products, targets.shared.as_deref())?;
         }
-        self.findings = findings;
+        *self.findings = findings;
         Ok(())
     }
 
@@ -510,14 +528,14 @@ impl<'a, 'c> Reader<'a, 'c> {
         at: impl Fn() -> String,
         object: NamedObject<'a>,
     ) -> Option<Shared<Vulnerability>> {
-        report_unknown(&object.unknown, &at, &mut self.findings);
+        report_unknown(&object.unknown, &at, self.findings);
         let at = |key: &str| format!("{}/{key}", at());
-        let name = object.name.take(&mut self.findings, || at("name"), "a string")?;
-        let id = object.id.take(&mut self.findings, || at("@id"), "a string");
-        let listed = object.aliases.take(&mut self.findings, || at("aliases"), "a list of strings");
+        let name = object.name.take(self.findings, || at("name"), "a string")?;
+        let id = object.id.take(self.findings, || at("@id"), "a string");
+        let listed = object.aliases.take(self.findings, || at("aliases"), "a list of strings");
         let mut aliases: Vec<Cow<'a, str>> = id.into_iter().filter(|id| !id.contains("://")).collect();
         for (n, alias) in listed.into_iter().flatten().enumerate() {
-            aliases.extend(alias.take(&mut self.findings, || at(&format!("aliases/{n}")), "a string"));
+            aliases.extend(alias.take(self.findings, || at(&format!("aliases/{n}")), "a string"));
         }
         self.named(name, aliases)
     }
@@ -608,9 +626,20 @@ impl<'a, 'c> Reader<'a, 'c> {
         form: Form,
         member: Member<List<'a, Product<'a>>>,
     ) -> Option<Vec<Placed>> {
-        let stated = member.is_stated();
-        let list = member.take(&mut self.findings, || format!("{at}/subcomponents"), "a list");
-        let Some(list) = list else { return stated.then(Vec::new) };
+        let list = match member {
+            Member::Absent => return None,
+            Member::Value(list) => list,
+            Member::Wrong(_) => {
+                let message = "The subcomponents cannot be read, and nothing was claimed about the whole product in \
+                               their place; make them a list, or leave the member out.";
+                self.findings.add(
+                    Code::MissingProduct,
+                    || format!("{at}/subcomponents"),
+                    || message.to_owned(),
+                );
+                return Some(Vec::new());
+            }
+        };
         if list.is_empty() {
             return None;
         }
@@ -651,7 +680,7 @@ impl<'a, 'c> Reader<'a, 'c> {
             }
             Member::Absent | Member::Wrong(_) => {}
         }
-        let keyed = self.components.resolve(described, &mut self.findings, || at.to_owned());
+        let keyed = self.components.resolve(described, self.findings, || at.to_owned());
         if keyed.is_none() {
             let message =
                 "Nothing identifies this component, and it was dropped; add an `@id`, such as a purl.";
@@ -662,7 +691,7 @@ impl<'a, 'c> Reader<'a, 'c> {
 
     /// Adds what identifies an object, in a fixed order.
     fn describe(&mut self, at: &str, object: ProductObject<'a>, described: &mut Described<'a>) {
-        let findings = &mut self.findings;
+        let findings = &mut *self.findings;
         report_unknown(&object.unknown, || at.to_owned(), findings);
         let id = object.id.take(findings, || format!("{at}/@id"), "a string");
         described.add(id.as_deref().map(IdentifierType::of_iri), id.clone());
@@ -750,7 +779,7 @@ impl<'a, 'c> Reader<'a, 'c> {
         at: &str,
         member: Member<Cow<'a, str>>,
     ) -> (Option<Arc<str>>, AssertedAtSource) {
-        match self.times.read(member, &mut self.findings, || format!("{at}/timestamp")) {
+        match self.times.read(member, self.findings, || format!("{at}/timestamp")) {
             Time::At(time) => (Some(time), AssertedAtSource::Statement),
             Time::Unreadable => (None, AssertedAtSource::None),
             Time::Absent => match &self.stated_at {

@@ -249,16 +249,36 @@ fn profiles_promise_parts() {
     found(&without(vex20(), "/vulnerabilities"), &[(Code::MissingVulnerabilities, "/vulnerabilities")]);
     found(&with(vex20(), STATUS, json!({"first_fixed": ["APP"]})), &[(Code::MissingProductStatus, STATUS)]);
     found(&without(vex20(), "/vulnerabilities/0/cve"), &[(Code::MissingVulnerability, V)]);
-    // A base document promises none of it.
+    // A base document promises none of it, but a claim that says nothing of why or what to do is one in any document.
     let base = with(vex20(), "/document/category", json!("csaf_base"));
-    for part in ["notes", "flags", "remediations"] {
-        found(&without(base.clone(), &format!("{V}/{part}")), &[]);
-    }
+    found(&without(base, "/vulnerabilities/0/notes"), &[]);
     let advisory = with(vex20(), "/document/category", json!("csaf_security_advisory"));
     found(&without(advisory.clone(), STATUS), &[(Code::MissingProductStatus, STATUS)]);
-    found(&without(advisory, FLAG.trim_end_matches("/0")), &[]);
+    let flags = "/vulnerabilities/0/flags";
+    let unjustified = format!("{STATUS}/known_not_affected/0");
+    found(&without(advisory, flags), &[(Code::Unjustified, &unjustified)]);
     let informational = with(vex20(), "/document/category", json!("csaf_informational_advisory"));
     found(&informational, &[(Code::UnexpectedVulnerabilities, "/vulnerabilities")]);
+}
+
+/// The VEX profile promises each product an answer; of others one product of a vulnerability is told.
+#[test]
+fn claims_without_reason_or_action_are_told_whatever_the_profile() {
+    let bare = |status: &str| {
+        let document = without(without(vex20(), &format!("{V}/flags")), &format!("{V}/remediations"));
+        with(document, STATUS, json!({status: ["APP", "OS:LIB"]}))
+    };
+    for (status, code) in [("known_not_affected", Code::Unjustified), ("known_affected", Code::MissingAction)]
+    {
+        let [first, second] = [0, 1].map(|n| format!("{STATUS}/{status}/{n}"));
+        found(&bare(status), &[(code, &first), (code, &second)]);
+        let advisory = with(bare(status), "/document/category", json!("csaf_security_advisory"));
+        found(&advisory, &[(code, &first)]);
+    }
+    let severity = json!([{"category": "impact", "details": "Moderate", "product_ids": ["OS:LIB"]}]);
+    let document = with(without(vex20(), &format!("{V}/flags")), &format!("{V}/threats"), severity);
+    let message = &csaf_common::parsed(&document).findings[0].message;
+    assert!(message.contains("names a severity"), "{message}");
 }
 
 /// Groups count for 6.1.27.9 and 6.1.27.10 as their products do.

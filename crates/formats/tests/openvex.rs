@@ -366,10 +366,14 @@ fn statements_with_a_fault_are_dropped_alone() {
     for (bad, code, pointer) in [
         ("7", Code::BadStatement, ""),
         ("null", Code::BadStatement, ""),
-        (r#"{"status": "fixed", "products": ["a"]}"#, Code::MissingVulnerability, "/vulnerability"),
-        (r#"{"vulnerability": [], "status": "fixed"}"#, Code::MissingVulnerability, "/vulnerability"),
+        (r#"{"status": "fixed", "products": [{"@id": "a"}]}"#, Code::MissingVulnerability, "/vulnerability"),
         (
-            r#"{"vulnerability": {"name": " "}, "status": "fixed"}"#,
+            r#"{"vulnerability": [], "status": "fixed", "products": [{"@id": "a"}]}"#,
+            Code::MissingVulnerability,
+            "/vulnerability",
+        ),
+        (
+            r#"{"vulnerability": {"name": " "}, "status": "fixed", "products": [{"@id": "a"}]}"#,
             Code::MissingVulnerability,
             "/vulnerability",
         ),
@@ -453,7 +457,8 @@ fn a_product_without_identity_is_dropped_alone() {
 fn a_claim_about_unreadable_subcomponents_is_not_widened() {
     let other = r#"{"@id": "pkg:npm/z"}"#;
     for (subcomponents, code, pointer) in [
-        ("\"pkg:npm/b\"", Code::WrongType, "/subcomponents"),
+        ("\"pkg:npm/b\"", Code::MissingProduct, "/subcomponents"),
+        ("null", Code::MissingProduct, "/subcomponents"),
         ("[{}]", Code::MissingProduct, "/subcomponents/0"),
         (
             "[{\"@id\": \"b\", \"subcomponents\": [\"c\"]}]",
@@ -467,11 +472,64 @@ fn a_claim_about_unreadable_subcomponents_is_not_widened() {
         let pointer = format!("/statements/0/products/0{pointer}");
         assert_eq!(findings(&parsed), [(code, pointer.as_str())], "{subcomponents}");
     }
-    for subcomponents in ["[]", "null"] {
-        let text = products(&format!(r#"{{"@id": "pkg:npm/a", "subcomponents": {subcomponents}}}"#));
-        let parsed = parsed(&document(&text));
-        assert_eq!(only(&parsed).subcomponent, None, "{subcomponents}");
+    let text = products(r#"{"@id": "pkg:npm/a", "subcomponents": []}"#);
+    assert_eq!(only(&parsed(&document(&text))).subcomponent, None);
+}
+
+#[test]
+fn a_refused_document_is_told_all_that_is_wrong_with_it() {
+    let text = r#"{
+        "@context": "https://openvex.dev/ns/v0.2.0", "@id": "urn:x", "timestamp": "2026-03-01T10:00:00",
+        "version": "one",
+        "statements": [
+            {"vulnerability": {"name": "CVE-2026-0001"}, "status": "wontfix", "products": [{"@id": "pkg:npm/"}]},
+            {"vulnerability": {}, "status": "fixed", "products": [{"@id": "pkg:npm/a"}]},
+            {"vulnerability": {"name": "CVE-2026-0001"}, "status": "fixed", "products": [{}]}
+        ]
+    }"#;
+    let codes = |rejection: &Rejection| {
+        rejection.findings.iter().map(|finding| finding.code.label()).collect::<Vec<_>>()
+    };
+    let rejection = rejected(text);
+    assert_eq!(rejection.code, Code::NoUsableStatement);
+    let all = [
+        "missing_issuer",
+        "bad_version",
+        "assumed_utc",
+        "unknown_status",
+        "bad_purl",
+        "missing_vulnerability",
+        "missing_product",
+    ];
+    assert_eq!(codes(&rejection), all);
+    assert!(rejection.findings.iter().all(|finding| finding.line.is_some()));
+    let rejection = rejected(r#"{"@context": "https://openvex.dev/ns/v0.2.0", "statements": 1}"#);
+    assert_eq!(codes(&rejection), ["missing_id", "missing_issuer", "missing_timestamp", "missing_version"]);
+}
+
+#[test]
+fn subcomponents_that_cannot_be_read_do_not_widen_a_claim() {
+    for subcomponents in ["null", r#""x""#, "1"] {
+        let product = format!(r#"{{"@id": "pkg:npm/a", "subcomponents": {subcomponents}}}"#);
+        let rejection = rejected(&document(&products(&product)));
+        assert!(rejection.message.contains("The subcomponents cannot be read"), "{}", rejection.message);
+        assert_eq!(rejection.pointer, "/statements/0/products/0/subcomponents");
     }
+}
+
+#[test]
+fn two_names_of_one_vulnerability_contradict_each_other() {
+    let statement = |name: &str, alias: &str, status: &str| {
+        format!(
+            r#"{{"vulnerability": {{"name": "{name}", "aliases": ["{alias}"]}}, "status": "{status}",
+                "products": [{{"@id": "pkg:npm/a"}}]}}"#
+        )
+    };
+    let fixed = statement("CVE-2026-0001", "GHSA-1", "fixed");
+    let other = statement("GHSA-1", "CVE-2026-0001", "under_investigation");
+    assert_eq!(codes(&parsed(&document(&format!("{fixed}, {other}")))), "intra_document_conflict 1");
+    let unrelated = statement("GHSA-1", "CVE-2026-0002", "under_investigation");
+    assert_eq!(codes(&parsed(&document(&format!("{fixed}, {unrelated}")))), "");
 }
 
 #[test]

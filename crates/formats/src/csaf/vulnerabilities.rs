@@ -55,6 +55,10 @@ struct Said<'a> {
     notes: ByProduct<Option<Text<'a>>>,
     /// What was made so far of sets of remediations: products share few.
     actions: BTreeMap<Vec<usize>, Shared<Action>>,
+    /// Whether it was told that a product that is not affected has no reason.
+    is_unjustified: bool,
+    /// Whether it was told that a product that is affected has no remediation.
+    lacks_action: bool,
 }
 
 impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
@@ -117,6 +121,8 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             remedies: reading.remedies(item.remediations)?,
             notes: reading.notes(item.notes)?,
             actions: BTreeMap::new(),
+            is_unjustified: false,
+            lacks_action: false,
         };
         self.products.check_number()?;
         let at_status = format!("{at}/product_status");
@@ -308,11 +314,25 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         found
     }
 
+    /// Whether a fault is to be told of a product: the VEX profile promises an answer for each (6.1.27.9 and
+    /// 6.1.27.10), of others' vulnerabilities the first such product stands for all.
+    fn is_first(&self, told: &mut bool) -> bool {
+        self.profile == Profile::Vex || !std::mem::replace(told, true)
+    }
+
+    fn tell_of_products(&mut self, code: Code, at: &str, message: &str) {
+        let rest = match self.profile {
+            Profile::Vex => "",
+            _ => " Other products of this vulnerability are not looked at for it.",
+        };
+        self.findings.add(code, || at.to_owned(), || format!("{message}{rest}"));
+    }
+
     /// The impact statement of a product that is not affected (6.1.27.9).
     fn impact(
         &mut self,
         at: &str,
-        said: &Said<'a>,
+        said: &mut Said<'a>,
         product: u32,
         status: Status,
         is_justified: bool,
@@ -322,10 +342,17 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         }
         let impacts = said.impacts.of(product).flatten();
         let impact = self.texts.joined(impacts.filter_map(|impact| impact.details.as_deref()));
-        if impact.is_none() && !is_justified && self.profile == Profile::Vex {
-            let message =
-                "The product is not affected and nothing says why; add a flag or a threat `impact` for it.";
-            tell(self.findings, Code::Unjustified, || at.to_owned(), message);
+        if impact.is_none() && !is_justified && self.is_first(&mut said.is_unjustified) {
+            let message = match said.impacts.of(product).flatten().next() {
+                Some(_) => {
+                    "The product is not affected, and the threat `impact` for it names a severity or nothing; say in \
+                     it why, or add a flag."
+                }
+                None => {
+                    "The product is not affected and nothing says why; add a flag or a threat `impact` for it."
+                }
+            };
+            self.tell_of_products(Code::Unjustified, at, message);
         }
         impact
     }
@@ -355,10 +382,10 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     fn action(&mut self, at: &str, said: &mut Said<'a>, entry: &Entry) -> Shared<Action> {
         let items: Vec<usize> = said.remedies.index.of(entry.product).collect();
         if items.is_empty() {
-            if entry.group() == "known_affected" && self.profile == Profile::Vex {
+            if entry.group() == "known_affected" && self.is_first(&mut said.lacks_action) {
                 let message =
                     "The product is affected and nothing says what to do; add a remediation for it.";
-                tell(self.findings, Code::MissingAction, || at.to_owned(), message);
+                self.tell_of_products(Code::MissingAction, at, message);
             }
             return Arc::clone(&self.no_action);
         }
