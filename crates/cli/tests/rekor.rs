@@ -457,6 +457,35 @@ fn stop_the_server_under_workers(folder: Folder) {
     check_leaves(&rekor, &site);
 }
 
+#[test]
+fn prove_waits_for_a_server_that_is_stopped_in_the_middle_and_links_everything() {
+    on_both_stores(|folder, _| stop_the_server_under_prove(folder));
+}
+
+fn stop_the_server_under_prove(folder: Folder) {
+    let Some(mut rekor) = Rekor::start(&REMEMBERS) else { return };
+    let site = Site::in_folder(folder, &rekor, true);
+    let documents = documents(&site.folder, 300);
+    let mut prove = site.folder.command(&site.args(&["prove", "--json", &documents]));
+    // A round of the log takes a second, so that this takes ten.
+    let prove = prove.env("PROVEX_LOG_CONCURRENCY", "32").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let prove = prove.spawn().unwrap();
+    eventually("the first linkage", || {
+        site.folder.data().join("provex.toml").exists() && site.counts().0 > 0
+    });
+    rekor.stop();
+    eventually("a reason", || {
+        all(&site.folder.provex(&site.args(&["status"]))).contains("the log is not available")
+    });
+    rekor.again(&REMEMBERS);
+    let output = prove.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", all(&output));
+    assert!(all(&output).contains("what worked before is waited for"), "{}", all(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["linkages"], json!({"linked": 300, "pending": 0, "failed": 0}));
+    check_leaves(&rekor, &site);
+}
+
 /// Where the client is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kill {

@@ -238,7 +238,7 @@ impl Drain<'_> {
             all.answered += report.answered;
             all.waiting = report.waiting;
             all.refused += report.refused;
-            (all.reason, all.frozen) = (report.reason, report.frozen);
+            (all.reason, all.frozen, all.away) = (report.reason, report.frozen, report.away);
             if !all.frozen {
                 break;
             }

@@ -37,6 +37,8 @@ pub struct LinkReport {
     pub unverified: u64,
     /// Why.
     pub reason: Option<String>,
+    /// A log or an authority did not answer something, and may later.
+    pub away: bool,
 }
 
 /// Envelopes whose members are in memory at a time.
@@ -162,7 +164,8 @@ impl Pipeline {
         let at = self.retry_at(submission.attempts)?;
         let release = match held {
             Held::Again(reason) => Release::Resubmit { at, reason },
-            Held::Wait { reason, asked } => {
+            Held::Wait { reason, asked, away } => {
+                report.away |= away;
                 let asked = asked.map_or(0, |asked| i64::try_from(asked.as_micros()).unwrap_or(i64::MAX));
                 let later = self.environment.now().plus_micros(asked).map_err(|_| Error::Clock)?;
                 Release::Retry { at: at.max(later), reason }
@@ -261,7 +264,7 @@ impl Pipeline {
         self.environment.measured(Measured::Compared { log: *log_id, consistent: grew.is_ok() });
         let grew = match grew {
             Ok(grew) => grew,
-            Err(reason) => return Ok(Err(Held::wait(reason))),
+            Err(held) => return Ok(Err(held)),
         };
         let linkages = match verifier.anchor(&verified) {
             Ok(Some(anchor)) => match self.check_anchored(&anchor).await? {
@@ -300,14 +303,14 @@ impl Pipeline {
         log: &Arc<dyn TransparencyLog>,
         verifier: Verifier<'_>,
         seen: &mut Seen,
-    ) -> Result<Result<AppendOnly, String>, Error> {
+    ) -> Result<Result<AppendOnly, Held>, Error> {
         let key = (*log_id, now.checkpoint().size, now.checkpoint().root);
         if let Some(grew) = seen.0.get(&key) {
             return Ok(Ok(grew.clone()));
         }
         let known = match self.newest_checkpoint(log_id, verifier).await? {
             Ok(known) => known,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return Ok(Err(Held::wait(reason))),
         };
         let size = now.checkpoint().size;
         let (old, new) = match &known {
@@ -318,11 +321,14 @@ impl Pipeline {
             if old == 0 || old == new { Ok(Vec::new()) } else { log.consistency_proof(old, new).await };
         let proof = match proof {
             Ok(proof) => proof,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => {
+                let (reason, asked, away) = (error.to_string(), error.retry_after(), error.is_away());
+                return Ok(Err(Held::Wait { reason, asked, away }));
+            }
         };
         let grew = match append_only(known.as_ref(), now, &proof) {
             Ok(grew) => grew,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(Held::wait(error.to_string()))),
         };
         let newest = log_checkpoint(now, self.environment.now());
         self.store.record_log_checkpoint(log_id, &newest).await?;
@@ -361,12 +367,19 @@ enum Held {
         reason: String,
         /// How long whoever has it asks to be left alone.
         asked: Option<Duration>,
+        /// Whoever has it did not answer.
+        away: bool,
     },
 }
 
 impl Held {
     fn wait(reason: impl Into<String>) -> Self {
-        Self::Wait { reason: reason.into(), asked: None }
+        Self::Wait { reason: reason.into(), asked: None, away: false }
+    }
+
+    fn timestamp(error: &TsaError) -> Self {
+        let away = matches!(error, TsaError::Unavailable { .. });
+        Self::Wait { reason: error.to_string(), asked: error.retry_after(), away }
     }
 }
 
@@ -409,12 +422,12 @@ impl Timestamps {
         let Some(token) = self.asked.remove(&submission) else { return Ok(Vec::new()) };
         if let Some(away) = &self.away {
             token.abort();
-            return Err(Held::Wait { reason: away.to_string(), asked: away.retry_after() });
+            return Err(Held::timestamp(away));
         }
         match token.await {
             Ok(Ok(token)) => Ok(vec![token]),
             Ok(Err(error)) => {
-                let held = Held::Wait { reason: error.to_string(), asked: error.retry_after() };
+                let held = Held::timestamp(&error);
                 if let TsaError::Unavailable { .. } = error {
                     self.away = Some(error);
                 }

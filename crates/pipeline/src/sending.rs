@@ -8,7 +8,7 @@ use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::time::Timestamp;
 use provex_tlog::LogError;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use uuid::Uuid;
 
 use crate::environment::Environment;
@@ -78,7 +78,14 @@ impl Sending {
     }
 
     /// Queues requests, and lets up to `room` be under way at once.
-    pub(crate) fn send(&mut self, ready: Vec<Ready>, room: usize) {
+    ///
+    /// # Errors
+    /// [`Error::Worker`] if a sender ended early.
+    pub(crate) fn send(&mut self, ready: Vec<Ready>, room: usize) -> Result<(), Error> {
+        // Those that have ended are kept in memory until they are asked.
+        while let Some(ended) = self.senders.try_join_next() {
+            whole(ended)?;
+        }
         self.held += ready.len();
         let mut queue = self.shared.queue();
         queue.ready.extend(ready);
@@ -88,6 +95,7 @@ impl Sending {
             queue.senders += 1;
             self.senders.spawn(Arc::clone(&self.shared).send(first));
         }
+        Ok(())
     }
 
     /// Takes back what was not sent.
@@ -110,9 +118,7 @@ impl Sending {
                     self.held -= count;
                     return Ok(answers);
                 }
-                Some(ended) = self.senders.join_next() => {
-                    ended.map_err(|error| Error::Worker(error.to_string()))?;
-                }
+                Some(ended) = self.senders.join_next() => whole(ended)?,
             }
         }
     }
@@ -169,6 +175,11 @@ impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A sender that ended early took its request with it.
+fn whole(ended: Result<(), JoinError>) -> Result<(), Error> {
+    ended.map_err(|error| Error::Worker(error.to_string()))
 }
 
 /// What came of a submission, as it is counted.

@@ -38,6 +38,8 @@ pub struct SubmitReport {
     pub reason: Option<String>,
     /// The log takes no entries any more.
     pub frozen: bool,
+    /// The log did not answer something, and may later.
+    pub away: bool,
 }
 
 impl LogLine {
@@ -147,7 +149,7 @@ impl Run<'_> {
                 turns.push_back(tenant);
             }
             let ready = self.ready(tenant, &leased).await?;
-            self.sending.send(ready, most.min(self.all));
+            self.sending.send(ready, most.min(self.all))?;
         }
         Ok(())
     }
@@ -233,6 +235,7 @@ impl Run<'_> {
         }
         self.away = Some(reason.clone());
         self.report.frozen |= matches!(failed.error, LogError::Frozen(_));
+        self.report.away |= failed.error.is_away();
         let at = match failed.error {
             LogError::Misbehaving(_) | LogError::Unusable(_) => again.max(pipeline.retry_at(attempts)?),
             _ => again,

@@ -61,6 +61,11 @@ impl LogError {
         }
     }
 
+    /// Whether the log did not answer, and may later without anybody doing anything about it.
+    pub const fn is_away(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::InDoubt { .. })
+    }
+
     /// Whether it says something of the log rather than of this entry: others would fare no better now.
     pub const fn is_about_the_log(&self) -> bool {
         !matches!(self, Self::Refused(_))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use provex_core::intoto::SaltKey;
 use provex_core::keys::{LocalSigner, PublicKey, Signer as _};
@@ -11,6 +12,7 @@ use provex_pipeline::{Drain, Due, Pipeline, Unit};
 use provex_store::RootRow;
 use provex_tlog::LogError;
 use provex_tlog::embedded::EmbeddedLog;
+use tokio::time::Instant;
 
 use super::{queue, worker};
 use crate::args::{Global, Link, UnitArgs};
@@ -75,6 +77,11 @@ pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
 /// Nothing is under way, and the newest root is in no log.
 const GIVEN_UP: &str = "its anchor was given up; `provex pending --failed` says why, and `provex link --retry all` sends it again";
 
+/// How long a log or authority is waited for that answers no more, since something was linked last.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// How often it is looked whether it does again.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What a drain goes on for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Goal {
@@ -134,7 +141,7 @@ async fn stages(
     let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
     // Stopped in between, nothing stays leased: others would wait for the end of those leases.
     let asked = worker::stop_on_signals()?;
-    let mut run = Run { pipeline, logs, working, drain, report, done, asked, told: false };
+    let mut run = Run { pipeline, logs, working, drain, report, done, asked, told: false, linked_at: None };
     if goals.contains(&Goal::Linked) {
         run.go_on(Goal::Linked).await?;
     }
@@ -159,6 +166,8 @@ struct Run<'a> {
     asked: Arc<AtomicBool>,
     /// Whether it was told that another process is waited for.
     told: bool,
+    /// When something was linked last.
+    linked_at: Option<Instant>,
 }
 
 impl Run<'_> {
@@ -168,6 +177,7 @@ impl Run<'_> {
         let no_log = self.logs.chosen.as_ref().err();
         let asked = Arc::clone(&self.asked);
         let stop = || asked.load(Ordering::SeqCst);
+        let mut away = false;
         let reason = loop {
             if goal == Goal::Anchored && self.is_anchored().await? {
                 break None;
@@ -177,6 +187,10 @@ impl Run<'_> {
             self.done.envelopes += drained.envelopes;
             self.report.linkages.linked += drained.linked.linked;
             progress.set(self.report.linkages.linked);
+            if drained.linked.linked > 0 {
+                self.linked_at = Some(Instant::now());
+            }
+            let is_away = drained.linked.away || drained.submitted.away;
             let reason = drained.linked.reason.or(drained.submitted.reason).or(no_log.cloned());
             if stop() {
                 count(self.pipeline, self.report).await?;
@@ -186,13 +200,29 @@ impl Run<'_> {
                 continue;
             }
             count(self.pipeline, self.report).await?;
-            if reason.is_some() || (goal == Goal::Linked && self.report.linkages.pending == 0) {
+            if goal == Goal::Linked && self.report.linkages.pending == 0 {
+                break reason;
+            }
+            let waits = self.waits();
+            if is_away && !away && waits {
+                away = true;
+                output::tell(format_args!(
+                    "provex: what worked before is waited for; stopped, `provex link` goes on: {}",
+                    output::plain(reason.as_deref().unwrap_or_default())
+                ));
+            }
+            if reason.is_some() && !(is_away && waits) {
                 break reason;
             }
             let backlog = self.pipeline.store.backlog(&self.pipeline.tenant).await?;
             // What was dropped is pending for ever, and nothing comes of waiting for it.
             if backlog.attest + backlog.submit + backlog.link == 0 {
                 break None;
+            }
+            // What was given back then is due bit by bit.
+            if away && waits {
+                tokio::time::sleep(LOOK).await;
+                continue;
             }
             if let Some(reason) = waiting(self.pipeline).await? {
                 break Some(reason);
@@ -215,6 +245,11 @@ impl Run<'_> {
             Goal::Anchored => self.done.unanchored = reason,
         }
         Ok(())
+    }
+
+    /// Whether what does not answer is waited for. What never worked may be configured wrongly.
+    fn waits(&self) -> bool {
+        self.linked_at.is_some_and(|at| at.elapsed() < PATIENCE)
     }
 
     /// Waits for the newest root's anchor. What is in the way of the observations is in its way, too.
