@@ -13,6 +13,7 @@ use common::Folder;
 use common::server::{Server, ask, local_token};
 use provex_core::digest::Digest;
 use provex_core::ids::{DocumentDigest, TenantId};
+use provex_core::time::Timestamp;
 use provex_store::testing::{LoggedSet, SignedFixture, at, by, check_ledger, document, id, lease};
 use provex_store::{NewLink, Release, Stage, Store};
 use provex_store_postgres::testing::TestDatabase;
@@ -58,7 +59,7 @@ async fn one_of_two_servers_killed_among_writes_leaves_no_gap_and_no_fork() {
     let gone = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let addresses = [killed.address.clone(), other.address.clone()];
-        for writer in 0..WRITERS {
+        let start = |writer: usize| {
             let (acknowledged, turned_away, gone, token) = (&acknowledged, &turned_away, &gone, &token);
             let mine = addresses[writer % 2].clone();
             let living = addresses[1].clone();
@@ -79,22 +80,27 @@ async fn one_of_two_servers_killed_among_writes_leaves_no_gap_and_no_fork() {
                     assert!([200, 201].contains(&answer.status), "{}", answer.head);
                     acknowledged.lock().unwrap().push(DocumentDigest::new(Digest::of(&bytes)));
                 }
-            });
-        }
-        while acknowledged.lock().unwrap().len() < WRITERS * DOCUMENTS / 4 {
+            })
+        };
+        let writers: Vec<_> = (0..WRITERS).map(start).collect();
+        let end = Ended(&gone);
+        let failed = || writers.iter().any(std::thread::ScopedJoinHandle::is_finished);
+        while acknowledged.lock().unwrap().len() < WRITERS * DOCUMENTS / 4 && !failed() {
             std::thread::sleep(Duration::from_millis(1));
         }
         killed.kill();
-        gone.store(true, Ordering::SeqCst);
+        drop(end);
     });
     assert!(turned_away.load(Ordering::SeqCst) >= WRITERS / 2);
     assert_eq!(other.stop(), Some(0));
-    // Who comes next finishes what the killed one had begun.
+    let (store, tenant) = (database.store().await, TenantId::default_tenant());
+    // What the killed one had taken is free when its leases end, minutes later: here at once.
+    store.clear_leases(&tenant, Timestamp::from_unix_seconds(0).unwrap()).await.unwrap();
+    // Who comes next finishes what it had begun.
     folder.text(0, &["link"]);
     assert_eq!(folder.text(0, &["pending", "--ndjson"]), "");
     folder.text(0, &["ledger", "audit"]);
     folder.text(0, &["ledger", "replay"]);
-    let (store, tenant) = (database.store().await, TenantId::default_tenant());
     let acknowledged = acknowledged.into_inner().unwrap();
     for digest in &acknowledged {
         assert!(store.document(&tenant, digest).await.unwrap().is_some(), "{}", digest.to_text());
@@ -183,10 +189,19 @@ async fn refused(store: &dyn Store, members: u64) -> LoggedSet {
     fixture.log(&signed)
 }
 
+/// Sets it when it goes, by a failure too, so that nobody waits for it for ever.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Pages of every size while two processes record, attest and link, and this one verifies again what was refused.
 fn read_among_writers(runtime: &Runtime, folder: &Folder, store: &dyn Store) {
     let tenant = TenantId::default_tenant();
-    let logged = runtime.block_on(refused(store, 1_100));
+    let logged = runtime.block_on(refused(store, 300));
     let server = Server::start(folder, &["--no-worker"]);
     let token = local_token(folder);
     let proving: Vec<_> = (0..2)
@@ -209,21 +224,23 @@ fn read_among_writers(runtime: &Runtime, folder: &Folder, store: &dyn Store) {
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
     };
     std::thread::scope(|scope| {
+        let _end = Ended(&written);
         for limit in [1, 7, 200, 1_000] {
             let (server, token, written, whole) = (&server, token.as_str(), &written, &whole);
             scope.spawn(move || Reader { server, token, limit }.read(whole, written));
         }
-        for linkages in logged.linkages.chunks(25) {
+        for linkages in logged.linkages.chunks(10) {
             let part = NewLink { entry: &logged.entry, linkages, finished: None };
             runtime.block_on(store.link(&tenant, &by(2), lease(1, 0).token, &[part])).unwrap();
         }
         for mut process in proving {
-            assert!(process.wait().unwrap().success());
+            // 1: something of the tenant was refused, which it still is when this one takes longer.
+            let code = process.wait().unwrap().code();
+            assert!(matches!(code, Some(0 | 1)), "{code:?}");
         }
-        written.store(true, Ordering::SeqCst);
     });
     let rows = whole();
-    assert_eq!(rows.len(), 1_100 + 2 * 30 * 3);
+    assert_eq!(rows.len(), 300 + 2 * 30 * 3);
     assert!(rows.iter().all(|row| row["verificationStatus"] == "verified"));
     assert_eq!(server.stop(), Some(0));
 }
