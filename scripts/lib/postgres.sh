@@ -95,11 +95,16 @@ provex_postgres_restart() {
 }
 
 provex_postgres_kill() {
-  local pid
+  local pid child
   pid=$(head -n 1 "$1/data/postmaster.pid")
+  # Stopped first, it has no more children than these.
+  kill -STOP "$pid"
+  child=$(pgrep -P "$pid" || true)
   kill -9 "$pid"
-  # Its children notice by themselves; a new server starts only when they have gone.
-  while kill -0 "$pid" 2>/dev/null || pgrep -P "$pid" >/dev/null 2>&1; do sleep 0.05; done
+  # They notice by themselves; a new server starts only when they have gone.
+  for pid in "$pid" $child; do
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+  done
 }
 
 provex_postgres_stop() {

@@ -2,11 +2,11 @@
 //!
 //! `provex.toml` is written last, so a folder that has it is complete; an interrupted `init` goes on where it was.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -50,6 +50,8 @@ pub(crate) struct DataFolder {
     pub(crate) config: Config,
     pub(crate) trusted_root: TrustedRoot,
     database: Database,
+    /// Held while its own database is open here.
+    used: OnceLock<File>,
 }
 
 impl DataFolder {
@@ -66,7 +68,7 @@ impl DataFolder {
         let database = Database::choose(global, &config)?;
         let root = present(path, TRUSTED_ROOT)?;
         let trusted_root = TrustedRoot::parse(&read(&root)?).with_context(|| root.display().to_string())?;
-        Ok(Self { path: path.clone(), config, trusted_root, database })
+        Ok(Self { path: path.clone(), config, trusted_root, database, used: OnceLock::new() })
     }
 
     /// Opens the folder, or makes it first if there is none.
@@ -136,12 +138,28 @@ impl DataFolder {
             return self.database.open(&self.config).await;
         }
         present(&self.path, DATABASE)?;
+        self.share()?;
         let store = self.database.open(&self.config).await?;
         if !knows_log(store.as_ref(), &self.trusted_root).await? && exists(&self.path.join("log/checkpoint"))?
         {
             return Err(foreign_database(&self.path));
         }
         Ok(store)
+    }
+
+    /// Shows that the database is in use. Where nothing can be written or locked, nobody copies it for good either.
+    fn share(&self) -> Result<(), Failure> {
+        let Ok(file) = open_lock(&self.path.join(USE_LOCK)) else { return Ok(()) };
+        if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
+            return Err(anyhow!(
+                "{} is being copied into a PostgreSQL: what came now would be missing there. Try again when that has \
+                 ended, with the database that is used from then on",
+                self.path.join(DATABASE.0).display()
+            )
+            .into());
+        }
+        self.used.get_or_init(|| file);
+        Ok(())
     }
 
     /// The tenant's pipeline on the database, for one run of an operator's.
@@ -271,6 +289,9 @@ fn foreign_database(folder: &Path) -> Failure {
     )
     .into()
 }
+
+/// The lock of whoever has the folder's database open.
+const USE_LOCK: &str = ".use.lock";
 
 /// Where the folders of ended logs are kept, under their origins.
 const ENDED_LOGS: &str = "ended-logs";
@@ -438,6 +459,16 @@ pub(crate) fn alone(path: &Path) -> Result<File, Failure> {
     lock.try_lock()
         .map_err(|_| anyhow!("another provex works on {}; try again when it has ended", path.display()))?;
     Ok(lock)
+}
+
+/// Takes the folder for a copy of its database: nobody works on it or has it open meanwhile.
+pub(crate) fn unused(path: &Path) -> Result<[File; 2], Failure> {
+    let lock_path = path.join(USE_LOCK);
+    let (alone, lock) = (alone(path)?, open_lock(&lock_path)?);
+    lock.try_lock().map_err(|_| {
+        anyhow!("another provex has the database of {} open; try again when it has ended", path.display())
+    })?;
+    Ok([alone, lock])
 }
 
 /// Signs with another key from now on. `keys/attest.next.pem` stands while this goes on: killed, the next command that

@@ -6,6 +6,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 
+use common::server::Server;
 use common::{Folder, all, examples, repository};
 use provex_core::dsse::Envelope;
 use provex_core::ids::TenantId;
@@ -330,9 +331,17 @@ async fn a_copy_that_was_killed_goes_on() {
         assert!(copying.try_wait().unwrap().is_none(), "the copy has ended");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    // What came now would be missing in the copy.
+    for args in [&["ingest", &examples()] as &[&str], &["tenant", "add", "late"], &["serve", "--no-worker"]] {
+        let output = folder.provex(args);
+        assert_eq!(output.status.code(), Some(3), "{}", all(&output));
+        assert!(all(&output).contains("is being copied into a PostgreSQL"), "{}", all(&output));
+    }
     copying.kill().unwrap();
     copying.wait().unwrap();
     tx.rollback().await.unwrap();
+    // It looks like a database that is just smaller.
+    refused(&database.url(), 3, &["status"], &["is not finished", "provex migrate --from"]);
     assert!(database.integer("SELECT count(*) FROM vex.observations").await > 1_000);
     let moved = move_up(&folder, &database).output().unwrap();
     assert!(moved.status.success() && all(&moved).contains("of them before"), "{}", all(&moved));
@@ -341,16 +350,37 @@ async fn a_copy_that_was_killed_goes_on() {
 }
 
 #[tokio::test]
+async fn a_folder_whose_database_is_open_is_not_copied() {
+    let (folder, database) = (Folder::new(), migrated().await);
+    folder.text(0, &["init"]);
+    let server = Server::start(&folder, &["--no-worker"]);
+    let refused = move_up(&folder, &database).output().unwrap();
+    let said = all(&refused);
+    assert!(refused.status.code() == Some(3) && said.contains("another provex has the database"), "{said}");
+    server.stop();
+    assert!(move_up(&folder, &database).status().unwrap().success());
+}
+
+#[tokio::test]
 async fn a_database_with_other_data_is_not_copied_into() {
     let (folder, database) = (filled(), migrated().await);
     let other = Folder::on(&database.url());
     other.text(0, &["prove", &examples()]);
     let before = other.text(0, &["observations", "--ndjson"]);
-    let refused = move_up(&folder, &database).output().unwrap();
-    let said = all(&refused);
-    assert!(refused.status.code() == Some(3) && said.contains("has other data"), "{said}");
+    let refused = |database: &TestDatabase| {
+        let refused = move_up(&folder, database).output().unwrap();
+        let said = all(&refused);
+        assert!(refused.status.code() == Some(3) && said.contains("has other data"), "{said}");
+    };
+    refused(&database);
     assert_eq!(other.text(0, &["observations", "--ndjson"]), before);
     assert_eq!(other.text(0, &["tenant", "list"]), "default\n");
+    // A log of its own is other data too.
+    let database = migrated().await;
+    let other = Folder::on(&database.url());
+    other.text(0, &["init"]);
+    refused(&database);
+    other.text(0, &["prove", &examples()]);
     for (from, to) in
         [("sqlite:/nowhere", database.url()), ("postgres://x", database.url()), ("sqlite:.", "x".to_owned())]
     {
@@ -431,6 +461,10 @@ async fn every_trouble_with_a_server_says_what_to_do() {
     refused(&member, 3, &["migrate"], &["lacks a right", "GRANT CREATE ON DATABASE"]);
     let limited = login(&database, "limited", "CONNECTION LIMIT 0 IN ROLE provex_app").await;
     refused(&limited, 3, &["status"], &["has no connection left", "database_connections"]);
+    let limited = login(&database, "limited", "CONNECTION LIMIT 1 IN ROLE provex_app").await;
+    refused(&limited, 3, &["status"], &["may have 1 at a time, and 4 are needed", "CONNECTION LIMIT"]);
+    let limited = login(&database, "limited", "CONNECTION LIMIT 4 IN ROLE provex_app").await;
+    Folder::on(&limited).text(0, &["prove", &examples()]);
     // A member of the application's role is all that everyday work needs.
     let worker = login(&database, "worker", "IN ROLE provex_app").await;
     Folder::on(&worker).text(0, &["prove", &examples()]);

@@ -28,6 +28,8 @@ pub(crate) const APP_ROLE: &str = "provex_app";
 const OLDEST_SERVER: u32 = 150_000;
 /// How long a long snapshot may lie idle before the server ends it: longer than whoever reads it waits for anything.
 const LONG_PAUSE: Duration = Duration::from_secs(300);
+/// A command has a snapshot open and reads ahead while it writes.
+const FEWEST_CONNECTIONS: u32 = 4;
 /// How often a transaction is tried that loses against others.
 const CONFLICTS: u32 = 12;
 
@@ -461,6 +463,46 @@ pub(crate) async fn become_app(connection: &mut PgConnection, user: &str, option
         return Err(Failure::Refused(Error::Rights(reason)));
     }
     Ok(())
+}
+
+/// How many connections a pool may open that wants so many: what the login and the database allow, so that nobody waits
+/// for one that never comes.
+///
+/// # Errors
+/// [`Error::TooManyConnections`] where it is not enough.
+pub(crate) async fn allowed_connections(
+    connection: &mut PgConnection,
+    target: &Target,
+    wanted: u32,
+) -> Result<u32> {
+    let limit = connection_limit(connection).await?;
+    let limit = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(wanted);
+    if limit < wanted.min(FEWEST_CONNECTIONS) {
+        return Err(Failure::Refused(Error::TooManyConnections {
+            at: target.at.clone(),
+            reason: format!(
+                "`{}` may have {limit} at a time, and {FEWEST_CONNECTIONS} are needed: ALTER ROLE or ALTER DATABASE … \
+                 CONNECTION LIMIT",
+                target.user
+            ),
+        }));
+    }
+    Ok(limit.min(wanted))
+}
+
+/// The least that the login and the database may have at a time, where one of them has a limit.
+async fn connection_limit(connection: &mut PgConnection) -> Result<Option<i32>> {
+    let limit = sqlx::query_scalar(
+        "-- connection_limit
+        SELECT least(
+            (SELECT rolconnlimit FROM pg_catalog.pg_roles
+                WHERE rolname = session_user AND rolconnlimit >= 0 AND NOT rolsuper),
+            (SELECT datconnlimit FROM pg_catalog.pg_database
+                WHERE datname = current_database() AND datconnlimit >= 0))",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(limit)
 }
 
 /// The tenants' tables on which the current role would see every tenant.

@@ -69,6 +69,9 @@ async fn copy_all(
         let reached = compare(connection, &table, source).await?;
         plan.push((table, reached));
     }
+    let comment = select_comment(connection).await?;
+    let comment = comment.strip_prefix(UNFINISHED).unwrap_or(&comment);
+    set_comment(connection, &format!("{UNFINISHED}{comment}")).await?;
     let mut copied = Vec::new();
     for (table, reached) in &plan {
         let (mut rows, mut last) = (reached.rows, reached.last.clone());
@@ -92,7 +95,47 @@ async fn copy_all(
             return Err(Error::Schema(reason).into());
         }
     }
+    set_comment(connection, comment).await?;
     Ok(copied)
+}
+
+/// What stands before the comment on the schema `control` while a copy is not whole.
+const UNFINISHED: &str = "provex: a copy is not finished. ";
+
+/// Refuses a database that a copy has not come to an end in: it looks like one that is just smaller.
+///
+/// # Errors
+/// [`Error::UnfinishedCopy`].
+pub(crate) async fn require_whole(connection: &mut PgConnection, at: &str) -> Result<()> {
+    let unfinished = select_comment(connection).await?.starts_with(UNFINISHED);
+    if unfinished { Err(Error::UnfinishedCopy { at: at.to_owned() }.into()) } else { Ok(()) }
+}
+
+async fn select_comment(connection: &mut PgConnection) -> Result<String> {
+    let comment = sqlx::query_scalar(
+        "-- select_comment
+        SELECT coalesce(obj_description('control'::regnamespace, 'pg_namespace'), '')",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(comment)
+}
+
+async fn set_comment(connection: &mut PgConnection, comment: &str) -> Result<()> {
+    // A statement that takes no parameters, told to quote one.
+    sqlx::query("SELECT set_config('provex.comment', $1, false)")
+        .bind(comment)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::raw_sql(
+        "-- set_comment
+        DO $$ BEGIN
+            EXECUTE format('COMMENT ON SCHEMA control IS %L', current_setting('provex.comment'));
+        END $$",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// A table with the types of its columns, as `format_type` says them.
@@ -298,7 +341,7 @@ async fn select_columns(connection: &mut PgConnection, table: &str) -> Result<Ve
 
 /// Removes the tenant that `provex migrate` adds to a new database, where nothing else is: the source has its own.
 async fn remove_fresh_tenant(connection: &mut PgConnection) -> Result<()> {
-    let rows = TABLES[2..].iter().filter(|table| **table != "findings.ledger_chains");
+    let rows = TABLES[1..].iter().filter(|table| **table != "findings.ledger_chains");
     let filled: Vec<_> = rows.map(|table| format!("EXISTS (SELECT FROM {table})")).collect();
     let mut tx = connection.begin().await?;
     // Made of constants.

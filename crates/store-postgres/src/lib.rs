@@ -46,7 +46,7 @@ use provex_store::{
 };
 use sqlx::Connection as _;
 
-use crate::connection::{Database, Target, as_first, become_app, repeated};
+use crate::connection::{Database, Target, allowed_connections, as_first, become_app, repeated};
 pub use crate::connection::{Options, has_password};
 
 /// A store in one PostgreSQL database.
@@ -60,8 +60,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Login`] or [`Error::TooManyConnections`] where there is no way in,
-    /// [`Error::ServerVersion`], [`Error::NotMigrated`], [`Error::NewerSchema`] or [`Error::Schema`] for a server or
-    /// database that will not do, and [`Error::Rights`] where the user cannot become the application.
+    /// [`Error::ServerVersion`], [`Error::NotMigrated`], [`Error::NewerSchema`], [`Error::UnfinishedCopy`] or
+    /// [`Error::Schema`] for a server or database that will not do, and [`Error::Rights`] where the user cannot become the application.
     pub async fn connect(url: &str, options: Options) -> Result<Self, Error> {
         let target = Target::parse(url)?;
         let checked = async {
@@ -76,11 +76,14 @@ impl PostgresStore {
                 }
                 Err(failure) => return Err(failure),
             }
+            copy::require_whole(&mut connection, &target.at).await?;
+            let connections = allowed_connections(&mut connection, &target, options.max_connections).await?;
             connection.close().await?;
-            Ok(())
+            Ok(Options { max_connections: connections, ..options })
         };
         let checked = checked.await;
-        checked.map_err(|failure: failure::Failure| failure.explain("connecting", &target.at))?;
+        let options =
+            checked.map_err(|failure: failure::Failure| failure.explain("connecting", &target.at))?;
         Ok(Self { database: Database::new(target, options) })
     }
 

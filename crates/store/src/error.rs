@@ -167,6 +167,15 @@ pub enum Error {
         /// What the server said.
         reason: String,
     },
+    /// A copy into the database was begun and not finished.
+    #[error(
+        "a copy into the database at {at} is not finished: run `provex migrate --from sqlite:… --to postgres://…` again, \
+         it goes on"
+    )]
+    UnfinishedCopy {
+        /// Host, port and database.
+        at: String,
+    },
     /// The database server is too old.
     #[error("the database server at {at} is PostgreSQL {found}: provex needs 15 or newer")]
     ServerVersion {

@@ -80,7 +80,7 @@ async fn file(
     Ok(Done::Yes)
 }
 
-/// Copies a folder's database into a PostgreSQL. Nobody works on the folder meanwhile, so nothing is left behind.
+/// Copies a folder's database into a PostgreSQL. Nobody uses the folder meanwhile, so nothing is left behind.
 async fn move_up(from: &str, to: &DatabaseUrl, name: Option<LayoutName>) -> Result<Done, Failure> {
     let path = from.strip_prefix("sqlite:").map(Path::new);
     let path =
@@ -90,8 +90,8 @@ async fn move_up(from: &str, to: &DatabaseUrl, name: Option<LayoutName>) -> Resu
         return Err(Failure::call(format!("{} is no database", path.display())));
     }
     // A copy of a database that lies somewhere by itself is nobody's data folder.
-    let _alone = match path.parent() {
-        Some(folder) if data::exists(&folder.join("provex.toml"))? => Some(data::alone(folder)?),
+    let _unused = match path.parent() {
+        Some(folder) if data::exists(&folder.join("provex.toml"))? => Some(data::unused(folder)?),
         _ => None,
     };
     let mut source = SqliteStore::open(&path).await?.into_snapshot().await?;
