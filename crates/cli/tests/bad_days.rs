@@ -471,10 +471,12 @@ fn give_away(folder: &Folder) -> bool {
     let given = Command::new("chown").args(["-R", "65534:65534"]).arg(folder.root.path()).output();
     let given = given.is_ok_and(|given| given.status.success());
     assert!(given || std::env::var("CI").as_deref() != Ok("true"), "this test runs as root");
-    // The program may lie where others cannot come.
+    // The program may lie where others cannot come. Copied here, a process that another test starts meanwhile would have
+    // it open for writing, and nobody could run it.
     let program = folder.path("provex");
     if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_provex"), &program).unwrap();
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_provex")).arg(&program).status().unwrap();
+        assert!(copied.success());
     }
     given
 }
