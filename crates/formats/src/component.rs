@@ -307,7 +307,10 @@ impl Resolution {
     }
 
     fn hash(&mut self, algorithm: &str, value: &str) {
-        let text = format!("iri:hash:{}:{value}", algorithm.to_ascii_lowercase());
+        // Hexadecimal digits mean the same in either case.
+        let is_hex = value.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digits = if is_hex { value.to_ascii_lowercase().into() } else { Cow::Borrowed(value) };
+        let text = format!("iri:hash:{}:{digits}", algorithm.to_ascii_lowercase());
         self.candidates.push(Candidate { kind: ComponentKind::Iri, yields: true, key: text });
         match sha256_key(algorithm, value) {
             Some(key) => self.candidate(ComponentKind::Digest, key),

@@ -52,6 +52,9 @@ pub(crate) fn detect(root: Node<'_>) -> Result<Carrier, Rejection> {
     let mut carriers = top.carriers();
     match (carriers.next(), carriers.next()) {
         (Some(carrier), None) => Ok(carrier),
+        (None, _) if top.bom_format.is_stated() => {
+            Err(unknown("The `bomFormat` is not `CycloneDX`; correct it, if this is CycloneDX."))
+        }
         (None, _) => Err(unknown(
             "The document is in no format that is known; an OpenVEX document has an `@context` that begins \
              with `https://openvex.dev/ns`.",

@@ -583,7 +583,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             self.expect_form(form, Form::V001, || format!("{at}/subcomponents"));
         }
         let shared = self.subcomponents(at, Form::V001, shared);
-        let inherits = !products.is_stated() || products.value().is_some_and(List::is_empty);
+        let inherits = products.is_absent() || products.value().is_some_and(List::is_empty);
         let inherits = inherits && self.subjects.is_some_and(|subjects| !subjects.components().is_empty());
         let listed = match products {
             Member::Value(list) => list,

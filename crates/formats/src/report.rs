@@ -224,7 +224,7 @@ codes! {
     ContradictingRemediations = "contradicting_remediations",
     /// Kept: a remediation that contradicts the status of its product (CSAF 2.1, 6.1.36).
     MisplacedRemediation = "misplaced_remediation",
-    /// Kept: a time that RFC 3339 permits and its format does not (CSAF 2.1, 6.1.37).
+    /// Kept: a time that RFC 3339 permits and its format does not (CSAF 2.1, 6.1.37; SPDX 3, Core/DateTime).
     TimeForm = "time_form",
     /// Kept with the first: purls of one product that differ in more than qualifiers (CSAF 2.1, 6.1.42).
     PurlsDiffer = "purls_differ",
@@ -232,6 +232,12 @@ codes! {
     ContradictoryStatus = "contradictory_status",
     /// Dropped: a claim whose scope cannot be told, for a member that is not known may limit it.
     UnclearScope = "unclear_scope",
+    /// Kept without it: an identifier of a type that the format does not have.
+    UnknownIdentifier = "unknown_identifier",
+    /// Kept: a `@context` besides the format's own, which may give its names another meaning.
+    ForeignContext = "foreign_context",
+    /// Kept: an element without a member that its format requires.
+    MissingMember = "missing_member",
     /// Kept: a relationship type that says nothing of the status.
     BadRelationshipType = "bad_relationship_type",
     /// Kept: names without the prefix of their profile.

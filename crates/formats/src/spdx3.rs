@@ -29,7 +29,7 @@ use crate::component::{Components, Described, IdentifierType, Keyed};
 use crate::conflicts::Subjects;
 use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES, Retirement};
 use crate::purl;
-use crate::report::{Code, Findings, Rejection, quoted};
+use crate::report::{Code, Findings, Rejection, child, quoted};
 use crate::stated::{Time, is_blank};
 use crate::terms;
 use crate::typed::{Member, object};
@@ -49,6 +49,7 @@ object! {
         kind: Text<'a> = "externalIdentifierType",
         identifier: Text<'a> = "identifier",
     }
+    unread "type", "@type", "comment", "identifierLocator", "issuingAuthority"
 }
 
 object! {
@@ -59,6 +60,7 @@ object! {
         algorithm: Text<'a> = "algorithm",
         value: Text<'a> = "hashValue",
     }
+    unread "comment", "packageVerificationCodeExcludedFile"
 }
 
 object! {
@@ -78,15 +80,17 @@ pub(crate) fn read(
     let graph = Graph::of(&root)?;
     let mut reader = Reader::new(&graph, context, claims);
     let mut facts = reader.facts(&root, context);
+    let mut any_statement = false;
     for (at, node) in graph.nodes() {
         if is_statement(node) {
+            any_statement = true;
             reader.statement(&graph.pointer(at), node)?;
         }
     }
     let Reader { claims, about, mut findings, any_withdrawn, .. } = reader;
     if claims.is_empty() {
         if !any_withdrawn || findings.first_of(&DROPPED).is_some() {
-            let rejection = no_claims(&findings);
+            let rejection = no_claims(&findings, any_statement);
             return Err(Rejection { findings: findings.located(text, source), ..rejection });
         }
         facts.retires = Some(Retirement::Withdrawn);
@@ -103,7 +107,8 @@ pub(crate) fn read(
 /// Whether a node is a VEX statement, or something that only looks like one and must not be passed over silently.
 fn is_statement(node: &Node<'_>) -> bool {
     let related = node.relationship_type.value();
-    node.types().any(is_vex_class) || related.is_some_and(|term| terms::spdx3_relationship(term).is_some())
+    node.types().any(is_vex_class)
+        || related.is_some_and(|term| terms::spdx3_relationship(local_name(term)).is_some())
 }
 
 fn is_vex_class(name: &str) -> bool {
@@ -204,6 +209,7 @@ impl<'g, 'c> Reader<'g, 'c> {
         let mut id = None;
         if let Some((at, node)) = document {
             let pointer = self.graph.pointer(at);
+            self.report_element(&[(at, node)], &pointer);
             self.has_document = true;
             id = node.iri();
             self.inherited = self.creation(&pointer, node).unwrap_or_default();
@@ -230,7 +236,19 @@ impl<'g, 'c> Reader<'g, 'c> {
 
     /// The version that the creation info says, else that of the context.
     fn spec_version(&mut self, root: &Node<'_>) -> Option<String> {
-        let contexts = root.rare.iter().filter_map(|rare| rare.context.value()).flat_map(Many::values);
+        let stated = || root.rare.iter().filter_map(|rare| rare.context.value());
+        let is_own = |found: &&Member<Text<'_>>| found.value().is_some_and(|url| is_own_context(url));
+        if stated().flat_map(|contexts| &contexts.list).filter(|found| !is_own(found)).count() > 0
+            || stated().any(|contexts| contexts.list.len() > 1)
+        {
+            let message = format!(
+                "The `@context` is more or other than SPDX's own, and may give names another meaning than they were read \
+                 with; use `{}` alone.",
+                own_context(VERSIONS[1])
+            );
+            self.find(Code::ForeignContext, "/@context", &message);
+        }
+        let contexts = stated().flat_map(Many::values);
         let in_context = |url: &Text<'_>| {
             let version = url.strip_prefix("https://spdx.org/rdf/")?.split('/').next()?;
             Some(version.to_owned())
@@ -286,10 +304,12 @@ impl<'g, 'c> Reader<'g, 'c> {
     /// Of several nodes, the first that states something counts.
     fn creation_of(&mut self, at: &str, nodes: impl Iterator<Item = &'g Node<'g>>) -> Creation {
         let mut creation = Creation::default();
-        for rare in nodes.filter_map(|node| node.rare.as_deref()) {
+        for node in nodes {
+            report_unknown(node.unknown(), at, &mut self.findings);
+            let Some(rare) = node.rare.as_deref() else { continue };
             if creation.created.is_none() {
                 let time = borrowed(&rare.created);
-                creation.created = Time::read(time, &mut self.findings, || format!("{at}/created")).text();
+                creation.created = time_of(time, &mut self.findings, || format!("{at}/created")).text();
             }
             if creation.issuer.is_none() {
                 let creators = rare.created_by.value().into_iter().flat_map(Many::values);
@@ -318,6 +338,8 @@ impl<'g, 'c> Reader<'g, 'c> {
     /// Adds the claims of one statement, or says why it has none.
     fn statement(&mut self, at: &str, node: &'g Node<'g>) -> Result<(), Rejection> {
         self.report_unprefixed(at, node);
+        self.report_element(&[(0, node)], at);
+        self.check_unread(at, node);
         if node.is_withdrawn() || node.iri().is_some_and(|id| self.withdrawn.contains(id)) {
             self.any_withdrawn = true;
             let message = "The statement is withdrawn, so it makes no claim.";
@@ -348,7 +370,8 @@ impl<'g, 'c> Reader<'g, 'c> {
         }
         let pointer = || format!("{at}/relationshipType");
         let term = reference(&node.relationship_type).take(&mut self.findings, pointer, "a string");
-        let related = term.and_then(|term| Some((terms::spdx3_relationship(term)?, term.as_ref())));
+        let related =
+            term.and_then(|term| Some((terms::spdx3_relationship(local_name(term))?, term.as_ref())));
         found.extend(related);
         let (status, native) = found.iter().copied().min_by_key(|(status, _)| favour(*status))?;
         if found.iter().any(|(other, _)| *other != status) {
@@ -416,6 +439,7 @@ impl<'g, 'c> Reader<'g, 'c> {
         iri: Option<&str>,
         nodes: &[(usize, &'g Node<'g>)],
     ) -> Option<Named> {
+        self.report_element(nodes, at);
         let nodes = || nodes.iter().map(|(_, node)| *node);
         if nodes().any(|node| node.types.is_stated() && !node.is_a("Vulnerability")) {
             return None;
@@ -466,6 +490,16 @@ impl<'g, 'c> Reader<'g, 'c> {
             self.find(Code::MissingProduct, &pointer, message);
         }
         let assessed = node.rare.as_deref().map(|rare| &rare.assessed);
+        let is_whole = |assessed: &&References<'_>| {
+            assessed.is_absent() || assessed.value().is_some_and(|many| many.list.is_empty())
+        };
+        if !node.unknown().is_empty() && assessed.as_ref().is_none_or(is_whole) {
+            let message = "A member that SPDX 3 does not have stands here where `security_assessedElement` is missing, so \
+                           what this is about cannot be told and the statement was dropped; correct the member's name \
+                           or leave it out.";
+            self.find(Code::UnclearScope, at, message);
+            return None;
+        }
         let subcomponents = assessed.and_then(|assessed| self.subcomponents(at, assessed));
         (!products.is_empty()).then_some(Targets { products, subcomponents })
     }
@@ -473,7 +507,8 @@ impl<'g, 'c> Reader<'g, 'c> {
     /// What was assessed; nothing if the statement does not say, so that it is about the whole product.
     fn subcomponents(&mut self, at: &str, member: &'g References<'g>) -> Option<Vec<Keyed>> {
         let pointer = format!("{at}/security_assessedElement");
-        let stated = member.is_stated();
+        // What cannot be read is not widened to the whole product.
+        let stated = !member.is_absent();
         let assessed = reference(member).take(&mut self.findings, || pointer.clone(), "an element");
         let Some(assessed) = assessed else { return stated.then(Vec::new) };
         if assessed.list.is_empty() {
@@ -534,12 +569,53 @@ impl<'g, 'c> Reader<'g, 'c> {
         if nodes.iter().any(|(_, node)| node.is_a("Vulnerability")) {
             return None;
         }
+        self.report_element(nodes, at);
         let mut described = Described::default();
         for (_, node) in nodes {
             describe(node, &mut described);
         }
         described.add(iri.map(IdentifierType::of_iri), iri.map(Cow::Borrowed));
         self.components.resolve(described, &mut self.findings, || at.to_owned())
+    }
+
+    /// Says what an element that a claim is made of lacks, or has that SPDX 3 does not. `at` is where its first node
+    /// stands.
+    fn report_element(&mut self, nodes: &[(usize, &'g Node<'g>)], at: &str) {
+        let Some((_, first)) = nodes.first() else { return };
+        let lacks = |is_absent: fn(&Node<'_>) -> bool| nodes.iter().all(|(_, node)| is_absent(node));
+        if first.id.is_absent() {
+            let message = "The element has no id; give it an IRI as `spdxId`.";
+            self.find(Code::MissingMember, &format!("{at}/spdxId"), message);
+        }
+        if lacks(|node| node.creation_info.is_absent()) {
+            let message = "The element has no `creationInfo`, so who made it and when is the document's to say; add one.";
+            self.find(Code::MissingMember, &format!("{at}/creationInfo"), message);
+        }
+        for (n, (place, node)) in nodes.iter().enumerate() {
+            let at = if n == 0 { at.to_owned() } else { self.graph.pointer(*place) };
+            report_unknown(node.unknown(), &at, &mut self.findings);
+            let mut text = |key: &str, member: &Member<Text<'_>>| {
+                member.check(&mut self.findings, || format!("{at}/{key}"), "a string");
+            };
+            text("spdxId", &node.id);
+            text("name", &node.name);
+            text("software_packageUrl", &node.package_url);
+            report_identifiers(&node.external_identifiers, &at, &mut self.findings);
+            report_hashes(&node.verified_using, &at, &mut self.findings);
+        }
+    }
+
+    /// Looks at those members of a statement that no claim has.
+    fn check_unread(&mut self, at: &str, node: &'g Node<'g>) {
+        let of = |key: &str| format!("{at}/security_{key}");
+        stated(node, |rare| &rare.vex_version).check(&mut self.findings, || of("vexVersion"), "a string");
+        for (key, time) in [
+            ("withdrawnTime", stated(node, |rare| &rare.withdrawn)),
+            ("impactStatementTime", stated(node, |rare| &rare.impact_time)),
+            ("actionStatementTime", stated(node, |rare| &rare.action_time)),
+        ] {
+            let _ = time_of(time, &mut self.findings, || of(key));
+        }
     }
 
     fn dangling(&mut self, id: &str, pointer: &str) {
@@ -607,7 +683,7 @@ impl<'g, 'c> Reader<'g, 'c> {
         }
         let (issuer, asserted_at, asserted_at_source) = self.origin(at, node);
         let modified = stated(node, |rare| &rare.modified);
-        let modified = Time::read(modified, &mut self.findings, || format!("{at}/security_modifiedTime"));
+        let modified = time_of(modified, &mut self.findings, || format!("{at}/security_modifiedTime"));
         Said {
             vulnerability,
             status,
@@ -631,7 +707,7 @@ impl<'g, 'c> Reader<'g, 'c> {
         native: Option<&str>,
         impact: Option<&str>,
     ) -> Option<Justification> {
-        let found = native.and_then(terms::spdx3_justification);
+        let found = native.map(local_name).and_then(terms::spdx3_justification);
         let pointer = || format!("{at}/security_justificationType");
         match native {
             Some(native) if found.is_none() => self.findings.add(Code::UnknownJustification, pointer, || {
@@ -665,7 +741,7 @@ impl<'g, 'c> Reader<'g, 'c> {
         let inherited = Arc::clone(&self.inherited);
         let issuer = own.issuer.clone().or_else(|| inherited.issuer.clone());
         let published = stated(node, |rare| &rare.published);
-        let published = Time::read(published, &mut self.findings, || format!("{at}/security_publishedTime"));
+        let published = time_of(published, &mut self.findings, || format!("{at}/security_publishedTime"));
         let (time, source) = match (published, &own.created, &inherited.created) {
             (Time::At(time), _, _) => (Some(time), AssertedAtSource::Statement),
             (Time::Absent, Some(time), _) => (Some(time.clone()), AssertedAtSource::CreatedInfo),
@@ -761,6 +837,91 @@ fn identifier_type(kind: &str) -> Option<IdentifierType<'static>> {
     })
 }
 
+/// The entries of `ExternalIdentifierType` besides those.
+const OTHER_IDENTIFIERS: [&str; 5] = ["cve", "email", "other", "securityOther", "urlScheme"];
+
+/// Says which identifiers are of no type that SPDX 3 has, so that they name nothing.
+fn report_identifiers(member: &Member<Many<ExternalIdentifier<'_>>>, at: &str, findings: &mut Findings) {
+    member.check(findings, || format!("{at}/externalIdentifier"), "a list of objects");
+    let Some(many) = member.value() else { return };
+    for (n, found) in many.list.iter().enumerate() {
+        let at = || match many.is_list {
+            true => format!("{at}/externalIdentifier/{n}"),
+            false => format!("{at}/externalIdentifier"),
+        };
+        found.check(findings, at, "an object");
+        let Some(found) = found.value() else { continue };
+        report_unknown(&found.unknown, &at(), findings);
+        found.identifier.check(findings, || format!("{}/identifier", at()), "a string");
+        let of = || format!("{}/externalIdentifierType", at());
+        found.kind.check(findings, of, "a string");
+        let kind = found.kind.value().map_or("", |kind| local_name(kind));
+        let is_known = identifier_type(kind).is_some() || OTHER_IDENTIFIERS.contains(&kind);
+        if !is_known && !matches!(found.kind, Member::Wrong(_)) {
+            findings.add(Code::UnknownIdentifier, of, || {
+                let kind = quoted(kind);
+                format!("SPDX 3 has no type of identifiers {kind}, and this one was left out; use `cve` or `packageUrl`, for example.")
+            });
+        }
+    }
+}
+
+fn report_hashes(member: &Member<Many<IntegrityMethod<'_>>>, at: &str, findings: &mut Findings) {
+    member.check(findings, || format!("{at}/verifiedUsing"), "a list of objects");
+    let Some(many) = member.value() else { return };
+    for (n, found) in many.list.iter().enumerate() {
+        let at = || match many.is_list {
+            true => format!("{at}/verifiedUsing/{n}"),
+            false => format!("{at}/verifiedUsing"),
+        };
+        found.check(findings, at, "an object");
+        let Some(found) = found.value() else { continue };
+        report_unknown(&found.unknown, &at(), findings);
+        found.algorithm.check(findings, || format!("{}/algorithm", at()), "a string");
+        found.value.check(findings, || format!("{}/hashValue", at()), "a string");
+    }
+}
+
+fn report_unknown(unknown: &[Text<'_>], at: &str, findings: &mut Findings) {
+    for key in unknown {
+        findings.add(
+            Code::UnknownMember,
+            || child(at, key),
+            || {
+                let key = quoted(key);
+                format!("SPDX 3 has no member {key}, and it was not read; write the name that SPDX's context has, or leave it out.")
+            },
+        );
+    }
+}
+
+/// The context of a version of SPDX 3.
+fn own_context(version: &str) -> String {
+    format!("https://spdx.org/rdf/{version}/spdx-context.jsonld")
+}
+
+fn is_own_context(url: &str) -> bool {
+    url.strip_prefix("https://spdx.org/rdf/3").is_some_and(|rest| rest.ends_with("/spdx-context.jsonld"))
+}
+
+/// A time, which SPDX 3 writes in UTC and in whole seconds (model/Core/Datatypes/DateTime.md).
+fn time_of(member: Member<Text<'_>>, findings: &mut Findings, pointer: impl Fn() -> String) -> Time {
+    const FORM: &[u8] = b"0000-00-00T00:00:00Z";
+    let has_form = |text: &str| {
+        let digits = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+        digits.eq(FORM.iter().copied())
+    };
+    let other = member.value().filter(|text| !has_form(text)).map(|text| quoted(text));
+    let before = findings.total();
+    let time = Time::read(member, findings, &pointer);
+    if let (Some(text), Time::At(_), true) = (other, &time, findings.total() == before) {
+        findings.add(Code::TimeForm, pointer, || {
+            format!("SPDX 3 writes times as `2026-11-23T06:13:23Z`, and not as {text}, which was read; write it so.")
+        });
+    }
+    time
+}
+
 /// Order by how favourable a status is to the product; least first.
 const fn favour(status: Status) -> u8 {
     match status {
@@ -803,11 +964,18 @@ fn borrowed<'g>(member: &'g Member<Text<'g>>) -> Member<Text<'g>> {
 }
 
 /// Codes that say why a statement has no claim.
-const DROPPED: [Code; 4] =
-    [Code::UnknownStatus, Code::MissingVulnerability, Code::MissingProduct, Code::KeyTooLong];
+const DROPPED: [Code; 5] = [
+    Code::UnclearScope,
+    Code::UnknownStatus,
+    Code::MissingVulnerability,
+    Code::MissingProduct,
+    Code::KeyTooLong,
+];
 
-fn no_claims(findings: &Findings) -> Rejection {
-    match findings.first_of(&DROPPED) {
+fn no_claims(findings: &Findings, any_statement: bool) -> Rejection {
+    // What cannot be read in a statement drops it where nothing else does.
+    let unread = || findings.first_of(&[Code::WrongType]).filter(|_| any_statement);
+    match findings.first_of(&DROPPED).or_else(unread) {
         Some(first) => {
             let message = format!("No statement of the document makes a claim. {}", first.message);
             rejection(Code::NoUsableStatement, &first.pointer, &message)

@@ -5,7 +5,8 @@
 //! document as its predicate: anything deeper is refused. What is decoded goes through the strict pass again.
 //!
 //! The document's digest is that of the received bytes; that of the predicate's exact bytes stands beside it.
-//! Pointers are from the root of the predicate, lines count in the JSON text that the predicate stands in.
+//! Pointers are from the root of the predicate. Lines count in the file; where the predicate is in a payload, which has
+//! lines of its own, messages name those.
 //!
 //! Nothing is verified here, so several signatures are as good as one. In-toto Statements state no time, so only
 //! products come from the wrapper, and only to OpenVEX.
@@ -15,6 +16,7 @@ use std::collections::BTreeSet;
 
 use provex_core::digest::{Digest, from_base64};
 use provex_core::dsse::IN_TOTO_PAYLOAD_TYPE;
+use provex_core::ids::DocumentDigest;
 use provex_core::intoto::{STATEMENT_V0_1, STATEMENT_V1};
 use provex_core::json::{self, Limits, Location, Node};
 use provex_core::vex::{Component, ComponentKind};
@@ -75,11 +77,12 @@ impl Wrapper {
         let limits = Limits { byte_order_mark: false, ..Limits::document() };
         let payload = json::index(&payload, &limits).map_err(|error| {
             let message = format!("The payload of the envelope is not strict JSON: {}.", error.kind);
-            Rejection { message, ..Rejection::from(error) }
+            in_payload(Rejection { message, ..Rejection::from(error) })
         })?;
         let (text, root) = (payload.text(), payload.root());
-        only_a_statement(root).map_err(|rejection| rejection.located(text))?;
-        statement(text, root, context, claims, findings)
+        only_a_statement(root).map_err(|rejection| rejection.located(text)).map_err(in_payload)?;
+        let read = statement(text, root, context, claims, findings).map_err(in_payload);
+        read.map(|accepted| Accepted { findings: said_in_payload(accepted.findings), ..accepted })
     }
 }
 
@@ -194,9 +197,12 @@ fn statement(
     let root = root.member("predicate").ok_or_else(missing)?;
     let predicate = root.raw();
     let place = json::locate(text, &["/predicate"]).into_iter().next().flatten().ok_or_else(missing)?;
-    let subjects = Subjects::read(statement.subject, &mut findings);
+    let subjects = Subjects::read(statement.subject, context.digest, &mut findings);
     let context = Context { subjects: Some(&subjects), ..*context };
     let read = read_as(expected, predicate, root, &context, claims);
+    if let (Ok(accepted), Some(predicate_type)) = (&read, statement.predicate_type.value()) {
+        report_version(predicate_type, accepted.document.spec_version.as_deref(), &mut findings);
+    }
     // Those on the wrapper come first.
     let mut all = findings.located(predicate, root);
     match read {
@@ -253,6 +259,25 @@ fn moved_rejection(rejection: Rejection, place: Location) -> Rejection {
     Rejection { line: rejection.line.map(|line| line + place.line as u64 - 1), column, ..rejection }
 }
 
+/// Lines of the payload are none of the file, so they are told in words.
+fn said_in_payload(mut findings: Vec<Finding>) -> Vec<Finding> {
+    for finding in &mut findings {
+        if let Some(line) = finding.line.take() {
+            finding.message.push_str(&format!(" (In the payload, line {line}.)"));
+        }
+    }
+    findings
+}
+
+fn in_payload(mut rejection: Rejection) -> Rejection {
+    rejection.column = None;
+    if let Some(line) = rejection.line.take() {
+        rejection.message.push_str(&format!(" (In the payload, line {line}.)"));
+    }
+    rejection.findings = said_in_payload(rejection.findings);
+    rejection
+}
+
 /// What the types of a Statement say that its predicate is.
 fn expected(statement: &Statement<'_>) -> Result<Carrier, Rejection> {
     let statement_type = statement.statement_type.value().map_or("", Cow::as_ref);
@@ -282,6 +307,22 @@ fn predicate_carrier(predicate_type: &str) -> Option<Carrier> {
         Some(Carrier::Spdx3)
     } else {
         None
+    }
+}
+
+/// Says so where the predicate type names another version than the predicate. Most types name none.
+fn report_version(predicate_type: &str, found: Option<&str>, findings: &mut Findings) {
+    let Some((_, stated)) = predicate_type.rsplit_once("/v") else { return };
+    let rest = found.and_then(|found| found.strip_prefix(stated));
+    if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+        findings.add(Code::SpecVersionMismatch, String::new, || {
+            let found = found.map_or_else(|| "no version".to_owned(), quoted);
+            format!(
+                "The predicate type {} is of another version than the predicate, which is of {found} and was read so; \
+                 make them agree.",
+                quoted(predicate_type)
+            )
+        });
     }
 }
 
@@ -339,7 +380,11 @@ pub(crate) struct Subjects {
 }
 
 impl Subjects {
-    fn read(member: Member<Vec<Member<Subject<'_>>>>, findings: &mut Findings) -> Self {
+    fn read(
+        member: Member<Vec<Member<Subject<'_>>>>,
+        document: DocumentDigest,
+        findings: &mut Findings,
+    ) -> Self {
         let list = member.take(findings, String::new, "a list of subjects").unwrap_or_default();
         let mut subjects = Self::default();
         let mut components = Components::default();
@@ -349,9 +394,20 @@ impl Subjects {
         }
         for (n, subject) in list.iter().enumerate() {
             let name = subject.value().and_then(|subject| subject.name.value()).map(ToString::to_string);
-            let described = subject.value().map(describe).unwrap_or_default();
+            let described = subject.value().map(|subject| describe(subject, document)).unwrap_or_default();
+            let has_digest = subject.value().is_some_and(has_digest);
             match components.resolve(described, findings, String::new) {
-                Some(keyed) if !keyed.too_long => subjects.add(keyed, name),
+                Some(keyed) if !keyed.too_long => {
+                    if !has_digest {
+                        let message = || {
+                            format!(
+                                "Subject {n} of the in-toto Statement has no digest, which in-toto requires; add its SHA-256."
+                            )
+                        };
+                        findings.add(Code::BadSubject, String::new, message);
+                    }
+                    subjects.add(keyed, name);
+                }
                 found => {
                     let why = if found.is_some() {
                         "has a name or digest over 1,024 bytes; shorten it"
@@ -392,7 +448,13 @@ impl Subjects {
     }
 }
 
-fn describe<'a>(subject: &'a Subject<'_>) -> Described<'a> {
+fn has_digest(subject: &Subject<'_>) -> bool {
+    let mut values = subject.digest.value().into_iter().flat_map(|digest| &digest.0);
+    values.any(|(_, value)| value.value().is_some_and(|value| !value.trim().is_empty()))
+}
+
+/// A subject as a component. Without digest or identifier its name means something in this document only.
+fn describe<'a>(subject: &'a Subject<'_>, document: DocumentDigest) -> Described<'a> {
     let mut described = Described::default();
     let name = subject.name.value().map(Cow::as_ref).filter(|name| !name.trim().is_empty());
     let borrowed = |text: &'a str| Some(Cow::Borrowed(text));
@@ -401,7 +463,8 @@ fn describe<'a>(subject: &'a Subject<'_>) -> Described<'a> {
             // In-toto names mean something to the Statement's author only, so they are no identifiers.
             IdentifierType::Iri => {
                 described.name = borrowed(name);
-                described.fallback = Some((ComponentKind::Inherited, format!("inherited:{name}")));
+                let key = format!("inherited:sha256:{}|{name}", document.to_text());
+                described.fallback = Some((ComponentKind::Inherited, key));
             }
             kind => described.add(Some(kind), borrowed(name)),
         }

@@ -552,7 +552,7 @@ fn products_are_keyed_by_the_first_rule_that_applies() {
             ComponentKind::Digest,
         ),
         (r#"{"hashes": {"sha-256": "SHA"}}"#, "digest:sha256:SHA", ComponentKind::Digest),
-        (r#"{"hashes": {"md5": "AB"}}"#, "iri:hash:md5:AB", ComponentKind::Iri),
+        (r#"{"hashes": {"md5": "AB"}}"#, "iri:hash:md5:ab", ComponentKind::Iri),
         (
             r#"{"identifiers": {"purl": "pkg:npm/a@1", "cpe23": "CPE"}}"#,
             "purl:pkg:npm/a@1",

@@ -52,8 +52,8 @@ fn fixed(members: &str) -> String {
 /// A statement of this class and relationship type on `urn:a`, with these members besides.
 fn statement(class: &str, related: &str, members: &str) -> String {
     format!(
-        r#"{{"type": "{class}", "creationInfo": "_:c", "from": "urn:v", "relationshipType": "{related}",
-        "to": ["urn:a"]{members}}}"#
+        r#"{{"type": "{class}", "spdxId": "urn:r", "creationInfo": "_:c", "from": "urn:v",
+        "relationshipType": "{related}", "to": ["urn:a"]{members}}}"#
     )
 }
 
@@ -153,7 +153,7 @@ fn a_statement_is_read_whole() {
         "security_VexNotAffectedVulnAssessmentRelationship",
         "doesNotAffect",
         r#", "security_justificationType": "componentNotPresent", "security_impactStatement": "None.",
-        "security_statusNotes": "Notes.", "security_publishedTime": "2026-01-01T00:00:00+01:00",
+        "security_statusNotes": "Notes.", "security_publishedTime": "2025-12-31T23:00:00Z",
         "security_modifiedTime": "2026-01-02T00:00:00Z", "security_assessedElement": "urn:b""#,
     )));
     assert_eq!(findings(&parsed), []);
@@ -220,7 +220,7 @@ fn a_document_without_spdx_document_stands_alone() {
     assert_eq!(first.document.spec_version.as_deref(), Some("3.0.1"));
 
     let nobody = parsed(&text.replace(r#""creationInfo": "_:c","#, ""));
-    assert_eq!(codes(&nobody), "missing_id 1, missing_issuer 1, missing_timestamp 1");
+    assert_eq!(codes(&nobody), "missing_id 1, missing_issuer 1, missing_member 3, missing_timestamp 1");
     assert_eq!(only(&nobody).issuer, None);
 }
 
@@ -235,10 +235,10 @@ fn a_blank_node_is_no_issuer() {
 fn one_element_alone_is_a_document() {
     let text = r#"{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld",
         "type": "security_VexAffectedVulnAssessmentRelationship", "spdxId": "urn:r",
-        "creationInfo": {"type": "CreationInfo", "created": "2026-01-01T00:00:00Z", "createdBy": ["urn:acme"]},
-        "from": {"type": "security_Vulnerability", "spdxId": "urn:v", "name": "CVE-2026-0001"},
+        "creationInfo": {"type": "CreationInfo", "@id": "_:c", "created": "2026-01-01T00:00:00Z", "createdBy": ["urn:acme"]},
+        "from": {"type": "security_Vulnerability", "spdxId": "urn:v", "creationInfo": "_:c", "name": "CVE-2026-0001"},
         "relationshipType": "affects", "security_actionStatement": "Update.",
-        "to": {"type": "software_Package", "software_packageUrl": "pkg:npm/a@1"}}"#;
+        "to": {"type": "software_Package", "spdxId": "urn:a", "creationInfo": "_:c", "software_packageUrl": "pkg:npm/a@1"}}"#;
     let parsed = parsed(text);
     assert_eq!(findings(&parsed), [(Code::MissingId, "/@graph")]);
     assert_eq!(places(&parsed), [("", 0, "purl:pkg:npm/a@1", None)]);
@@ -251,7 +251,7 @@ fn one_element_alone_is_a_document() {
 fn elements_are_found_wherever_they_stand() {
     let inline = fixed("").replacen(
         r#""urn:v""#,
-        r#"{"type": "security_Vulnerability", "spdxId": "urn:w", "name": "GHSA-x"}"#,
+        r#"{"type": "security_Vulnerability", "spdxId": "urn:w", "creationInfo": "_:c", "name": "GHSA-x"}"#,
         1,
     );
     let bundle = format!(r#"{{"type": "Bundle", "spdxId": "urn:bundle", "element": [{inline}]}}"#);
@@ -317,7 +317,7 @@ fn relationships_that_only_look_like_vex_are_named() {
 
 #[test]
 fn names_without_prefix_are_read_and_reported() {
-    let example = r#"{"@type": "VexNotAffectedVulnAssessmentRelationship", "@id": "urn:r",
+    let example = r#"{"creationInfo": "_:c", "@type": "VexNotAffectedVulnAssessmentRelationship", "@id": "urn:r",
         "relationshipType": "doesNotAffect", "from": "urn:v", "to": ["urn:a"], "assessedElement": "urn:b",
         "justificationType": "componentNotPresent", "impactStatement": "Not used.",
         "suppliedBy": ["urn:jane"], "publishedTime": "2021-03-09T11:04:53Z"}"#;
@@ -366,7 +366,8 @@ fn what_is_withdrawn_makes_no_claim() {
 
     let broken = r#"{"type": "security_VexFixedVulnAssessmentRelationship", "relationshipType": "fixedIn"}"#;
     assert_eq!(rejected(&document(&format!("{withdrawn}, {broken}"))).code, Code::NoUsableStatement);
-    assert_eq!(codes(&parsed(&document(&fixed(r#", "security_withdrawnTime": null"#)))), "");
+    let null = parsed(&document(&fixed(r#", "security_withdrawnTime": null"#)));
+    assert_eq!((codes(&null).as_str(), null.observations.len()), ("wrong_type 1", 1));
 }
 
 #[test]
@@ -382,7 +383,9 @@ fn a_withdrawn_vulnerability_is_reported() {
 fn a_vulnerability_goes_by_its_best_name() {
     let names = |members: &str| {
         let text = document(&fixed("").replace("urn:v", "urn:w"));
-        let element = format!(r#"{{"type": "security_Vulnerability", "spdxId": "urn:w"{members}}}, "#);
+        let element = format!(
+            r#"{{"type": "security_Vulnerability", "spdxId": "urn:w", "creationInfo": "_:c"{members}}}, "#
+        );
         let parsed = parsed(&text.replacen(
             r#"{"type": "CreationInfo""#,
             &format!(r#"{element}{{"type": "CreationInfo""#),
@@ -463,7 +466,8 @@ fn elements_of_other_documents_keep_their_iri() {
 #[test]
 fn products_are_known_by_all_their_identifiers() {
     let product = |members: &str| {
-        let element = format!(r#"{{"type": "software_Package", "spdxId": "urn:p", {members}}}"#);
+        let element =
+            format!(r#"{{"type": "software_Package", "spdxId": "urn:p", "creationInfo": "_:c", {members}}}"#);
         let parsed = parsed(&document(&format!("{}, {element}", fixed("").replace("urn:a", "urn:p"))));
         let product = &only(&parsed).product;
         let identifiers: Vec<_> =
@@ -566,16 +570,14 @@ fn products_that_cannot_be_read_are_dropped() {
 
 #[test]
 fn what_was_assessed_narrows_the_claim_or_drops_it() {
-    for assessed in ["7", r#""_:part""#, r#""urn:v""#] {
+    for assessed in ["7", "null", r#""_:part""#, r#""urn:v""#] {
         let members = format!(r#", "security_assessedElement": {assessed}"#);
         let parsed = parse(document(&fixed(&members)).as_bytes(), &ParseLimits::default());
         let claims = parsed.map_or(0, |parsed| parsed.observations.len());
         assert_eq!(claims, 0, "{assessed}");
     }
-    for assessed in ["null", "[]"] {
-        let members = format!(r#", "security_assessedElement": {assessed}"#);
-        assert_eq!(only(&parsed(&document(&fixed(&members)))).subcomponent, None, "{assessed}");
-    }
+    let nothing = parsed(&document(&fixed(r#", "security_assessedElement": []"#)));
+    assert_eq!(only(&nothing).subcomponent, None);
 }
 
 #[test]
@@ -682,4 +684,119 @@ fn members_of_any_type_cost_only_themselves() {
             assert_eq!(parsed(&text).observations.len(), 1, "{key} {value}");
         }
     }
+}
+
+#[test]
+fn members_that_spdx_does_not_have_are_told_and_do_not_widen_a_claim() {
+    let part = r#", "security_assessedElement": "urn:b""#;
+    let kept = parsed(&document(&fixed(&format!(r#"{part}, "foo": 1"#))));
+    assert_eq!(findings(&kept), [(Code::UnknownMember, "/@graph/5/foo")]);
+    assert_eq!(only(&kept).subcomponent.as_ref().unwrap().key, "purl:pkg:npm/b@1");
+    let other = fixed("").replace("urn:r", "urn:s").replace("urn:a", "urn:b");
+    for key in [
+        "security_assesedElement",
+        "https://spdx.org/rdf/3.0.1/terms/Security/assessedElement",
+        "security_withdrawnTim",
+    ] {
+        let dropped = parsed(&document(&format!("{}, {other}", fixed(&format!(r#", "{key}": "urn:b""#)))));
+        assert_eq!(codes(&dropped), "unclear_scope 1, unknown_member 1", "{key}");
+        assert_eq!(only(&dropped).product.key, "purl:pkg:npm/b@1");
+    }
+    let good = document(&fixed(""));
+    for (element, pointer) in
+        [("CreationInfo", 0), ("SpdxDocument", 1), ("security_Vulnerability", 2), ("software_Package", 3)]
+    {
+        let found = parsed(&good.replacen(
+            &format!(r#"{{"type": "{element}""#),
+            &format!(r#"{{"foo": 1, "type": "{element}""#),
+            1,
+        ));
+        let pointer = format!("/@graph/{pointer}/foo");
+        assert_eq!(findings(&found), [(Code::UnknownMember, pointer.as_str())]);
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_read_does_not_widen_a_claim() {
+    for part in ["null", "5"] {
+        let rejection = rejected(&document(&fixed(&format!(r#", "security_assessedElement": {part}"#))));
+        let pointer = "/@graph/5/security_assessedElement";
+        assert_eq!((rejection.code, rejection.pointer.as_str()), (Code::NoUsableStatement, pointer));
+        assert_eq!(rejection.findings[0].code, Code::WrongType);
+        assert!(rejection.message.contains(&rejection.findings[0].message));
+    }
+}
+
+#[test]
+fn what_the_schema_requires_is_asked_for() {
+    let good = fixed("");
+    for (member, key) in [(r#""spdxId": "urn:r", "#, "spdxId"), (r#""creationInfo": "_:c","#, "creationInfo")]
+    {
+        let without = parsed(&document(&good.replace(member, "")));
+        assert_eq!(findings(&without), [(Code::MissingMember, format!("/@graph/5/{key}").as_str())]);
+        assert_eq!(without.observations.len(), 1);
+    }
+}
+
+#[test]
+fn members_of_another_form_are_told() {
+    for (member, code, key) in [
+        (r#""security_vexVersion": 1"#, Code::WrongType, "vexVersion"),
+        (r#""security_withdrawnTime": null"#, Code::WrongType, "withdrawnTime"),
+        (r#""security_impactStatementTime": "x""#, Code::BadTimestamp, "impactStatementTime"),
+        (
+            r#""security_actionStatementTime": "2026-01-01T00:00:00.5Z""#,
+            Code::TimeForm,
+            "actionStatementTime",
+        ),
+        (r#""security_modifiedTime": "2026-01-01T00:00:00+01:00""#, Code::TimeForm, "modifiedTime"),
+        (r#""security_publishedTime": "2026-01-01T00:00:00""#, Code::AssumedUtc, "publishedTime"),
+    ] {
+        let told = parsed(&document(&fixed(&format!(", {member}"))));
+        assert_eq!(findings(&told), [(code, format!("/@graph/5/security_{key}").as_str())], "{member}");
+        assert_eq!(told.observations.len(), 1);
+    }
+}
+
+#[test]
+fn identifiers_of_no_known_type_are_told() {
+    let text = document(&fixed(""))
+        .replace(r#""externalIdentifierType": "cve""#, r#""externalIdentifierType": "foo""#);
+    let told = parsed(&text);
+    assert_eq!(
+        findings(&told),
+        [(Code::UnknownIdentifier, "/@graph/2/externalIdentifier/0/externalIdentifierType")]
+    );
+    assert_eq!(only(&told).vulnerability.id, "urn:v");
+}
+
+#[test]
+fn another_context_is_told() {
+    let own = r#""https://spdx.org/rdf/3.0.1/spdx-context.jsonld""#;
+    let good = document(&fixed(""));
+    assert_eq!(parsed(&good.replace(own, &format!("[{own}]"))).findings, []);
+    for context in [
+        format!(r#"[{own}, "https://example.org/context.jsonld"]"#),
+        format!(r#"[{own}, {{"to": "https://example.org/to"}}]"#),
+        r#""https://spdx.org/rdf/3.0.1/other.jsonld""#.to_owned(),
+    ] {
+        let told = parsed(&good.replacen(own, &context, 1));
+        assert_eq!(findings(&told), [(Code::ForeignContext, "/@context")], "{context}");
+    }
+}
+
+#[test]
+fn terms_in_full_are_read_as_their_names() {
+    let terms = "https://spdx.org/rdf/3.0.1/terms";
+    let full = statement(
+        &format!("{terms}/Security/VexNotAffectedVulnAssessmentRelationship"),
+        &format!("{terms}/Core/RelationshipType/doesNotAffect"),
+        &format!(
+            r#", "security_justificationType": "{terms}/Security/VexJustificationType/componentNotPresent""#
+        ),
+    );
+    let read = parsed(&document(&full));
+    assert_eq!(only(&read).justification.as_ref().unwrap().native, "componentNotPresent");
+    let codes = codes(&read);
+    assert!(["", "unprefixed_name 1"].contains(&codes.as_str()), "{codes}");
 }

@@ -180,7 +180,7 @@ fn statements_without_products_are_about_the_subjects() {
         r#"{"name": "pkg:npm/b@1", "digest": {}}"#,
         r#"{"name": "archive.tar", "digest": {"sha512": "00"}}"#
     );
-    for members in ["", r#", "products": []"#, r#", "products": null"#] {
+    for members in ["", r#", "products": []"#] {
         let parsed = parsed(&statement(OPENVEX, &subjects, &openvex(members)));
         let first = format!("digest:sha256:{}", hex(1));
         let second = format!("digest:sha256:{}", hex(2));
@@ -206,10 +206,51 @@ fn statements_without_products_are_about_the_subjects() {
 }
 
 #[test]
-fn a_subject_with_a_name_only_is_inherited() {
-    let parsed = parsed(&statement(OPENVEX, r#"{"name": "app", "digest": {}}"#, &openvex("")));
-    let product = &parsed.observations[0].observation.product;
-    assert_eq!((product.key.as_str(), product.kind), ("inherited:app", ComponentKind::Inherited));
+fn a_subject_without_digest_is_told_and_its_name_is_the_documents_own() {
+    for subject in [
+        r#"{"name": "app"}"#,
+        r#"{"name": "app", "digest": {}}"#,
+        r#"{"name": "app", "digest": {"sha256": 5}}"#,
+    ] {
+        let text = statement(OPENVEX, subject, &openvex(""));
+        let parsed = parsed(&text);
+        let product = &parsed.observations[0].observation.product;
+        let digest = Digest::of(text.as_bytes()).to_hex();
+        assert_eq!(product.key, format!("inherited:sha256:{digest}|app"));
+        assert_eq!(product.kind, ComponentKind::Inherited);
+        let codes: Vec<_> = parsed.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, [Code::BadSubject], "{subject}");
+    }
+    let named = parsed(&statement(OPENVEX, r#"{"name": "pkg:npm/a@1"}"#, &openvex("")));
+    assert_eq!(named.observations[0].observation.product.key, "purl:pkg:npm/a@1");
+    assert_eq!(named.findings[0].code, Code::BadSubject);
+}
+
+#[test]
+fn hexadecimal_digits_of_a_subject_mean_the_same_in_either_case() {
+    let key = |digits: &str| {
+        let subject = format!(r#"{{"name": "app", "digest": {{"sha512": "{digits}"}}}}"#);
+        parsed(&statement(OPENVEX, &subject, &openvex(""))).observations[0].observation.product.key.clone()
+    };
+    assert_eq!(key("BB"), key("bb"));
+}
+
+#[test]
+fn products_that_are_null_are_not_the_subjects() {
+    let stated = rejected(&statement(OPENVEX, &subject("a", 1), &openvex(r#", "products": null"#)));
+    assert_eq!(stated.code, Code::NoUsableStatement);
+}
+
+#[test]
+fn a_predicate_type_of_another_version_is_told() {
+    for (suffix, told) in
+        [("", false), ("/v0.2.0", false), ("/v0.0.1", true), ("/v0.2", false), ("/v0", false)]
+    {
+        let kind = format!("https://openvex.dev/ns{suffix}");
+        let parsed = parsed(&statement(&kind, &subject("a", 1), &openvex("")));
+        let codes: Vec<_> = parsed.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, if told { vec![Code::SpecVersionMismatch] } else { vec![] }, "{kind}");
+    }
 }
 
 #[test]
@@ -441,16 +482,21 @@ fn lines_count_in_the_text_that_holds_the_predicate() {
          \"subject\": [{}],\n\"predicate\": {predicate}}}",
         subject("a", 1)
     );
-    for text in [inner.clone(), envelope(&inner)] {
-        let rejection = rejected(&text);
-        assert_eq!(rejection.pointer, "/statements/0");
-        assert_eq!((rejection.line, rejection.column), (Some(6), Some(16)));
-    }
+    let rejection = rejected(&inner);
+    assert_eq!(rejection.pointer, "/statements/0");
+    assert_eq!((rejection.line, rejection.column), (Some(6), Some(16)));
+    // A payload's lines are none of the file.
+    let rejection = rejected(&envelope(&inner));
+    assert_eq!(rejection.pointer, "/statements/0");
+    assert_eq!((rejection.line, rejection.column), (None, None));
+    assert!(rejection.message.ends_with("(In the payload, line 6.)"), "{}", rejection.message);
     let spdx = "{\"@context\": \"https://spdx.org/rdf/3.0.1/spdx-context.jsonld\",\n\"@graph\": [\n\
                 {\"type\": \"Relationship\", \"relationshipType\": \"affects\"}]}";
     let text = inner.replace(predicate, spdx).replace(OPENVEX, "https://spdx.dev/Document/v3");
     let inside = rejected(&text.replace(&hex(1), "no digest")).findings;
-    let found: Vec<_> = inside.iter().map(|finding| (finding.code, finding.line)).collect();
+    let of_statement = |finding: &&provex_formats::Finding| finding.code != Code::MissingMember;
+    let found: Vec<_> =
+        inside.iter().filter(of_statement).map(|finding| (finding.code, finding.line)).collect();
     assert_eq!(found, [(Code::BadHash, Some(4)), (Code::MissingId, Some(5)), (Code::UnknownStatus, Some(6))]);
     let inner =
         inner.replace("[7]", "[{\n\"vulnerability\": {\"name\": \"CVE-1\"}, \"status\": \"affected\"}]");
@@ -458,4 +504,7 @@ fn lines_count_in_the_text_that_holds_the_predicate() {
     let lines: Vec<_> = found.findings.iter().map(|finding| (finding.code, finding.line)).collect();
     assert!(lines.contains(&(Code::MissingAction, Some(6))), "{lines:?}");
     assert!(lines.contains(&(Code::MissingId, Some(4))), "{lines:?}");
+    let sealed = parsed(&envelope(&inner));
+    let action = sealed.findings.iter().find(|finding| finding.code == Code::MissingAction).unwrap();
+    assert!(action.line.is_none() && action.message.ends_with("(In the payload, line 6.)"), "{action:?}");
 }

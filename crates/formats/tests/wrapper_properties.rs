@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails, fails its test")]
 
+mod spelling;
+
 use proptest::prelude::*;
 use provex_core::digest::{Digest, base64};
 use provex_core::ids::ClaimDigest;
 use provex_core::vex::Observation;
-use provex_formats::{MAX_KEY_BYTES, ParseLimits, Parsed, parse};
+use provex_formats::{Code, MAX_KEY_BYTES, ParseLimits, Parsed, parse};
 use serde_json::{Value, json};
+use spelling::respelled;
 
 const DOCUMENTS: [&str; 6] = [
     "hand/spdx3-accept-all-four.json",
@@ -47,6 +50,12 @@ fn claims(parsed: &Parsed) -> Vec<ClaimDigest> {
     let mut claims: Vec<_> = parsed.observations.iter().map(|one| one.claim_digest()).collect();
     claims.sort_unstable();
     claims
+}
+
+fn codes(parsed: &Parsed) -> Vec<Code> {
+    let mut codes: Vec<_> = parsed.findings.iter().map(|finding| finding.code).collect();
+    codes.sort_unstable();
+    codes
 }
 
 fn envelope(statement: &str) -> String {
@@ -157,11 +166,22 @@ proptest! {
     }
 
     #[test]
+    fn the_spelling_of_a_graph_changes_no_claim(
+        document in 0..SPDX3,
+        choices in prop::collection::vec(any::<u8>(), 1..200),
+    ) {
+        let found = checked(respelled(&choices, &value(DOCUMENTS[document])).as_bytes()).unwrap();
+        let expected = checked(&read(DOCUMENTS[document])).unwrap();
+        prop_assert_eq!(claims(&found), claims(&expected));
+        prop_assert_eq!(codes(&found), codes(&expected));
+    }
+
+    #[test]
     fn a_wrapper_changes_no_claim(document in 0..SPDX3, in_envelope in any::<bool>(), space in "[ \n\t]{0,4}") {
         let bare = String::from_utf8(read(DOCUMENTS[document])).unwrap();
         let expected = checked(bare.as_bytes()).unwrap();
         let statement = format!(
-            r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"a","digest":{{}}}}],
+            r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"a","digest":{{"sha512":"00"}}}}],
             "predicateType":"https://spdx.dev/Document/v3","predicate":{space}{}{space}}}"#,
             bare.trim()
         );

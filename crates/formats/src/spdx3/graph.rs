@@ -105,30 +105,120 @@ pub(super) struct Rare<'a> {
     pub(super) published: Member<Text<'a>>,
     pub(super) modified: Member<Text<'a>>,
     pub(super) withdrawn: Member<Text<'a>>,
+    pub(super) vex_version: Member<Text<'a>>,
+    pub(super) impact_time: Member<Text<'a>>,
+    pub(super) action_time: Member<Text<'a>>,
+    /// Keys that SPDX 3 does not have.
+    pub(super) unknown: Vec<Text<'a>>,
 }
 
 /// Names of members that belong to a profile, without its prefix: so the model's own examples write them.
-const UNPREFIXED: [&str; 9] = [
+const UNPREFIXED: [&str; 12] = [
     "actionStatement",
+    "actionStatementTime",
     "assessedElement",
     "impactStatement",
+    "impactStatementTime",
     "justificationType",
     "modifiedTime",
     "packageUrl",
     "publishedTime",
     "statusNotes",
+    "vexVersion",
     "withdrawnTime",
 ];
+
+/// Names of members that are not read, of the profiles that VEX statements and what they are about belong to.
+const UNREAD: [&str; 67] = [
+    "annotationType",
+    "beginIntegerRange",
+    "builtTime",
+    "comment",
+    "completeness",
+    "contentType",
+    "context",
+    "createdUsing",
+    "dataLicense",
+    "definingArtifact",
+    "description",
+    "endIntegerRange",
+    "endTime",
+    "extension",
+    "externalRef",
+    "externalRefType",
+    "identifier",
+    "issuingAuthority",
+    "key",
+    "locationHint",
+    "locator",
+    "namespace",
+    "namespaceMap",
+    "originatedBy",
+    "prefix",
+    "profileConformance",
+    "releaseTime",
+    "scope",
+    "security_catalogType",
+    "security_decisionType",
+    "security_exploited",
+    "security_locator",
+    "security_percentile",
+    "security_probability",
+    "security_score",
+    "security_severity",
+    "security_vectorString",
+    "software_additionalPurpose",
+    "software_attributionText",
+    "software_byteRange",
+    "software_contentIdentifier",
+    "software_contentIdentifierType",
+    "software_contentIdentifierValue",
+    "software_contentType",
+    "software_copyrightText",
+    "software_downloadLocation",
+    "software_fileKind",
+    "software_homePage",
+    "software_lineRange",
+    "software_packageVersion",
+    "software_primaryPurpose",
+    "software_sbomType",
+    "software_snippetFromFile",
+    "software_sourceInfo",
+    "standardName",
+    "startTime",
+    "statement",
+    "subject",
+    "suppliedBy",
+    "summary",
+    "supportLevel",
+    "validUntilTime",
+    "value",
+    "algorithm",
+    "hashValue",
+    "externalSpdxId",
+    "externalIdentifierType",
+];
+
+/// How names of the other profiles begin.
+const OTHER_PROFILES: [&str; 6] =
+    ["ai_", "build_", "dataset_", "expandedlicensing_", "extension_", "simplelicensing_"];
+
+/// Whether SPDX 3 has a member of this name, which is not read. Which class has which members is not checked.
+fn is_unread(key: &str) -> bool {
+    UNREAD.contains(&key) || OTHER_PROFILES.iter().any(|prefix| key.starts_with(prefix))
+}
 
 impl<'a> Shape<'a> for Node<'a> {
     fn object(members: Members<'a>) -> Option<Self> {
         let mut node = Self::default();
         for (key, value) in members {
-            let is_double = node.member(&key, value);
+            let read = node.member(&key, value);
             node.unprefixed |= UNPREFIXED.contains(&key.as_ref());
             node.has_content |= !matches!(key.as_ref(), "spdxId" | "@id" | "@context");
-            if is_double {
-                node.doubled = Some(key);
+            match read {
+                Some(true) => node.doubled = Some(key),
+                None if !is_unread(&key) => node.rare.get_or_insert_default().unknown.push(key),
+                _ => {}
             }
         }
         Some(node)
@@ -136,9 +226,9 @@ impl<'a> Shape<'a> for Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// Reads the member of this name; true if another spelling of it was read before.
-    fn member(&mut self, key: &str, value: json::Node<'a>) -> bool {
-        match key {
+    /// Reads the member of this name, if it is one that is read; true if another spelling of it was read before.
+    fn member(&mut self, key: &str, value: json::Node<'a>) -> Option<bool> {
+        Some(match key {
             "type" | "@type" => fill(&mut self.types, value),
             "spdxId" | "@id" => fill(&mut self.id, value),
             "creationInfo" => fill(&mut self.creation_info, value),
@@ -149,17 +239,17 @@ impl<'a> Node<'a> {
             "externalIdentifier" => fill(&mut self.external_identifiers, value),
             "verifiedUsing" => fill(&mut self.verified_using, value),
             "software_packageUrl" | "packageUrl" => fill(&mut self.package_url, value),
-            _ => self.rare_member(key, value),
-        }
+            _ => return self.rare_member(key, value),
+        })
     }
 
-    fn rare_member(&mut self, key: &str, value: json::Node<'a>) -> bool {
+    fn rare_member(&mut self, key: &str, value: json::Node<'a>) -> Option<bool> {
         macro_rules! fill_rare {
             ($field:ident) => {
                 fill(&mut self.rare.get_or_insert_default().$field, value)
             };
         }
-        match key {
+        Some(match key {
             "@context" => fill_rare!(context),
             "@graph" => fill_rare!(graph),
             "element" => fill_rare!(element),
@@ -176,8 +266,16 @@ impl<'a> Node<'a> {
             "security_publishedTime" | "publishedTime" => fill_rare!(published),
             "security_modifiedTime" | "modifiedTime" => fill_rare!(modified),
             "security_withdrawnTime" | "withdrawnTime" => fill_rare!(withdrawn),
-            _ => false,
-        }
+            "security_vexVersion" | "vexVersion" => fill_rare!(vex_version),
+            "security_impactStatementTime" | "impactStatementTime" => fill_rare!(impact_time),
+            "security_actionStatementTime" | "actionStatementTime" => fill_rare!(action_time),
+            _ => return None,
+        })
+    }
+
+    /// Its members that SPDX 3 does not have.
+    pub(super) fn unknown(&self) -> &[Text<'a>] {
+        self.rare.as_deref().map_or(&[], |rare| &rare.unknown)
     }
 
     /// Its types without the IRI that their names are short for.
