@@ -488,7 +488,7 @@ impl Observation {
 pub fn sort_identifiers(identifiers: &mut Vec<Identifier>) {
     let jcs = |identifier: &Identifier| {
         let mut bytes = Vec::new();
-        write_object(&mut bytes, |o| write_identifier(o, identifier));
+        write_identifier(&mut bytes, identifier);
         bytes
     };
     if identifiers.len() > 1 {
@@ -680,16 +680,15 @@ impl Part for Justification {
 
 impl Part for Component {
     fn write(&self, out: &mut Vec<u8>) {
-        write_object(out, |o| {
-            o.array("identifiers", |a| {
-                for identifier in &self.identifiers {
-                    a.object(|o| write_identifier(o, identifier));
-                }
-            });
-            o.str("key", &self.key);
-            o.str("kind", self.kind.label());
-            o.opt_str("name", self.name.as_deref());
-        });
+        out.extend_from_slice(br#"{"identifiers":["#);
+        for (n, identifier) in self.identifiers.iter().enumerate() {
+            out.extend_from_slice(if n == 0 { b"" } else { b"," });
+            write_identifier(out, identifier);
+        }
+        write_text(out, br#"],"key":"#, Some(&self.key));
+        write_text(out, br#","kind":"#, Some(self.kind.label()));
+        write_text(out, br#","name":"#, self.name.as_deref());
+        out.push(b'}');
     }
 
     fn size(&self) -> usize {
@@ -715,9 +714,10 @@ impl Part for Vulnerability {
     }
 }
 
-fn write_identifier(o: &mut ObjectWriter<'_>, identifier: &Identifier) {
-    o.str("type", &identifier.kind);
-    o.str("value", &identifier.value);
+fn write_identifier(out: &mut Vec<u8>, identifier: &Identifier) {
+    write_text(out, br#"{"type":"#, Some(&identifier.kind));
+    write_text(out, br#","value":"#, Some(&identifier.value));
+    out.push(b'}');
 }
 
 #[cfg(test)]

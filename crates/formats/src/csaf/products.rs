@@ -113,7 +113,8 @@ const MAX_PRODUCTS: usize = 1 << 20;
 #[derive(Default)]
 struct Ids<'a> {
     hasher: DefaultHashBuilder,
-    numbers: HashTable<u32>,
+    /// Hash and number of each.
+    numbers: HashTable<(u32, u32)>,
     list: Vec<Text<'a>>,
     /// The last number that was found.
     last: usize,
@@ -131,8 +132,11 @@ impl<'a> Ids<'a> {
             self.last = next;
             return (next as u32, false);
         }
-        let hash = self.hasher.hash_one(id.as_ref());
-        if let Some(number) = self.numbers.find(hash, |number| self.list[*number as usize] == id) {
+        // Half of the hash is kept, so that a table that grows need not look at the ids again.
+        let hash = self.hasher.hash_one(id.as_ref()) as u32;
+        let whole = |hash: u32| u64::from(hash) << 32 | u64::from(hash);
+        let is_same = |(found, number): &(u32, u32)| *found == hash && self.list[*number as usize] == id;
+        if let Some((_, number)) = self.numbers.find(whole(hash), is_same) {
             self.last = *number as usize;
             return (*number, false);
         }
@@ -142,8 +146,7 @@ impl<'a> Ids<'a> {
         }
         let number = self.list.len() as u32;
         self.list.push(id);
-        let hash_of = |number: &u32| self.hasher.hash_one(self.list[*number as usize].as_ref());
-        self.numbers.insert_unique(hash, number, hash_of);
+        self.numbers.insert_unique(whole(hash), (hash, number), |(hash, _)| whole(*hash));
         (number, true)
     }
 }

@@ -3,6 +3,7 @@
 //! Groups may stand there and nowhere else. One group can have every product and be named by every remediation, so
 //! what groups expand to is bounded; all else is as long as the document.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -91,6 +92,8 @@ pub(super) fn plain<'a>(
 pub(super) struct Index {
     /// Product and item, ascending.
     pairs: Vec<(u32, u32)>,
+    /// Where the product that was asked for last begins: the next one tends to follow it.
+    last: Cell<usize>,
 }
 
 impl Index {
@@ -114,9 +117,43 @@ impl Index {
         self.pairs.iter().map(|(product, item)| (*product, *item as usize))
     }
 
+    /// Where a product begins, or would.
+    fn start(&self, product: u32) -> usize {
+        const NEAR: usize = 8;
+        let last = self.last.get();
+        let is_before = |n: usize| self.pairs.get(n).is_some_and(|(found, _)| *found < product);
+        let follows = last == 0 || is_before(last - 1);
+        let near = (last..last + NEAR).find(|n| follows && !is_before(*n));
+        let start = near.unwrap_or_else(|| self.pairs.partition_point(|(found, _)| *found < product));
+        self.last.set(start);
+        start
+    }
+
     fn range(&self, product: u32) -> Range<usize> {
-        let start = self.pairs.partition_point(|(found, _)| *found < product);
+        let start = self.start(product);
         let count = self.pairs[start..].iter().take_while(|(found, _)| *found == product).count();
         start..start + count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_items_of_a_product_are_found_in_any_order() {
+        let mut index = Index::default();
+        for (item, products) in (0..).zip([vec![1, 2, 30], vec![2], vec![2, 40, 41]]) {
+            index.add(item, products);
+        }
+        index.sort();
+        let of = |product| index.of(product).collect::<Vec<_>>();
+        let asked = [0, 1, 2, 2, 3, 30, 40, 41, 99, 41, 2, 1, 30, 0, 2];
+        for product in asked {
+            let expected: Vec<_> =
+                index.pairs().filter(|(found, _)| *found == product).map(|(_, item)| item).collect();
+            assert_eq!(of(product), expected, "{product}");
+        }
+        assert_eq!(of(2), [0, 1, 2]);
     }
 }
