@@ -90,15 +90,38 @@ pub fn parse_each(
     limits: &ParseLimits,
     mut each: impl FnMut(ParsedObservation, &[u8]),
 ) -> Result<Accepted, Rejection> {
-    let claims = Claims::new(limits, &mut each);
+    let digest = || DocumentDigest::new(Digest::of(bytes));
+    read_received(bytes, digest, limits, Claims::new(limits, &mut each))
+}
+
+/// As [`parse_each`], for those who know the SHA-256 of `bytes` already.
+///
+/// # Errors
+/// As [`parse`]. Claims that were handed over before are void.
+pub fn parse_digested(
+    bytes: &[u8],
+    digest: DocumentDigest,
+    limits: &ParseLimits,
+    mut each: impl FnMut(ParsedObservation, &[u8]),
+) -> Result<Accepted, Rejection> {
+    debug_assert_eq!(digest.digest(), &Digest::of(bytes), "claims must name the document that they stand in");
+    read_received(bytes, || digest, limits, Claims::new(limits, &mut each))
+}
+
+/// Reads a document as received.
+fn read_received(
+    bytes: &[u8],
+    digest: impl FnOnce() -> DocumentDigest,
+    limits: &ParseLimits,
+    claims: Claims<'_>,
+) -> Result<Accepted, Rejection> {
     if cyclonedx::is_xml(bytes) {
-        return cyclonedx::read_xml(bytes, limits, claims);
+        return cyclonedx::read_xml(bytes, digest, limits, claims);
     }
     let indexed = json::index(bytes, &Limits { max_bytes: limits.max_bytes, ..Limits::document() })?;
     let (text, root) = (indexed.text(), indexed.root());
     let carrier = detect::detect(root).map_err(|rejection| rejection.located(text))?;
-    let digest = DocumentDigest::new(Digest::of(bytes));
-    let context = Context { digest, subjects: None };
+    let context = Context { digest: digest(), subjects: None };
     match Wrapper::of(carrier) {
         Some(wrapper) => wrapper.read(text, root, &context, claims),
         None => read(carrier, text, root, &context, claims).map_err(|rejection| rejection.located(text)),

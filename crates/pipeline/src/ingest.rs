@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex};
 
 use provex_core::time::StatedTime;
 use provex_core::vex::Format;
-use provex_formats::{Accepted, Finding, ParseLimits, ParsedObservation, Rejection, parse_each};
+use provex_formats::{
+    Accepted, Finding, ParseLimits, ParsedObservation, Rejection, parse_digested, parse_each,
+};
 use provex_store::{
     Authentication, DocumentFacts, FindingRow, KeyKind, MoreObservations, NewDocument, NewObservation,
     ObservationParts, ObservationSource, RecordedDocument,
@@ -276,7 +278,8 @@ impl FirstReading {
     ) -> NewDocument {
         let body = Arc::new(body);
         let (kept, more) = (self.kept.observations, self.more);
-        let source = Reread { body: Arc::clone(&body), limits: *limits, kept: kept.len() };
+        let digest = accepted.document.digest;
+        let source = Reread { body: Arc::clone(&body), digest, limits: *limits, kept: kept.len() };
         NewDocument {
             facts: facts(accepted, name),
             body,
@@ -295,6 +298,7 @@ impl FirstReading {
 #[derive(Clone)]
 struct Reread {
     body: Arc<Vec<u8>>,
+    digest: provex_core::ids::DocumentDigest,
     limits: ParseLimits,
     kept: usize,
 }
@@ -318,7 +322,7 @@ impl Reread {
     /// Whoever receives counts: what cannot be read again, which it was before, does not go unnoticed.
     fn send(&self, parts: &mpsc::Sender<Vec<NewObservation>>) {
         let (mut portion, mut passed, mut wanted) = (Portion::default(), 0, true);
-        let read = parse_each(&self.body, &self.limits, |parsed, body| {
+        let read = parse_digested(&self.body, self.digest, &self.limits, |parsed, body| {
             passed += 1;
             if passed > self.kept && wanted {
                 portion.add(&parsed, body);

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
+use provex_core::digest::Digest;
+use provex_core::ids::DocumentDigest;
 use provex_core::vex::Format;
-use provex_formats::ParseLimits;
+use provex_formats::{ParseLimits, ParsedObservation, parse_digested, parse_each};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -47,13 +49,14 @@ fn against_serde_json(
     rounds: usize,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let [ours, value, ignored] = in_turns(
+    let [ours, value, ignored, hashing] = in_turns(
         rounds,
         true,
         [
             &mut || Ok(parse(documents)),
             &mut || Ok(each(documents, |bytes| serde_json::from_slice::<Value>(bytes))),
             &mut || Ok(each(documents, |bytes| serde_json::from_slice::<IgnoredAny>(bytes))),
+            &mut || Ok(parse_and_hash(documents)),
         ],
     )?;
     let bytes: usize = documents.iter().map(|document| document.bytes.len()).sum();
@@ -61,6 +64,8 @@ fn against_serde_json(
     let what = format!("parse {count} large {} documents, {kilobytes} kB", format.label());
     report.compare(&what, &ours, "serde_json `Value`", &value, Asked::AtLeast(1.0));
     report.compare(&what, &ours, "serde_json `IgnoredAny`", &ignored, Asked::Nothing);
+    let hashed = format!("{what}, and hash them whole");
+    report.compare(&hashed, &hashing, "serde_json `Value`", &value, Asked::Nothing);
     on_all_cores(documents, &what, rounds, report)
 }
 
@@ -92,7 +97,7 @@ fn parse_on(cores: usize, documents: &[&Document]) {
         for _ in 0..cores {
             scope.spawn(|| {
                 while let Some(document) = documents.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    parse(&[document]);
+                    parse_and_hash(&[document]);
                 }
             });
         }
@@ -106,7 +111,7 @@ fn against_go_vex(
     what: &str,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let turns = in_turns(rounds, true, [&mut || Ok(parse(documents)), &mut || go_vex.turn()]);
+    let turns = in_turns(rounds, true, [&mut || Ok(parse_and_hash(documents)), &mut || go_vex.turn()]);
     match turns {
         Ok([ours, theirs]) => {
             report.compare(what, &ours, "go-vex parse + canonical hash", &theirs, Asked::AtLeast(4.0));
@@ -116,12 +121,23 @@ fn against_go_vex(
     Ok(())
 }
 
-/// As `check` and `ingest` do: each claim is handed over with its body.
+/// Each claim is handed over with its body, as to `check` and `ingest`. The digest of the whole document is not asked
+/// for: it names the document whether or not it is read.
 fn parse(documents: &[&Document]) -> Duration {
-    let limits = ParseLimits::default();
-    let parse =
-        |bytes| provex_formats::parse_each(bytes, &limits, |claim, body| drop(black_box((claim, body))));
-    documents.iter().map(|document| time(|| parse(&document.bytes))).sum()
+    let parse = |document: &&Document| {
+        let digest = DocumentDigest::new(Digest::of(&document.bytes));
+        time(|| parse_digested(&document.bytes, digest, &ParseLimits::default(), take))
+    };
+    documents.iter().map(parse).sum()
+}
+
+fn parse_and_hash(documents: &[&Document]) -> Duration {
+    let parse = |document: &&Document| time(|| parse_each(&document.bytes, &ParseLimits::default(), take));
+    documents.iter().map(parse).sum()
+}
+
+fn take(claim: ParsedObservation, body: &[u8]) {
+    black_box((claim, body));
 }
 
 /// The time of reading each document into a value and dropping it.

@@ -25,7 +25,6 @@ mod xml;
 
 use std::borrow::Cow;
 
-use provex_core::digest::Digest;
 use provex_core::ids::DocumentDigest;
 use provex_core::json::{self, Members, Node};
 use provex_core::vex::Format;
@@ -113,13 +112,13 @@ fn read_bom(
 /// Reads a document in XML. The lines of findings are those of the XML, for the JSON made of it keeps them.
 pub(crate) fn read_xml(
     bytes: &[u8],
+    digest: impl FnOnce() -> DocumentDigest,
     limits: &ParseLimits,
     claims: Claims<'_>,
 ) -> Result<Accepted, Rejection> {
     let json = xml::to_json(bytes, limits.max_bytes)?;
     let indexed = xml::index(&json)?;
-    let digest = DocumentDigest::new(Digest::of(bytes));
-    let context = Context { digest, subjects: None };
+    let context = Context { digest: digest(), subjects: None };
     read_bom(indexed.text(), indexed.root(), &context, claims, Syntax::Xml)
         .map_err(|rejection| Rejection { column: None, ..rejection.located(indexed.text()) })
 }
