@@ -13,7 +13,7 @@ use provex_core::time::Timestamp;
 use provex_core::vex::Status;
 use provex_store::ledger::{AttestedMember, KnownMember, LinkedNow};
 use provex_store::{
-    Error, LinkageRow, NewObservation, ObservationFilter, ObservationPosition, ObservationRow,
+    Error, LinkageRow, NewObservation, ObservationFilter, ObservationPosition, ObservationRow, OlderLinkage,
 };
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
@@ -237,7 +237,12 @@ pub(crate) async fn select_linked_at(
             rekor_tree_root, rekor_integrated_time, rekor_timestamp_time, rekor_entry_kind, rekor_entry_version,
             rekor_entry_body_hash, rekor_inclusion_proof::text, rekor_envelope_digest, rekor_set_index, rekor_set_path,
             rekor_linked_at
-        FROM vex.observations WHERE tenant_id = $1 AND rekor_log_id = $2 AND rekor_log_index = $3 LIMIT 1",
+        FROM vex.observations WHERE tenant_id = $1 AND rekor_log_id = $2 AND rekor_log_index = $3
+            -- An older release may have linked with a part of the columns.
+            AND num_nulls(rekor_log_url, rekor_tree_size, rekor_tree_root, rekor_entry_kind, rekor_entry_version,
+                rekor_entry_body_hash, rekor_inclusion_proof, rekor_envelope_digest, rekor_set_index, rekor_set_path,
+                rekor_linked_at) = 0
+        LIMIT 1",
     )
     .bind(tenant.as_str())
     .bind(log.to_text())
@@ -433,6 +438,13 @@ pub(crate) fn page_query(
 fn read_observation(row: &PgRow) -> Result<ObservationRow> {
     let row = stored(row);
     let id = ObservationId::new(row.digest("observation_id")?);
+    let (linkage, older_linkage) = match row.opt_digest("rekor_uuid")? {
+        None => require_unlinked(&row).map(|()| (None, None))?,
+        Some(uuid) => match read_older_linkage(&row, uuid)? {
+            None => (Some(read_linkage(&row, id, uuid)?), None),
+            older => (None, older),
+        },
+    };
     Ok(ObservationRow {
         id,
         document_digest: DocumentDigest::new(row.digest("document_digest")?),
@@ -443,38 +455,49 @@ fn read_observation(row: &PgRow) -> Result<ObservationRow> {
         product_key: row.get("product_key")?,
         subcomponent_key: row.get("subcomponent_key")?,
         created_at: row.time("created_at")?,
-        linkage: match row.opt_digest("rekor_uuid")? {
-            Some(uuid) => Some(read_linkage(&row, id, uuid)?),
-            None => require_unlinked(&row).map(|()| None)?,
-        },
+        linkage,
+        older_linkage,
     })
 }
 
-/// A linkage is there whole or not at all.
+/// What every linkage has beside its `rekor_uuid`.
+const WHOLE: [&str; 13] = [
+    "rekor_log_id",
+    "rekor_log_index",
+    "rekor_log_url",
+    "rekor_tree_size",
+    "rekor_tree_root",
+    "rekor_entry_kind",
+    "rekor_entry_version",
+    "rekor_entry_body_hash",
+    "rekor_inclusion_proof",
+    "rekor_envelope_digest",
+    "rekor_set_index",
+    "rekor_set_path",
+    "rekor_linked_at",
+];
+
+/// Without its `rekor_uuid` a linkage has nothing.
 fn require_unlinked(row: &Stored<'_>) -> Result<()> {
-    const OTHERS: [&str; 15] = [
-        "rekor_log_id",
-        "rekor_log_index",
-        "rekor_log_url",
-        "rekor_tree_size",
-        "rekor_tree_root",
-        "rekor_integrated_time",
-        "rekor_timestamp_time",
-        "rekor_entry_kind",
-        "rekor_entry_version",
-        "rekor_entry_body_hash",
-        "rekor_inclusion_proof",
-        "rekor_envelope_digest",
-        "rekor_set_index",
-        "rekor_set_path",
-        "rekor_linked_at",
-    ];
-    for column in OTHERS {
+    for column in WHOLE.into_iter().chain(["rekor_integrated_time", "rekor_timestamp_time"]) {
         if !row.is_null(column)? {
             return Err(row.corrupt(column, "it is there without rekor_uuid".to_owned()));
         }
     }
     Ok(())
+}
+
+/// What an older release set, which had a part of the columns; none where the linkage is whole.
+fn read_older_linkage(row: &Stored<'_>, rekor_uuid: Digest) -> Result<Option<OlderLinkage>> {
+    for column in WHOLE {
+        if row.is_null(column)? {
+            let log_index =
+                if row.is_null("rekor_log_index")? { None } else { Some(row.unsigned("rekor_log_index")?) };
+            let log_id = row.opt_digest("rekor_log_id")?.map(LogId::new);
+            return Ok(Some(OlderLinkage { rekor_uuid, log_id, log_index }));
+        }
+    }
+    Ok(None)
 }
 
 fn read_linkage(row: &Stored<'_>, observation: ObservationId, rekor_uuid: Digest) -> Result<LinkageRow> {

@@ -8,8 +8,9 @@ use common::{
     ALL, BASE, LAYOUTS, LEDGER_ATTESTATIONS, LEDGER_EVENTS, LINKAGE, fill, observations, of_base_schema,
     tenant,
 };
+use provex_core::digest::Digest;
 use provex_store::testing::{assert_backfilled, at, by, check_ledger, document, id, tell_story};
-use provex_store::{Error, Store as _};
+use provex_store::{Error, ObservationFilter, OlderLinkage, Store as _};
 use provex_store_postgres::migrate::{self, Layout};
 use provex_store_postgres::testing::TestDatabase;
 use provex_store_postgres::{Options, PostgresStore};
@@ -114,9 +115,23 @@ async fn a_partly_linked_database_of_an_older_release_upgrades_without_loss() {
             "SELECT count(*) FROM vex.observations WHERE rekor_uuid = repeat('d', 64) AND rekor_log_index = 5
             AND rekor_log_id IS NULL";
         assert_eq!(database.integer(kept).await, 1);
-        // It is not pending, and a new row has to be linked whole.
+        // It counts as linked, is read with what it has, is found by it, and is not pending; and it stays as it is.
         let store = database.store().await;
-        assert_eq!(store.counts(&tenant()).await.unwrap().linked, 1);
+        let counts = store.counts(&tenant()).await.unwrap();
+        assert_eq!((counts.observations, counts.linked, counts.oldest_pending), (1, 1, None));
+        let rekor_uuid = Digest::from_bytes([0xdd; 32]);
+        let older = OlderLinkage { rekor_uuid, log_id: None, log_index: Some(5) };
+        let by_uuid = ObservationFilter { rekor_uuid: Some(rekor_uuid), ..Default::default() };
+        for filter in [ObservationFilter::default(), by_uuid] {
+            let rows = store.observations(&tenant(), &filter, None, 9).await.unwrap();
+            assert_eq!(rows.len(), 1, "{filter:?}");
+            assert_eq!((&rows[0].linkage, &rows[0].older_linkage), (&None, &Some(older.clone())));
+        }
+        let pending = ObservationFilter { pending: true, ..Default::default() };
+        assert_eq!(store.observations(&tenant(), &pending, None, 9).await.unwrap(), []);
+        let refused =
+            database.try_execute("UPDATE vex.observations SET rekor_log_id = repeat('e', 64)").await;
+        assert!(refused.unwrap_err().contains("a linkage is set once"));
     }
 }
 

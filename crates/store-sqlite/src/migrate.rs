@@ -100,10 +100,13 @@ pub(crate) async fn migrate(connections: &Connections, now: Option<Timestamp>) -
         if found > 0 {
             back_up(connections, found).await?;
         }
-        for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
-            apply(&mut tx, migration).await?;
-            insert_migration(&mut tx, migration, now).await?;
-        }
+        // A constraint that comes with a column holds for what is written from now on: a row that an older release linked
+        // with a part of the columns keeps what it has.
+        set_checks(&mut tx, false).await?;
+        let applied = apply_after(&mut tx, found, now).await;
+        // The connection serves others afterwards, whatever happened.
+        set_checks(&mut tx, true).await?;
+        applied?;
         tx.commit().await?;
     }
     let mut connection = connections.read().await?;
@@ -138,6 +141,22 @@ async fn version(connection: &mut SqliteConnection) -> Result<u32> {
         return Err(Error::NewerSchema { found, known: NEWEST }.into());
     }
     Ok(found)
+}
+
+async fn apply_after(connection: &mut SqliteConnection, found: u32, now: Option<Timestamp>) -> Result<()> {
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > found) {
+        apply(connection, migration).await?;
+        insert_migration(connection, migration, now).await?;
+    }
+    Ok(())
+}
+
+/// Whether this connection holds CHECK constraints against rows.
+async fn set_checks(connection: &mut SqliteConnection, hold: bool) -> Result<()> {
+    let pragma =
+        if hold { "PRAGMA ignore_check_constraints = OFF" } else { "PRAGMA ignore_check_constraints = ON" };
+    sqlx::raw_sql(pragma).execute(connection).await?;
+    Ok(())
 }
 
 /// Runs every statement of a migration whose object is missing.

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use provex_core::digest::Digest;
 use provex_core::ids::TenantId;
 use provex_store::testing::{
     SignedFixture, assert_backfilled, at, by, check_ledger, document, id, lease, tell_story,
 };
-use provex_store::{Error, NewLink, ObservationFilter, ObservationRow, Stage, Store as _};
+use provex_store::{Error, NewLink, ObservationFilter, ObservationRow, OlderLinkage, Stage, Store as _};
 use provex_store_sqlite::SqliteStore;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
@@ -317,6 +318,35 @@ async fn the_linkage_migration_applied_again_keeps_what_is_linked() {
     let made = "SELECT count(*) FROM sqlite_schema
         WHERE name IN ('observations_rekor_pending_idx', 'vex_observations_linkage_once')";
     assert_eq!(database.integer(made).await, 2);
+}
+
+#[tokio::test]
+async fn a_partly_linked_database_of_an_older_release_upgrades_without_loss() {
+    let database = Database::of_base_schema().await;
+    // An older release had a part of the columns, and linked a row with them.
+    let part: Vec<_> = LINKAGE.split_inclusive(";\n").take(3).collect();
+    assert!(part[2].contains("rekor_log_index"), "{part:?}");
+    database.execute(part.concat().leak()).await.unwrap();
+    database
+        .execute("UPDATE vex_observations SET rekor_uuid = printf('%064d', 7), rekor_log_index = 5")
+        .await
+        .unwrap();
+    let store = SqliteStore::open(&database.path).await.unwrap();
+    // It counts as linked, is read with what it has, is found by it, and is not pending; and it stays as it is.
+    let counts = store.counts(&tenant()).await.unwrap();
+    assert_eq!((counts.observations, counts.linked, counts.oldest_pending), (1, 1, None));
+    let rekor_uuid = Digest::from_hex(&format!("{:064}", 7)).unwrap();
+    let older = OlderLinkage { rekor_uuid, log_id: None, log_index: Some(5) };
+    let by_uuid = ObservationFilter { rekor_uuid: Some(rekor_uuid), ..Default::default() };
+    for filter in [ObservationFilter::default(), by_uuid] {
+        let rows = store.observations(&tenant(), &filter, None, 9).await.unwrap();
+        assert_eq!(rows.len(), 1, "{filter:?}");
+        assert_eq!((&rows[0].linkage, &rows[0].older_linkage), (&None, &Some(older.clone())));
+    }
+    let pending = ObservationFilter { pending: true, ..Default::default() };
+    assert_eq!(store.observations(&tenant(), &pending, None, 9).await.unwrap(), []);
+    let completed = "UPDATE vex_observations SET rekor_log_id = printf('%064d', 8)";
+    assert!(database.execute(completed).await.unwrap_err().contains("a linkage is set once"));
 }
 
 #[tokio::test]

@@ -502,6 +502,8 @@ pub struct ObservationRow {
     pub created_at: Timestamp,
     /// Its linkage, once it has one.
     pub linkage: Option<LinkageRow>,
+    /// What an older release linked it with, where that is no whole linkage.
+    pub older_linkage: Option<OlderLinkage>,
 }
 
 impl ObservationRow {
@@ -518,6 +520,18 @@ pub struct LinkageRow {
     pub fields: LinkageFields,
     /// When it was stored.
     pub linked_at: Timestamp,
+}
+
+/// A linkage with a part of the columns, as a release before the others were there stored it. It counts as linked, stays as it
+/// is, and is proven by nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OlderLinkage {
+    /// The entry's leaf hash.
+    pub rekor_uuid: Digest,
+    /// The log.
+    pub log_id: Option<LogId>,
+    /// The entry's index in it.
+    pub log_index: Option<u64>,
 }
 
 /// A place in the order `(created_at, observation_id)`.

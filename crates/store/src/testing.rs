@@ -1005,6 +1005,7 @@ pub async fn an_observation_comes_back_whole(backend: &impl Backend) {
             subcomponent_key: observation.subcomponent_key.clone(),
             created_at: at(0),
             linkage: None,
+            older_linkage: None,
         };
         assert_eq!(row, expected);
         assert_eq!(Observation::from_body(&row.body).unwrap().id(), row.id);

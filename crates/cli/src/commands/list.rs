@@ -82,7 +82,13 @@ async fn table(pipeline: &Pipeline, filter: &ObservationFilter, limit: usize) ->
     let mut table = output::table(&["observation", "vulnerability", "status", "product", "log index"]);
     for row in rows.iter().take(limit) {
         let view = ObservationView::new(row)?;
-        let index = view.linkage.map_or("pending".to_owned(), |linkage| linkage.rekor_log_index.to_string());
+        let index = match (view.linkage, &row.older_linkage) {
+            (Some(linkage), _) => linkage.rekor_log_index.to_string(),
+            (None, Some(older)) => older
+                .log_index
+                .map_or_else(|| "incomplete".to_owned(), |index| format!("{index} (incomplete)")),
+            (None, None) => "pending".to_owned(),
+        };
         let id = row.id.to_text();
         let (status, vulnerability) =
             (view.body.status.label().to_owned(), view.body.vulnerability.id.clone());
