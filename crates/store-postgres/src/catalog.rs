@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use provex_store::Error;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
+use crate::connection::APP_ROLE;
 use crate::failure::{Failure, Result};
 use crate::migrate::Layout;
 
@@ -19,23 +20,14 @@ pub(crate) fn recorded(layout: Layout) -> &'static str {
     }
 }
 
-/// Checks that the database has everything that the migrations make. What else it has is its owner's affair.
+/// Checks that the database has everything that the migrations make, as they make it, and nothing beside it that opens what
+/// they close. What else it has is its owner's affair.
 ///
 /// # Errors
-/// [`Error::Schema`] naming all that is missing or has another definition.
+/// [`Error::Schema`] naming all that is missing or has another definition, and the statement that mends it.
 pub(crate) async fn check(connection: &mut PgConnection, layout: Layout) -> Result<()> {
     let found = select_objects(connection).await?;
-    let found: BTreeMap<_, _> = found.iter().filter_map(|line| line.split_once(": ")).collect();
-    let mut wrong = Vec::new();
-    for line in recorded(layout).lines() {
-        let Some((name, definition)) = line.split_once(": ") else { continue };
-        match found.get(name) {
-            None if name.starts_with("comment ") => {}
-            None => wrong.push(format!("{name} is missing")),
-            Some(there) if is_same(name, there, definition) => {}
-            Some(there) => wrong.push(format!("{name} is there with another definition: `{there}`")),
-        }
-    }
+    let mut wrong = compare(&found, recorded(layout));
     const SHOWN: usize = 10;
     let more = wrong.len().saturating_sub(SHOWN);
     wrong.truncate(SHOWN);
@@ -45,14 +37,139 @@ pub(crate) async fn check(connection: &mut PgConnection, layout: Layout) -> Resu
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Refused(Error::Schema(wrong.join("; ")))) }
 }
 
-/// How each release of PostgreSQL writes out an expression is its own affair, so of what has one only the name counts. An
-/// older release's columns may have another collation, which equality does not ask.
+/// What is wrong with the lines of a database.
+fn compare(found: &[String], recorded: &str) -> Vec<String> {
+    let found: BTreeMap<_, _> = found.iter().filter_map(|line| line.split_once(": ")).collect();
+    let recorded: BTreeMap<_, _> = recorded.lines().filter_map(|line| line.split_once(": ")).collect();
+    let mut wrong = Vec::new();
+    for (name, definition) in &recorded {
+        let there = found.get(name).copied();
+        let what = match there {
+            None if name.starts_with("comment ") => continue,
+            None => format!("{name} is missing"),
+            Some(there) if is_same(name, there, definition) => continue,
+            Some(there) => format!("{name} is there with another definition: `{there}`"),
+        };
+        wrong.push(match remedy(name, there, Some(definition)) {
+            Some(remedy) => format!("{what}; as their owner: {remedy}"),
+            None => what,
+        });
+    }
+    for (name, there) in found.iter().filter(|(name, _)| !recorded.contains_key(*name)) {
+        let opens = match name.split_once(' ') {
+            Some(("disabled", _)) => true,
+            Some(("policy", of)) => !there.starts_with("AS RESTRICTIVE") && is_of_ours(of, &recorded),
+            Some(("grant", of)) => is_of_ours(of, &recorded),
+            _ => false,
+        };
+        if opens && let Some(remedy) = remedy(name, Some(there), None) {
+            wrong.push(format!(
+                "{name} is there and opens what is closed: `{there}`; as their owner: {remedy}"
+            ));
+        }
+    }
+    wrong
+}
+
+/// Whether `schema.table` or `schema.table.part` is of a table that the migrations make.
+fn is_of_ours(of: &str, recorded: &BTreeMap<&str, &str>) -> bool {
+    let is_table = |name: &str| recorded.contains_key(format!("table {name}").as_str());
+    is_table(of) || of.rsplit_once('.').is_some_and(|(table, _)| is_table(table))
+}
+
+/// Releases of PostgreSQL write out the same expression with other white space and parentheses, so those do not count where
+/// there is one. An older release's columns may have another collation, which equality does not ask; a constraint may have
+/// been validated; how a table is vacuumed is its owner's affair.
 fn is_same(name: &str, found: &str, recorded: &str) -> bool {
+    let bare = |text: &str| text.replace(|c: char| c.is_whitespace() || matches!(c, '(' | ')'), "");
     match name.split(' ').next() {
         Some("column") => found.replace(" COLLATE C", "") == recorded.replace(" COLLATE C", ""),
+        Some("constraint") => {
+            bare(found.trim_end_matches(" NOT VALID")) == bare(recorded.trim_end_matches(" NOT VALID"))
+        }
+        Some("function" | "policy" | "trigger") => bare(found) == bare(recorded),
         Some("grant" | "index" | "security" | "table") => found == recorded,
         _ => true,
     }
+}
+
+/// The statements that mend what is wrong; none where only a copy of the database can.
+fn remedy(name: &str, there: Option<&str>, wanted: Option<&str>) -> Option<String> {
+    let (kind, of) = name.split_once(' ')?;
+    let (table, part) = of.rsplit_once('.')?;
+    let drop = |statement: String| if there.is_some() { format!("{statement}; ") } else { String::new() };
+    Some(match (kind, wanted) {
+        ("constraint", Some(wanted)) => {
+            let drop = if there.is_some() { format!("DROP CONSTRAINT {part}, ") } else { String::new() };
+            format!("ALTER TABLE {table} {drop}ADD CONSTRAINT {part} {wanted}")
+        }
+        ("trigger", Some(wanted)) => wanted.replacen("CREATE", "CREATE OR REPLACE", 1),
+        ("function", Some(wanted)) => wanted.trim_end().to_owned(),
+        ("index", Some(wanted)) => format!("{}{wanted}", drop(format!("DROP INDEX {of}"))),
+        ("security", Some(_)) => format!("ALTER TABLE {of} ENABLE ROW LEVEL SECURITY"),
+        ("policy", wanted) => {
+            let create = wanted.map(|wanted| format!("CREATE POLICY {part} ON {table} {wanted}"));
+            let drop = there.map(|_| format!("DROP POLICY {part} ON {table}"));
+            drop.into_iter().chain(create).collect::<Vec<_>>().join("; ")
+        }
+        ("disabled", _) => format!("ALTER TABLE {table} ENABLE TRIGGER \"{part}\""),
+        ("grant", wanted) => {
+            let rights = |rights: Option<&str>| -> Vec<String> {
+                rights.map(|rights| rights.split(", ").map(str::to_owned).collect()).unwrap_or_default()
+            };
+            let (there, wanted) = (rights(there), rights(wanted));
+            // Of a column: `schema.table.column`.
+            let column = table.contains('.').then_some(part);
+            let on = if column.is_some() { table } else { of };
+            let list = |rights: Vec<&String>| {
+                let rights = rights.into_iter().map(|right| match column {
+                    Some(column) => format!("{right} ({column})"),
+                    None => right.clone(),
+                });
+                rights.collect::<Vec<_>>().join(", ")
+            };
+            let extra = list(there.iter().filter(|right| !wanted.contains(right)).collect());
+            let lacking = list(wanted.iter().filter(|right| !there.contains(right)).collect());
+            let revoke =
+                (!extra.is_empty()).then(|| format!("REVOKE {extra} ON {on} FROM PUBLIC, {APP_ROLE}"));
+            let grant = (!lacking.is_empty()).then(|| format!("GRANT {lacking} ON {on} TO {APP_ROLE}"));
+            revoke.into_iter().chain(grant).collect::<Vec<_>>().join("; ")
+        }
+        _ => return None,
+    })
+}
+
+/// Takes back what default privileges gave the application on tables that were just made, beyond what it needs.
+pub(crate) async fn revoke_extra(connection: &mut PgConnection, layout: Layout) -> Result<()> {
+    let lines = select_objects(connection).await?;
+    let recorded: BTreeMap<_, _> =
+        recorded(layout).lines().filter_map(|line| line.split_once(": ")).collect();
+    for (name, there) in lines.iter().filter_map(|line| line.split_once(": ")) {
+        let Some(("grant", of)) = name.split_once(' ') else { continue };
+        let Some(wanted) =
+            recorded.get(name).copied().filter(|_| recorded.contains_key(format!("table {of}").as_str()))
+        else {
+            continue;
+        };
+        let extra: Vec<_> =
+            there.split(", ").filter(|right| !wanted.split(", ").any(|w| w == *right)).collect();
+        if extra.is_empty() {
+            continue;
+        }
+        // Made of the names of rights, and of a table that is in the recorded schema. What is revoked on a table is revoked
+        // on its columns too, so that those are granted again.
+        let mut statements = format!("REVOKE {} ON {of} FROM PUBLIC, {APP_ROLE}", extra.join(", "));
+        for (column, rights) in lines.iter().filter_map(|line| line.split_once(": ")) {
+            let column = column.strip_prefix("grant ").and_then(|c| c.strip_prefix(of)?.strip_prefix('.'));
+            if let Some(column) =
+                column.filter(|column| recorded.contains_key(format!("grant {of}.{column}").as_str()))
+            {
+                statements.push_str(&format!("; GRANT {rights} ({column}) ON {of} TO {APP_ROLE}"));
+            }
+        }
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// The lines of a database, sorted.
@@ -101,23 +218,39 @@ pub(crate) async fn select_objects(connection: &mut PgConnection) -> Result<Vec<
             FROM class JOIN pg_catalog.pg_index AS i ON i.indexrelid = class.oid
             WHERE NOT class.relispartition
             UNION ALL
-            SELECT 'trigger', class.name || '.' || t.tgname,
-                CASE t.tgenabled WHEN 'O' THEN '' ELSE '(not enabled) ' END || pg_catalog.pg_get_triggerdef(t.oid)
+            SELECT 'trigger', class.name || '.' || t.tgname, pg_catalog.pg_get_triggerdef(t.oid)
             FROM class JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = class.oid
             WHERE NOT t.tgisinternal AND t.tgparentid = 0
             UNION ALL
+            -- A partition's, and those that hold foreign keys, too.
+            SELECT 'disabled', class.name || '.' || t.tgname, pg_catalog.pg_get_triggerdef(t.oid)
+            FROM class JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = class.oid
+            WHERE t.tgenabled NOT IN ('O', 'A')
+            UNION ALL
+            -- Those that hold for the application.
             SELECT 'policy', class.name || '.' || p.polname, concat_ws(' ',
+                CASE WHEN NOT p.polpermissive THEN 'AS RESTRICTIVE' END,
+                'FOR ' || CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                    WHEN 'd' THEN 'DELETE' END,
+                CASE WHEN 0 <> ALL (p.polroles) THEN 'TO provex_app' END,
                 'USING ' || pg_catalog.pg_get_expr(p.polqual, p.polrelid),
                 'WITH CHECK ' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
             FROM class JOIN pg_catalog.pg_policy AS p ON p.polrelid = class.oid
+            WHERE 0 = ANY (p.polroles) OR EXISTS (SELECT FROM pg_catalog.pg_roles AS r
+                WHERE r.rolname = 'provex_app' AND (r.oid = ANY (p.polroles) OR EXISTS (
+                    SELECT FROM unnest(p.polroles) AS role WHERE role <> 0 AND pg_has_role(r.oid, role, 'USAGE'))))
             UNION ALL
-            SELECT 'grant', class.name, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
+            -- The application's, and everybody's.
+            SELECT 'grant', class.name, string_agg(DISTINCT a.privilege_type, ', ' ORDER BY a.privilege_type)
             FROM class CROSS JOIN aclexplode(class.relacl) AS a
-            WHERE a.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'provex_app') GROUP BY class.name
+            WHERE class.relkind IN ('r', 'p')
+                AND (a.grantee = 0 OR a.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'provex_app'))
+            GROUP BY class.name
             UNION ALL
-            SELECT 'grant', class.name || '.' || c.attname, string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
+            SELECT 'grant', class.name || '.' || c.attname,
+                string_agg(DISTINCT a.privilege_type, ', ' ORDER BY a.privilege_type)
             FROM class JOIN pg_catalog.pg_attribute AS c ON c.attrelid = class.oid CROSS JOIN aclexplode(c.attacl) AS a
-            WHERE a.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'provex_app')
+            WHERE (a.grantee = 0 OR a.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'provex_app'))
                 AND NOT c.attisdropped
             GROUP BY class.name, c.attname
             UNION ALL

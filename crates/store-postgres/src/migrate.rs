@@ -217,6 +217,7 @@ async fn apply(
             _ => error.into(),
         }
     })?;
+    catalog::revoke_extra(&mut tx, layout).await?;
     insert_migration(&mut tx, migration, now).await?;
     tx.commit().await?;
     Ok(())

@@ -5,8 +5,8 @@
 mod common;
 
 use common::{
-    ALL, BASE, LAYOUTS, LEDGER_ATTESTATIONS, LEDGER_EVENTS, LINKAGE, fill, observations, of_base_schema,
-    tenant,
+    ALL, BASE, LAYOUTS, LEDGER_ANCHORS, LEDGER_ATTESTATIONS, LEDGER_EVENTS, LINKAGE, fill, observations,
+    of_base_schema, tenant,
 };
 use provex_core::digest::Digest;
 use provex_store::testing::{assert_backfilled, at, by, check_ledger, document, id, tell_story};
@@ -74,7 +74,7 @@ async fn a_migrated_database_stays_as_it_is_when_migrated_again() {
         // Each file by hand, as `psql -f` does it, the first one with the other layout chosen.
         let other = if layout == Layout::Flat { "hash16" } else { "flat" };
         database.execute(&format!("SET provex.layout = '{other}'; {BASE}")).await;
-        for later in [LINKAGE, LEDGER_EVENTS, LEDGER_ATTESTATIONS] {
+        for later in [LINKAGE, LEDGER_EVENTS, LEDGER_ATTESTATIONS, LEDGER_ANCHORS] {
             database.execute(later).await;
         }
         assert_eq!(migrate::migrate(&database.url(), Some(layout), at(1)).await.unwrap().steps, []);
@@ -215,6 +215,139 @@ async fn what_a_migrated_database_lacks_is_named_at_every_start() {
             let Err(Error::Schema(text)) = &refused else { panic!("{refused:?}") };
             assert!(lacking.iter().all(|named| text.contains(named)), "{text}");
         }
+    }
+}
+
+/// What opens or changes a guard behind the same name, and the words that name it.
+const WEAKENED: [(&str, &str); 13] = [
+    ("ALTER TABLE vex.documents DISABLE TRIGGER USER", "disabled vex.documents.documents_no_update"),
+    (
+        "ALTER TABLE vex.observations_p03 DISABLE TRIGGER USER",
+        "disabled vex.observations_p03.observations_no_delete",
+    ),
+    (
+        "CREATE POLICY extra ON vex.observations USING (true)",
+        "policy vex.observations.extra is there and opens",
+    ),
+    (
+        "CREATE POLICY extra ON vex.observations_p00 FOR SELECT TO provex_app USING (true)",
+        "policy vex.observations_p00.extra is there and opens",
+    ),
+    (
+        "ALTER POLICY standings_tenant_policy ON vex.standings USING (true)",
+        "policy vex.standings.standings_tenant_policy is there with another definition",
+    ),
+    ("ALTER TABLE vex.observations DISABLE ROW LEVEL SECURITY", "security vex.observations is there"),
+    ("ALTER TABLE vex.observations_p07 DISABLE ROW LEVEL SECURITY", "security vex.observations_p07 is there"),
+    (
+        "CREATE OR REPLACE FUNCTION vex.current_tenant() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+            AS $$ SELECT 'other' $$",
+        "function vex.current_tenant() is there with another definition",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION vex.refuse_change() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN RETURN NEW; END $$",
+        "function vex.refuse_change() is there with another definition",
+    ),
+    (
+        "CREATE OR REPLACE TRIGGER bundles_no_delete AFTER DELETE ON attestor.bundles
+            FOR EACH STATEMENT EXECUTE FUNCTION vex.refuse_change('x')",
+        "trigger attestor.bundles.bundles_no_delete is there with another definition",
+    ),
+    (
+        "ALTER TABLE vex.observations DROP CONSTRAINT observations_linkage_check,
+            ADD CONSTRAINT observations_linkage_check CHECK (true)",
+        "constraint vex.observations.observations_linkage_check is there with another definition",
+    ),
+    ("GRANT SELECT ON vex.observations_p05 TO provex_app", "grant vex.observations_p05 is there and opens"),
+    (
+        "GRANT UPDATE, DELETE ON vex.documents TO PUBLIC",
+        "grant vex.documents is there with another definition",
+    ),
+];
+
+#[tokio::test]
+async fn what_opens_a_guard_is_refused_and_mended_by_the_statements_that_are_named() {
+    let database = TestDatabase::migrated(Layout::Hash16).await;
+    for (sql, named) in WEAKENED {
+        database.execute(sql).await;
+        let refused = PostgresStore::connect(&database.url(), Options::default()).await;
+        assert!(matches!(refused, Err(Error::Schema(_))), "{sql}: {refused:?}");
+        let Err(Error::Schema(text)) = migrate::check(&database.url()).await else { panic!("{sql}") };
+        assert!(text.contains(named), "{sql}: {text}");
+        // As many as are named at once; then those that are left.
+        let mut left = Some(text);
+        for _ in 0..3 {
+            let Some(text) = left else { break };
+            for remedy in text.split("as their owner: ").skip(1) {
+                let ends = [
+                    "; disabled ",
+                    "; policy ",
+                    "; security ",
+                    "; function ",
+                    "; trigger ",
+                    "; grant ",
+                    "; and ",
+                ];
+                let end = ends.iter().filter_map(|end| remedy.find(end)).min().unwrap_or(remedy.len());
+                database.execute(&remedy[..end]).await;
+            }
+            left = migrate::check(&database.url()).await.err().map(|error| error.to_string());
+        }
+        assert_eq!(left, None, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn what_holds_for_others_or_closes_more_is_left_alone() {
+    let database = TestDatabase::migrated(Layout::Hash16).await;
+    database
+        .execute(
+            "CREATE POLICY own ON vex.observations TO CURRENT_USER USING (true);
+            CREATE POLICY closing ON vex.observations AS RESTRICTIVE USING (true);
+            ALTER TABLE vex.observations VALIDATE CONSTRAINT observations_linkage_check;
+            ALTER TABLE vex.documents ENABLE ALWAYS TRIGGER documents_no_delete;
+            CREATE TABLE public.notes (note text); GRANT ALL ON public.notes TO provex_app",
+        )
+        .await;
+    migrate::check(&database.url()).await.unwrap();
+    database.store().await;
+}
+
+#[tokio::test]
+async fn a_constraint_made_before_with_another_definition_is_named() {
+    for layout in LAYOUTS {
+        let database = of_base_schema(layout).await;
+        database
+            .execute(
+                "ALTER TABLE vex.observations ADD COLUMN rekor_uuid text,
+                    ADD CONSTRAINT observations_linkage_check CHECK (true)",
+            )
+            .await;
+        let refused = migrate::migrate(&database.url(), None, at(5)).await.unwrap_err().to_string();
+        let named = "constraint vex.observations.observations_linkage_check is there with another definition";
+        assert!(
+            refused.contains(named) && refused.contains("DROP CONSTRAINT observations_linkage_check"),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn default_privileges_give_the_application_nothing_more() {
+    for layout in LAYOUTS {
+        let database = TestDatabase::empty().await;
+        // The role is there once any database of the server was migrated.
+        TestDatabase::migrated(Layout::Flat).await;
+        database.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO provex_app, PUBLIC").await;
+        migrate::migrate(&database.url(), Some(layout), at(5)).await.unwrap();
+        assert_eq!(migrate::check(&database.url()).await.unwrap(), layout);
+        let store = database.store().await;
+        fill(&store, &tenant()).await;
+        assert_eq!(
+            observations(&store, &tenant()).await.iter().filter(|row| row.linkage.is_some()).count(),
+            2
+        );
     }
 }
 
@@ -365,6 +498,41 @@ async fn what_an_older_release_recorded_gets_the_events_that_it_would_have_now()
         // Done, it does nothing.
         migrate::migrate(&database.url(), None, at(6)).await.unwrap();
         assert_eq!(check_ledger(&store, &tenant()).await, events);
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_attestations_gets_them_with_its_events() {
+    for layout in LAYOUTS {
+        let database = TestDatabase::migrated(layout).await;
+        let told = tell_story(&database.store().await).await;
+        database.execute(BEFORE_THE_LEDGER).await;
+        // The third step, and no other: the tables of the ledger, and nothing in them yet.
+        let checksum = Digest::of(LEDGER_EVENTS.as_bytes()).to_hex();
+        let applied = "INSERT INTO control.migrations (version, name, checksum) VALUES (3, 'ledger_events'";
+        database.execute(&format!("{LEDGER_EVENTS}; {applied}, '{checksum}')")).await;
+        let plan = migrate::migrate(&database.url(), None, at(5)).await.unwrap();
+        assert_eq!((plan.found, plan.steps), (3, ALL[3..].to_vec()));
+        assert_backfilled(&database.store().await, &told).await;
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_the_index_of_anchors_keeps_its_ledger() {
+    for layout in LAYOUTS {
+        let database = TestDatabase::migrated(layout).await;
+        let told = tell_story(&database.store().await).await;
+        database
+            .execute(
+                "DROP INDEX attestor.envelopes_anchors_idx;
+                ALTER TABLE control.migrations DISABLE TRIGGER USER;
+                DELETE FROM control.migrations WHERE version > 4;
+                ALTER TABLE control.migrations ENABLE TRIGGER USER",
+            )
+            .await;
+        let plan = migrate::migrate(&database.url(), None, at(5)).await.unwrap();
+        assert_eq!((plan.found, plan.steps), (4, ALL[4..].to_vec()));
+        assert_eq!(check_ledger(&database.store().await, &tenant()).await, told);
     }
 }
 

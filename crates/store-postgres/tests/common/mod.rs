@@ -13,6 +13,7 @@ pub const BASE: &str = include_str!("../../migrations/0001_base.sql");
 pub const LINKAGE: &str = include_str!("../../migrations/0002_vex_rekor_linkage.sql");
 pub const LEDGER_EVENTS: &str = include_str!("../../migrations/0003_ledger_events.sql");
 pub const LEDGER_ATTESTATIONS: &str = include_str!("../../migrations/0004_ledger_attestations.sql");
+pub const LEDGER_ANCHORS: &str = include_str!("../../migrations/0005_ledger_anchors.sql");
 pub const ALL: [(u32, &str); 5] = [
     (1, "base"),
     (2, "vex_rekor_linkage"),
