@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{ALL, LAYOUTS, LINKAGE, fill, observations, of_base_schema, tenant};
 use provex_store::testing::{SignedFixture, at, by, document, id, lease};
 use provex_store::{Error, ObservationFilter, ObservationRow, Store as _};
@@ -98,14 +100,50 @@ async fn linking_a_missing_observation_is_refused_and_writes_nothing() {
         let envelopes = [signed.to_new_envelope(id(100))];
         store.record_envelopes(&tenant(), at(1), lease(1, 0).token, &[], &envelopes).await.unwrap();
         let logged = fixture.log(&signed);
-        let tables =
-            "SELECT (SELECT count(*) FROM attestor.log_entries) + (SELECT count(*) FROM attestor.bundles)
-            + (SELECT count(*) FROM vex.observations WHERE rekor_uuid IS NOT NULL)";
+        let before = everything(&database).await;
         let refused = store.link(&tenant(), &by(2), lease(1, 0).token, &[logged.to_new_link(None)]).await;
         let named = |found| missing.observations.iter().any(|observation| observation.id == found);
         assert!(matches!(refused, Err(Error::UnknownObservation(found)) if named(found)), "{refused:?}");
-        assert_eq!(database.integer(tables).await, 0);
+        assert_eq!(everything(&database).await, before);
+        // The same link of what is there does write, into each of these tables: so it would have been seen.
+        store.record_documents(&tenant(), &by(3), &[missing]).await.unwrap();
+        let before = everything(&database).await;
+        store.link(&tenant(), &by(4), lease(1, 0).token, &[logged.to_new_link(None)]).await.unwrap();
+        let after = everything(&database).await;
+        let changed: Vec<_> = before.iter().filter(|(table, rows)| after[*table] != **rows).collect();
+        let names: Vec<_> = changed.iter().map(|(table, _)| table.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "attestor.bundles",
+                "attestor.log_entries",
+                "findings.ledger_attestations",
+                "findings.ledger_chains",
+                "findings.ledger_events",
+                "vex.observations",
+            ]
+        );
     }
+}
+
+/// Every row of every table of provex, as text.
+async fn everything(database: &TestDatabase) -> BTreeMap<String, Vec<String>> {
+    let mut connection = database.connect().await;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT c.oid::regclass::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('control', 'vex', 'vexhub', 'attestor', 'findings') AND c.relkind IN ('r', 'p')
+            AND NOT c.relispartition",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let mut everything = BTreeMap::new();
+    for table in tables {
+        let rows = format!("SELECT t::text FROM {table} AS t ORDER BY 1");
+        let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap();
+        everything.insert(table, rows);
+    }
+    everything
 }
 
 const COLUMNS: [&str; 16] = [
