@@ -71,7 +71,11 @@ def csaf(document):
     meta, tree = document["document"], document.get("product_tree", {})
     if meta["tracking"].get("status") == "deleted":
         meta = {**meta, "deleted": True}
+        yield "unknown_term"
     tracking = meta["tracking"]
+    if meta.get("csaf_version") == "2.1":
+        for _ in [1 for key, parent in [("$schema", document), ("distribution", meta)] if key not in parent]:
+            yield "missing_member"
     if "namespace" not in meta.get("publisher", {}):
         yield "missing_issuer"
     if "current_release_date" not in tracking:
@@ -104,6 +108,8 @@ def csaf(document):
                     found |= {id for group in entry.get("group_ids", []) for id in groups[group]}
             return found
 
+        if "cve" in item and not re.fullmatch(r"CVE-\d{4}-\d{4,}", item["cve"]):
+            yield "bad_id"
         status = item.get("product_status", {})
         for ids in status.values():
             undefined |= set(ids)

@@ -42,16 +42,26 @@ const FINDINGS: [(&str, &[(&str, usize)]); 6] = [
         "csaf20",
         &[
             ("ambiguous_product", 200),
+            ("bad_id", 2),
             ("missing_action", 1),
             ("missing_issuer", 1),
             ("missing_timestamp", 1),
             ("missing_version", 1),
             ("undefined_product", 1),
             ("unjustified", 1),
+            ("unknown_term", 1),
             ("version_not_latest", 2),
         ],
     ),
-    ("csaf21", &[("misplaced_remediation", 2), ("missing_vulnerability", 2), ("unjustified", 2)]),
+    (
+        "csaf21",
+        &[
+            ("misplaced_remediation", 2),
+            ("missing_member", 2),
+            ("missing_vulnerability", 2),
+            ("unjustified", 2),
+        ],
+    ),
     (
         "cyclonedx",
         &[

@@ -21,6 +21,7 @@ mod profile;
 mod references;
 mod revisions;
 mod said;
+mod schema;
 mod statuses;
 mod tree;
 mod vulnerabilities;
@@ -32,7 +33,7 @@ use provex_core::json;
 use provex_core::vex::Format;
 
 use crate::Context;
-use crate::document::{Accepted, Claims, DocumentFacts};
+use crate::document::{Accepted, Claims, DocumentFacts, Retirement};
 use crate::report::{Code, Findings, Rejection, child, quoted};
 use crate::typed::{List, Member, Placed, Shape, Unread, object};
 
@@ -71,6 +72,9 @@ fn read_document<'a, 'c>(
     report_unknown(edition, &document.unknown, String::new, findings);
     profile::check(&meta, edition, [tree.is_stated(), items.is_stated()], findings);
     let header = header::read(meta, edition, context, findings);
+    if header.facts.retires != Some(Retirement::Deleted) {
+        schema::check(root, edition, findings);
+    }
     let tree = tree.take(findings, || "/product_tree".to_owned(), "an object");
     let items = items.take(findings, || "/vulnerabilities".to_owned(), "a list");
     if header.facts.retires.is_some() {
@@ -214,8 +218,8 @@ object! {
         full_product_name: Placed<FullName<'a>> = "full_product_name",
         product_reference: Text<'a> = "product_reference",
         relates_to: Text<'a> = "relates_to_product_reference",
+        category: Text<'a> = "category",
     }
-    unread "category"
 }
 
 object! {
@@ -228,8 +232,7 @@ object! {
 }
 
 object! {
-    Subpath<'a> { next: Text<'a> = "next_product_reference", }
-    unread "category"
+    Subpath<'a> { category: Text<'a> = "category", next: Text<'a> = "next_product_reference", }
 }
 
 object! {

@@ -126,6 +126,14 @@ codes! {
     SpecVersionMismatch = "spec_version_mismatch",
     /// Kept, read by the newest rules known: a version of the format that is not known.
     UnknownSpecVersion = "unknown_spec_version",
+    /// Kept: a member that the format requires is not there or empty.
+    MissingMember = "missing_member",
+    /// Kept: a term that its closed list does not have, of no weight for the claims.
+    UnknownTerm = "unknown_term",
+    /// Kept: an element that its list has twice, where the schema permits it once.
+    RepeatedElement = "repeated_element",
+    /// Kept, and not read: an extension that the document calls critical (CSAF 2.1).
+    CriticalExtension = "critical_extension",
     /// Kept: a part in the form of another version of the format than the rest.
     MixedSpecVersions = "mixed_spec_versions",
     /// Kept without it: a member that the format's closed schema does not have.
@@ -190,8 +198,12 @@ codes! {
     RepeatedVulnerability = "repeated_vulnerability",
     /// Kept: a category that could be taken for a profile and is none (CSAF 6.1.26).
     ReservedCategory = "reserved_category",
-    /// Kept, and not read: vulnerabilities in a document whose profile has none (CSAF 6.1.27.3).
+    /// Kept: vulnerabilities in a document whose profile has none (CSAF 6.1.27.3).
     UnexpectedVulnerabilities = "unexpected_vulnerabilities",
+    /// Kept: no external reference, which the profile requires (CSAF 6.1.27.2).
+    MissingReference = "missing_reference",
+    /// Kept: a translation into the language that it is from (CSAF 6.1.28).
+    SameLanguage = "same_language",
     /// Kept: no product tree, which the profile requires (CSAF 6.1.27.4).
     MissingProductTree = "missing_product_tree",
     /// Kept: a vulnerability without notes, which the profile requires (CSAF 6.1.27.5).
@@ -200,7 +212,7 @@ codes! {
     MissingProductStatus = "missing_product_status",
     /// Kept: no vulnerabilities, which the profile requires (CSAF 6.1.27.11).
     MissingVulnerabilities = "missing_vulnerabilities",
-    /// Kept: a withdrawn or superseded document without a note that describes it (CSAF 6.1.27.14).
+    /// Kept: no note that describes the document, which the profile requires (CSAF 6.1.27.1 and 6.1.27.14).
     MissingDescription = "missing_description",
     /// Kept: a withdrawn or superseded document with a product tree (CSAF 6.1.27.15).
     UnexpectedProductTree = "unexpected_product_tree",
@@ -236,8 +248,6 @@ codes! {
     UnknownIdentifier = "unknown_identifier",
     /// Kept: a `@context` besides the format's own, which may give its names another meaning.
     ForeignContext = "foreign_context",
-    /// Kept: an element without a member that its format requires.
-    MissingMember = "missing_member",
     /// Kept: a relationship type that says nothing of the status.
     BadRelationshipType = "bad_relationship_type",
     /// Kept: names without the prefix of their profile.

@@ -83,7 +83,7 @@ fn undefined_products_are_found_wherever_they_are_named() {
             "/remediations/0/product_ids/0",
         ),
         (json!([{"products": ["NONE"]}]), "scores", "/scores/0/products/0"),
-        (json!([{"products": ["NONE"], "content": {}}]), "metrics", "/metrics/0/products/0"),
+        (json!([{"products": ["NONE"], "content": {"epss": {}}}]), "metrics", "/metrics/0/products/0"),
         (
             json!([{"party": "vendor", "status": "open", "product_ids": ["NONE"]}]),
             "involvements",
@@ -207,7 +207,8 @@ fn one_cve_has_one_vulnerability() {
     let again = vex20().pointer(V).unwrap().clone();
     let again = with(again, "/cve", json!("cve-2026-0001"));
     let document = with(vex20(), "/vulnerabilities/-", again);
-    found(&document, &[(Code::RepeatedVulnerability, "/vulnerabilities/1/cve")]);
+    let at = "/vulnerabilities/1/cve";
+    found(&document, &[(Code::BadId, at), (Code::RepeatedVulnerability, at)]);
 }
 
 /// 6.1.26
@@ -222,7 +223,6 @@ fn categories_do_not_look_like_profiles() {
         ("veX", true),
         ("V_eX", true),
         ("csaf_base", false),
-        ("csaf_security_incident_response", false),
         ("Example Company Security Notice", false),
         ("withdrawn", false),
     ] {
@@ -258,7 +258,12 @@ fn profiles_promise_parts() {
     let unjustified = format!("{STATUS}/known_not_affected/0");
     found(&without(advisory, flags), &[(Code::Unjustified, &unjustified)]);
     let informational = with(vex20(), "/document/category", json!("csaf_informational_advisory"));
-    found(&informational, &[(Code::UnexpectedVulnerabilities, "/vulnerabilities")]);
+    let expected = [
+        (Code::UnexpectedVulnerabilities, "/vulnerabilities"),
+        (Code::MissingDescription, "/document/notes"),
+        (Code::MissingReference, "/document/references"),
+    ];
+    found(&informational, &expected);
 }
 
 /// The VEX profile promises each product an answer; of others one product of a vulnerability is told.
@@ -452,5 +457,149 @@ fn unknown_terms_cost_what_they_are_part_of() {
     found(
         &with(vex20(), &label, json!("not_my_problem")),
         &[(Code::UnknownJustification, &label), (Code::Unjustified, &unjustified)],
+    );
+}
+
+/// What the schemas require besides what has a code of its own.
+#[test]
+fn members_that_the_schema_requires_are_missed() {
+    let threat = json!([{"category": "impact", "details": "x", "product_ids": ["OS:LIB"]}]);
+    let document = with(vex21(), "/vulnerabilities/0/threats", threat);
+    let references = json!([{"summary": "x", "url": "https://acme.example"}]);
+    let document = with(document, "/document/references", references);
+    let document = with(document, "/document/notes", json!([{"category": "general", "text": "x"}]));
+    found(&document, &[]);
+    for pointer in [
+        "/$schema",
+        "/document/category",
+        "/document/distribution",
+        "/document/distribution/tlp",
+        "/document/distribution/tlp/label",
+        "/document/notes/0/category",
+        "/document/notes/0/text",
+        "/document/publisher/category",
+        "/document/publisher/name",
+        "/document/references/0/summary",
+        "/document/references/0/url",
+        "/document/title",
+        "/document/tracking/initial_release_date",
+        "/document/tracking/revision_history",
+        "/document/tracking/revision_history/1/date",
+        "/document/tracking/revision_history/1/number",
+        "/document/tracking/revision_history/1/summary",
+        "/document/tracking/status",
+        "/product_tree/branches/0/branches/0/category",
+        "/product_tree/branches/0/branches/0/name",
+        "/product_tree/branches/0/branches/0/product/name",
+        "/product_tree/product_groups/0/group_id",
+        "/product_tree/product_groups/0/product_ids",
+        "/product_tree/product_paths/0/subpaths/0/category",
+        "/vulnerabilities/0/notes/0/category",
+        "/vulnerabilities/0/notes/0/text",
+        "/vulnerabilities/0/remediations/0/details",
+        "/vulnerabilities/0/threats/0/category",
+        "/vulnerabilities/0/threats/0/details",
+    ] {
+        let codes = findings(&without(document.clone(), pointer));
+        assert!(codes.contains(&(Code::MissingMember, pointer.to_owned())), "{pointer}: {codes:?}");
+        assert!(codes.iter().all(|(code, _)| *code == Code::MissingMember), "{pointer}: {codes:?}");
+        let empty = match document.pointer(pointer).unwrap() {
+            Value::Array(_) => json!([]),
+            Value::Object(_) => json!({}),
+            _ => json!(""),
+        };
+        let codes = findings(&with(document.clone(), pointer, empty));
+        assert!(codes.contains(&(Code::MissingMember, pointer.to_owned())), "{pointer}: {codes:?}");
+    }
+    let helper = "/product_tree/branches/0/branches/0/product/product_identification_helper";
+    found(&with(vex20(), helper, json!({})), &[(Code::MissingMember, helper)]);
+    for member in ["system_name", "text"] {
+        let ids = json!([{"system_name": "Tracker", "text": "12"}]);
+        let pointer = format!("{V}/ids/0/{member}");
+        found(
+            &without(with(vex20(), &format!("{V}/ids"), ids), &pointer),
+            &[(Code::MissingMember, &pointer)],
+        );
+    }
+}
+
+#[test]
+fn values_that_the_schema_refuses_are_told() {
+    let with_threat = |document: Value, category: &str| {
+        let threat = json!([{"category": category, "details": "x", "product_ids": ["APP"]}]);
+        with(document, "/vulnerabilities/0/threats", threat)
+    };
+    found(&with_threat(vex20(), "bad"), &[(Code::UnknownTerm, "/vulnerabilities/0/threats/0/category")]);
+    for (pointer, value, code) in [
+        ("/document/tracking/status", "published", Code::UnknownTerm),
+        ("/document/publisher/category", "foo", Code::UnknownTerm),
+        ("/document/publisher/category", "multiplier", Code::SpecVersionMismatch),
+        ("/document/publisher/namespace", "acme", Code::BadId),
+        ("/vulnerabilities/0/cve", "GHSA-x", Code::BadId),
+        ("/vulnerabilities/0/cve", "CVE-1", Code::BadId),
+        ("/vulnerabilities/0/cve", "cve-2026-0001", Code::BadId),
+        ("/vulnerabilities/0/notes/0/category", "x", Code::UnknownTerm),
+        ("/product_tree/relationships/0/category", "bogus", Code::UnknownTerm),
+        ("/product_tree/branches/0/branches/0/category", "bogus", Code::UnknownTerm),
+        ("/product_tree/branches/0/branches/0/category", "platform", Code::SpecVersionMismatch),
+        ("/vulnerabilities/0/remediations/0/category", "fix_planned", Code::SpecVersionMismatch),
+        ("/vulnerabilities/0/remediations/0/category", "optional_patch", Code::SpecVersionMismatch),
+    ] {
+        found(&with(vex20(), pointer, json!(value)), &[(code, pointer)]);
+    }
+    let label = "/document/distribution/tlp/label";
+    found(&with(vex21(), label, json!("WHITE")), &[(Code::SpecVersionMismatch, label)]);
+    found(&with(vex21(), label, json!("white")), &[(Code::UnknownTerm, label)]);
+    let helper = "/product_tree/branches/0/branches/0/product/product_identification_helper";
+    let purls = json!({"cpe": "cpe:/o:acme:os:9", "purls": ["pkg:rpm/acme/os@9"]});
+    found(&with(vex20(), helper, purls), &[(Code::SpecVersionMismatch, &format!("{helper}/purls"))]);
+    let twice = format!("{STATUS}/known_affected");
+    let repeated = with(vex20(), &twice, json!(["APP", "APP"]));
+    found(&repeated, &[(Code::RepeatedElement, &format!("{twice}/1"))]);
+    for parent in ["", "/document", V] {
+        let pointer = format!("{parent}/x_extensions");
+        let extensions = json!([{"critical": false}, {"critical": true}]);
+        found(&with(vex21(), &pointer, extensions), &[(Code::CriticalExtension, &format!("{pointer}/1"))]);
+    }
+    for (pointer, value) in [("/document/title", json!(5)), ("/document/tracking/aliases", json!([5]))] {
+        let at = if value.is_array() { format!("{pointer}/0") } else { pointer.to_owned() };
+        found(&with(vex20(), pointer, value), &[(Code::WrongType, &at)]);
+    }
+}
+
+/// 6.1.27.1, 6.1.27.2, 6.1.28 and 6.1.31
+#[test]
+fn what_informs_has_notes_and_references() {
+    let response = with(vex20(), "/document/category", json!("csaf_security_incident_response"));
+    let [notes, references] = ["/document/notes", "/document/references"];
+    found(&response, &[(Code::MissingDescription, notes), (Code::MissingReference, references)]);
+    let other = json!([{"category": "other", "text": "x"}]);
+    let own = json!([{"category": "self", "summary": "x", "url": "https://acme.example"}]);
+    let document = with(with(response.clone(), notes, other), references, own);
+    found(&document, &[(Code::MissingDescription, notes), (Code::MissingReference, references)]);
+    let general = json!([{"category": "general", "text": "x"}]);
+    let external = json!([{"summary": "x", "url": "https://acme.example"}]);
+    found(&with(with(response, notes, general), references, external), &[]);
+    let same = with(with(vex20(), "/document/lang", json!("en")), "/document/source_lang", json!("EN"));
+    found(&same, &[(Code::SameLanguage, "/document/source_lang")]);
+    let name = "/product_tree/branches/0/branches/1/branches/0/name";
+    for (version, is_range) in
+        [("< 2", true), ("1.0 and later", true), ("All", true), ("firewall-1.0", false), ("1.0 (x64)", false)]
+    {
+        let expected: &[_] = if is_range { &[(Code::BadVersionRange, name)] } else { &[] };
+        found(&with(vex20(), name, json!(version)), expected);
+    }
+}
+
+#[test]
+fn a_tombstone_is_told_and_so_is_what_it_drops() {
+    let status = "/document/tracking/status";
+    found(
+        &with(vex20(), status, json!("deleted")),
+        &[
+            (Code::UnexpectedVulnerabilities, "/vulnerabilities"),
+            (Code::UnexpectedProductTree, "/product_tree"),
+            (Code::UnknownTerm, status),
+        ],
     );
 }

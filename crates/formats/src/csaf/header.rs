@@ -15,7 +15,7 @@ use crate::typed::Member;
 /// `scheme` of the issuer, whose id is the publisher's `namespace`.
 const ISSUER_SCHEME: &str = "csaf";
 /// `tracking.status` of a tombstone. It is Red Hat's, and in neither version of CSAF.
-const DELETED: &str = "deleted";
+pub(super) const DELETED: &str = "deleted";
 
 /// What the rest of the reader needs to know of the document.
 pub(super) struct Header {
@@ -40,6 +40,11 @@ pub(super) fn read(meta: Meta<'_>, edition: Edition, context: &Context, findings
     let tracking = meta.tracking.take(findings, at("tracking"), "an object").unwrap_or_default();
     let profile = Profile::of(&category);
     let deleted = tracking.status.value().is_some_and(|status| status == DELETED);
+    if deleted {
+        let message = "CSAF has no status `deleted`. The document was read as one that takes back all that its earlier \
+                       versions say; use the category `csaf_withdrawn` of CSAF 2.1.";
+        tell(findings, Code::UnknownTerm, at("tracking/status"), message);
+    }
     let spec_version = spec_version(meta.csaf_version, deleted, findings);
     let issuer = issuer(publisher, edition, findings);
     let mut facts = DocumentFacts {
@@ -105,11 +110,11 @@ fn track(
         report_unknown(edition, &generator.unknown, at("generator"), findings);
         time(edition, generator.date, findings, at("generator/date"));
     }
-    let status = tracking.status.take(findings, at("status"), "a string");
+    let status = tracking.status.value();
     let history = tracking.revision_history.take(findings, at("revision_history"), "a list");
     if !deleted {
         let history = revisions::History::read(history.unwrap_or_default(), edition, findings);
-        history.check(facts.revision.as_deref(), status.as_deref(), findings);
+        history.check(facts.revision.as_deref(), status.map(AsRef::as_ref), findings);
     }
 }
 

@@ -14,7 +14,15 @@ pub(super) fn identify<'a>(
     at: &dyn Fn() -> String,
     findings: &mut Findings,
 ) {
+    if helper.0.clone().next().is_none() {
+        let message = "Nothing in here identifies the product; add an identifier, or leave the member out.";
+        tell(findings, Code::MissingMember, at, message);
+    }
     let helper = Helper::object(helper.0).unwrap_or_default();
+    if edition == Edition::V20 && helper.purls.is_stated() {
+        let message = "CSAF 2.0 has no `purls`, and they were read as in 2.1; use `purl`.";
+        tell(findings, Code::SpecVersionMismatch, || format!("{}/purls", at()), message);
+    }
     report_unknown(edition, &helper.unknown, at, findings);
     report_replaced(edition, &helper.purl, at, ["purl", "purls"], findings);
     let hashes = list(helper.hashes, findings, || format!("{}/hashes", at()));

@@ -1,7 +1,8 @@
 //! Profiles: what `/document/category` promises of the whole document (CSAF 2.0 section 4, tests 6.1.15, 6.1.26
 //! and 6.1.27). What a profile promises of one vulnerability is checked where vulnerabilities are read.
 
-use super::{Edition, Meta, Note, tell};
+use super::header::DELETED;
+use super::{Edition, Meta, Note, Reference, tell};
 use crate::document::Retirement;
 use crate::report::{Code, Findings};
 use crate::typed::List;
@@ -60,7 +61,9 @@ pub(super) fn check(meta: &Meta<'_>, edition: Edition, has: [bool; 2], findings:
     let profile = Profile::of(category);
     check_category(category, edition, findings);
     check_translation(meta, findings);
-    check_parts(profile, has, findings);
+    let deleted = meta.tracking.value().and_then(|tracking| tracking.status.value());
+    check_parts(profile, deleted.is_some_and(|status| status == DELETED), has, findings);
+    check_information(meta, profile, findings);
     if let Some(retirement) = profile.retires() {
         check_retirement(meta, retirement, findings);
     }
@@ -86,7 +89,28 @@ fn check_category(category: &str, edition: Edition, findings: &mut Findings) {
     }
 }
 
-/// 6.1.15
+/// 6.1.27.1 and 6.1.27.2
+fn check_information(meta: &Meta<'_>, profile: Profile, findings: &mut Findings) {
+    if !matches!(profile, Profile::InformationalAdvisory | Profile::SecurityIncidentResponse) {
+        return;
+    }
+    let mut notes = meta.notes.value().into_iter().flat_map(List::values);
+    let says = ["description", "details", "general", "summary"];
+    if !notes.any(|note| note.category.value().is_some_and(|category| says.contains(&category.as_ref()))) {
+        let message = "Documents of this category have a note of the category `description`, `details`, `general` or \
+                       `summary`; add one.";
+        tell(findings, Code::MissingDescription, || "/document/notes".to_owned(), message);
+    }
+    let mut references = meta.references.value().into_iter().flat_map(List::values);
+    let external =
+        |reference: Reference<'_>| reference.category.value().is_none_or(|found| found == "external");
+    if !references.any(external) {
+        let message = "Documents of this category have an external reference; add one.";
+        tell(findings, Code::MissingReference, || "/document/references".to_owned(), message);
+    }
+}
+
+/// 6.1.15 and 6.1.28
 fn check_translation(meta: &Meta<'_>, findings: &mut Findings) {
     let publisher = meta.publisher.value().and_then(|publisher| publisher.category.value());
     if publisher.is_some_and(|category| category == "translator") && !meta.source_lang.is_stated() {
@@ -94,21 +118,37 @@ fn check_translation(meta: &Meta<'_>, findings: &mut Findings) {
             "A translator publishes the document; add `source_lang`, the language it is translated from.";
         tell(findings, Code::MissingSourceLanguage, || "/document/source_lang".to_owned(), message);
     }
+    if let (Some(lang), Some(source)) = (meta.lang.value(), meta.source_lang.value())
+        && lang.eq_ignore_ascii_case(source)
+    {
+        let message =
+            "The document is in the language that it says it is translated from; correct one of them.";
+        tell(findings, Code::SameLanguage, || "/document/source_lang".to_owned(), message);
+    }
 }
 
 /// 6.1.27.3, 6.1.27.4, 6.1.27.11 and 6.1.27.15
-fn check_parts(profile: Profile, [tree, vulnerabilities]: [bool; 2], findings: &mut Findings) {
+fn check_parts(profile: Profile, deleted: bool, [tree, vulnerabilities]: [bool; 2], findings: &mut Findings) {
     let at_tree = || "/product_tree".to_owned();
     let at_items = || "/vulnerabilities".to_owned();
-    let retires = profile.retires().is_some();
+    let retires = deleted || profile.retires().is_some();
     if (retires || profile == Profile::InformationalAdvisory) && vulnerabilities {
-        let message =
-            "Documents of this category have no vulnerabilities; leave them out or change the category.";
+        let message = match retires {
+            true => {
+                "A document that takes back others has no vulnerabilities, and they were not read; leave them out."
+            }
+            false => {
+                "Documents of this category have no vulnerabilities; leave them out or change the category."
+            }
+        };
         tell(findings, Code::UnexpectedVulnerabilities, at_items, message);
     }
     if retires && tree {
-        let message = "A withdrawn or superseded document has no product tree; leave it out.";
+        let message = "A document that takes back others has no product tree; leave it out.";
         tell(findings, Code::UnexpectedProductTree, at_tree, message);
+    }
+    if deleted {
+        return;
     }
     if profile.is_advisory() && !tree {
         let message = "Documents of this category have a product tree; add one.";

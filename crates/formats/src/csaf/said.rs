@@ -151,9 +151,8 @@ impl<'a> Reading<'a, '_> {
             report_unknown(this.edition, &threat.unknown, || at.to_owned(), this.findings);
             let date = time(this.edition, threat.date, this.findings, || format!("{at}/date"));
             let details = this.text(threat.details, at, "details").filter(|text| !is_severity(text));
-            let category = this.text(threat.category, at, "category");
-            let impact =
-                category.is_some_and(|category| category == "impact").then_some(Impact { details, date });
+            let is_impact = threat.category.value().is_some_and(|category| category == "impact");
+            let impact = is_impact.then_some(Impact { details, date });
             (impact, [threat.product_ids, threat.group_ids])
         })
     }
@@ -174,6 +173,10 @@ impl<'a> Reading<'a, '_> {
                     let category = quoted(&category);
                     format!("CSAF has no remediation {category}, and only its text was taken; use one that it has.")
                 });
+            }
+            if this.edition == Edition::V20 && matches!(category.as_ref(), "fix_planned" | "optional_patch") {
+                let message = "CSAF 2.0 has no such remediation, and it was read as in 2.1; use one that it has.";
+                tell(this.findings, Code::SpecVersionMismatch, || format!("{at}/category"), message);
             }
             let remedy = Remedy {
                 category,

@@ -142,12 +142,19 @@ impl Stated {
         let mut order: Vec<u32> = (0..entries.len() as u32).collect();
         order.sort_unstable_by_key(|n| (entries[*n as usize].product, *n));
         let mut stated: Vec<(u32, u8)> = Vec::with_capacity(entries.len());
+        let mut before = None;
         for n in order {
             let entry = entries[n as usize];
             let (group, place, product) = (entry.group(), entry.place(), &entry.product);
             let bit = contradiction_group(group);
             match stated.last_mut() {
                 Some((last, bits)) if last == product => {
+                    if before == Some((entry.group.0, *product)) {
+                        let message =
+                            "This product stands in this list before; both are kept; leave one out.";
+                        let at = || format!("{at}/{group}/{place}");
+                        tell(findings, Code::RepeatedElement, at, message);
+                    }
                     if *bits != bit && *bits & bit == 0 {
                         let message = "This product has another status for the same vulnerability in another list; \
                                        both are kept; state one.";
@@ -162,6 +169,7 @@ impl Stated {
                 }
                 _ => stated.push((*product, bit)),
             }
+            before = Some((entry.group.0, entry.product));
         }
         Self(stated)
     }

@@ -7,11 +7,13 @@ use provex_core::json::Node;
 use super::header::Header;
 use super::products::{Collector, InList, Place, Products, describe};
 use super::references::Groups;
+use super::schema::{BRANCHES, COMPOSITIONS, missing, term};
 use super::{
     Branch, Edition, FullName, Group, List, Path, Relationship, Text, Tree, list, report_unknown, tell,
     text_at,
 };
 use crate::report::{Code, Findings};
+use crate::stated::is_blank;
 use crate::typed::{Member, Placed};
 
 /// Most `branches` that may stand in the path of a product (6.1.34).
@@ -76,6 +78,16 @@ impl<'a> Reader<'a, '_> {
             member.take(self.findings, || format!("{}/{key}", at()), "a string").unwrap_or_default()
         };
         let (category, name) = (text(branch.category, "category"), text(branch.name, "name"));
+        for (key, text) in [("category", &category), ("name", &name)] {
+            if is_blank(Some(text)) {
+                missing(key, at, self.findings);
+            }
+        }
+        term(&category, &BRANCHES, self.edition, || format!("{}/category", at()), self.findings);
+        if category == "product_version" && is_range(&name) {
+            let message = "The name of a version is a range; use the category `product_version_range`.";
+            tell(self.findings, Code::BadVersionRange, || format!("{}/name", at()), message);
+        }
         self.collector.branches().call(number, category, name);
         let at = || self.collector.branch(number);
         if branch.product.is_stated() {
@@ -94,6 +106,7 @@ impl<'a> Reader<'a, '_> {
         report_unknown(self.edition, &relationship.unknown, at, self.findings);
         let first = self.part(relationship.product_reference, || format!("{}/product_reference", at()));
         let host = self.part(relationship.relates_to, || format!("{}/relates_to_product_reference", at()));
+        self.composition(&relationship.category, at);
         let parts = self.whole_chain(&[first, host], at);
         self.name(relationship.full_product_name, &parts, InList::Relationship(n as u32));
     }
@@ -119,10 +132,20 @@ impl<'a> Reader<'a, '_> {
             let at = || format!("{}/subpaths/{k}", at());
             let subpath = subpath.take(self.findings, at, "an object").unwrap_or_default();
             report_unknown(self.edition, &subpath.unknown, at, self.findings);
+            self.composition(&subpath.category, at);
             parts.push(self.part(subpath.next, || format!("{}/next_product_reference", at())));
         }
         let parts = self.whole_chain(&parts, at);
         self.name(path.full_product_name, &parts, InList::Path(n as u32));
+    }
+
+    fn composition(&mut self, category: &Member<Text<'a>>, at: impl Fn() -> String) {
+        match category.value().filter(|category| !is_blank(Some(category))) {
+            Some(category) => {
+                term(category, &COMPOSITIONS, self.edition, || format!("{}/category", at()), self.findings);
+            }
+            None => missing("category", at, self.findings),
+        }
     }
 
     fn part(&mut self, reference: Member<Text<'a>>, at: impl Fn() -> String) -> Option<u32> {
@@ -153,9 +176,21 @@ impl<'a> Reader<'a, '_> {
             tell(self.findings, Code::MissingProduct, at, message);
             return;
         };
+        if name.name.value().is_none_or(|name| is_blank(Some(name))) {
+            missing("name", at, self.findings);
+        }
         let described = describe(name, self.edition, &at, self.findings);
         self.collector.define(id, described, parts, place, self.findings);
     }
+}
+
+/// Whether a version names several: 6.1.31 with words as words, since names of packages have them as parts.
+fn is_range(name: &str) -> bool {
+    const WORDS: [&str; 7] = ["after", "all", "before", "earlier", "later", "prior", "versions"];
+    name.contains(['<', '>'])
+        || name
+            .split_ascii_whitespace()
+            .any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
 /// The groups by id. A group that is defined twice has the products of both.
@@ -177,6 +212,11 @@ fn groups<'a>(
         for (k, product) in ids {
             let product = text_at(product, findings, || at_product(k));
             members.extend(product.map(|id| products.refer(id, || at_product(k), findings)));
+        }
+        for (key, lacks) in [("group_id", id.is_none()), ("product_ids", members.is_empty())] {
+            if lacks {
+                missing(key, at, findings);
+            }
         }
         if let Some(id) = id
             && groups.define(id, members)

@@ -116,6 +116,8 @@ pub(crate) fn vex20() -> Value {
 /// The same in 2.1.
 pub(crate) fn vex21() -> Value {
     let document = with(vex20(), "/document/csaf_version", json!("2.1"));
+    let schema = "https://docs.oasis-open.org/csaf/csaf/v2.1/schema/csaf.json";
+    let document = with(document, "/$schema", json!(schema));
     let document = with(document, "/document/distribution", json!({"tlp": {"label": "CLEAR"}}));
     let lib = "/product_tree/branches/0/branches/1/branches/0/product/product_identification_helper";
     let document = with(document, lib, json!({"purls": ["pkg:rpm/acme/lib@1.0"]}));
