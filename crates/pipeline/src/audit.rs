@@ -171,7 +171,11 @@ impl Pipeline {
         while said.fold.head.sequence_no() < head.sequence_no() {
             let number = said.fold.head.sequence_no() + 1;
             let Some(spoken) = spoken.next().await? else {
-                return wrong(format!("findings.ledger_events: event {number} is missing"));
+                return wrong(format!(
+                    "findings.ledger_events: event {number} of the chain that findings.ledger_chains names ({}) is \
+                     missing",
+                    head.chain_id
+                ));
             };
             self.audit_event(spoken, said, &mut comparison).await?;
         }
@@ -323,15 +327,30 @@ impl Pipeline {
                 format!("vex.observations, {}: created_at is not its document's", id.to_text())
             })?;
         }
+        let of = |table: &str, what: &str| {
+            format!("{table} of document {}: {what} (event {number})", digest.to_text())
+        };
         let observations = observations_commitment(kept.observations.iter().map(|(id, _)| *id));
+        require(body["observations"]["size"] == kept.row.observations, || {
+            at("observation_count is not as it was recorded")
+        })?;
         require(kept.row.observations == observations.size, || {
-            at("observation_count is not how many there are")
+            let (found, said) = (observations.size, kept.row.observations);
+            of("vex.observations", &format!("{found} rows, but {said} were recorded"))
         })?;
         let findings = findings_commitment(&kept.row.findings)?;
         let found = document_body(&kept.row.facts, kept.row.created_at, observations, findings)?;
         if found != row.body {
             let found = parse(&found).map_err(Stop::Wrong)?;
-            return wrong(at(&format!("{} is not as it was recorded", differing(body, &found))));
+            // Of rows the event says their root alone.
+            let differs = differing(body, &found);
+            return wrong(match differs.split_once('/') {
+                Some(("observations", _)) => {
+                    of("vex.observations", "an observation_id is not as it was recorded")
+                }
+                Some(("findings", _)) => of("vex.parse_findings", "a row is not as it was recorded"),
+                _ => at(&format!("{differs} is not as it was recorded")),
+            });
         }
         let Some(bytes) = kept.body else {
             return wrong(format!("vex.document_bodies, {}: the row is gone", digest.to_text()));
@@ -425,7 +444,10 @@ impl Pipeline {
             require(none, || members("an anchor has none"))?;
             let predicate = AnchorPredicate::from_payload(envelope.payload())
                 .map_err(|error| Stop::Wrong(at(&error.to_string())))?;
-            self.audit_anchor(&predicate, kept.set, said).await.map_err(|stop| match stop {
+            let Some(root) = said.roots.get(&kept.set.size) else {
+                return wrong(root_at(kept.set.size, &format!("the row is gone (event {number})")));
+            };
+            self.audit_anchor(&predicate, kept.set, &root.row).await.map_err(|stop| match stop {
                 Stop::Wrong(what) => Stop::Wrong(at(&what)),
                 failed => failed,
             })?;
@@ -449,13 +471,10 @@ impl Pipeline {
         &self,
         predicate: &AnchorPredicate,
         tree: SetCommitment,
-        said: &Said<'_>,
+        root: &RootRow,
     ) -> Result<(), Stop> {
-        let Some(root) = said.roots.get(&tree.size) else {
-            return wrong("set_size is that of no signed root");
-        };
-        require(root.row.root_hash == tree.root, || "set_root is not the root's".to_owned())?;
-        require(root.row.checkpoint == predicate.checkpoint.as_bytes(), || {
+        require(root.root_hash == tree.root, || "set_root is not the root's".to_owned())?;
+        require(root.checkpoint == predicate.checkpoint.as_bytes(), || {
             "the root that it anchors is not the one that is kept".to_owned()
         })?;
         let covered = predicate.previous.map_or(0, |previous| previous.tree_size);
