@@ -932,3 +932,13 @@ fn a_document_of_many_components_and_statements_is_read_in_no_time() {
     let parsed = parsed(&text);
     assert_eq!(parsed.observations.len(), 10_000);
 }
+
+#[test]
+fn another_spelling_of_the_format_is_no_format_and_told_as_such() {
+    for name in ["cyclonedx", "CycloneDx"] {
+        let text = analysis(r#""state": "in_triage""#).replace(r#""CycloneDX""#, &format!(r#""{name}""#));
+        let rejection = rejected(&text);
+        assert_eq!(rejection.code, Code::UnknownFormat);
+        assert!(rejection.message.contains("`bomFormat`"), "{}", rejection.message);
+    }
+}
