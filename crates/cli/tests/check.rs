@@ -98,3 +98,36 @@ fn the_shell_takes_the_completions_and_completes_with_them() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&completed.stdout), "rotate\n", "{completed:?}");
 }
+
+/// The two patterns of the hook, which pre-commit takes as Python's; they use nothing that `grep -E` has not.
+#[test]
+fn the_hook_takes_vex_documents_by_their_names_and_no_others() {
+    let hook = std::fs::read_to_string(repository(".pre-commit-hooks.yaml")).unwrap();
+    let pattern = |key: &str| {
+        let line = hook.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
+        line.trim().trim_matches('\'').to_owned()
+    };
+    let matches = |pattern: &str, name: &str| {
+        let script = r#"printf '%s\n' "$1" | grep -Eq "$0""#;
+        std::process::Command::new("sh").args(["-c", script, pattern, name]).status().unwrap().success()
+    };
+    let (files, exclude) = (pattern("files:"), pattern("exclude:"));
+    for (name, is_taken) in [
+        ("app.openvex.json", true),
+        ("app.vex.json", true),
+        ("vex/acme-2026-0001.json", true),
+        ("vex/a/b.json", true),
+        ("icsa-22-298-02.json", true),
+        ("bom.json", true),
+        ("app.cdx.xml", true),
+        ("app.spdx3.json", true),
+        ("app.jsonld", true),
+        ("convex.json", false),
+        ("package.json", false),
+        ("vex-repository.json", false),
+        ("vex/index.json", false),
+        ("csaf-provider-metadata.json", false),
+    ] {
+        assert_eq!(matches(&files, name) && !matches(&exclude, name), is_taken, "{name}");
+    }
+}
