@@ -43,15 +43,26 @@ provex_postgres_as() {
   fi
 }
 
+# A certificate authority, whose key is thrown away, and the server's certificate by it, for 127.0.0.1 and no other name.
+provex_postgres_certify() {
+  local dir=$1 new=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+  openssl req -x509 "${new[@]}" -days 30 -subj "/CN=provex test CA" -addext basicConstraints=critical,CA:TRUE \
+    -addext keyUsage=critical,keyCertSign -keyout "$dir/run/ca.key" -out "$dir/ca.crt" 2>/dev/null
+  openssl req "${new[@]}" -subj "/CN=provex test server" -keyout "$dir/run/server.key" -out "$dir/run/server.csr" 2>/dev/null
+  printf '%s\n' basicConstraints=critical,CA:FALSE extendedKeyUsage=serverAuth subjectAltName=IP:127.0.0.1 >"$dir/run/server.ext"
+  openssl x509 -req -in "$dir/run/server.csr" -CA "$dir/ca.crt" -CAkey "$dir/run/ca.key" -CAcreateserial -days 30 \
+    -extfile "$dir/run/server.ext" -out "$dir/run/server.crt" 2>/dev/null
+  rm "$dir/run/ca.key" "$dir/run/server.csr" "$dir/run/server.ext"
+  chmod 0600 "$dir/run/server.key"
+}
+
 provex_postgres_start() {
   local dir=$1 bin port password try
   bin=$(provex_postgres_bin) || { echo "provex: PostgreSQL is missing: run scripts/test" >&2; return 3; }
   mkdir -p "$dir" && chmod 0755 "$dir"
   password=$(od -An -tx1 -N16 /dev/urandom | tr -d ' \n')
   mkdir "$dir/run" && chmod 0700 "$dir/run"
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
-    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$dir/run/server.key" -out "$dir/ca.crt" 2>/dev/null
-  chmod 0600 "$dir/run/server.key"
+  provex_postgres_certify "$dir"
   if [ "$(id -u)" -eq 0 ]; then
     mkdir "$dir/data" && chown -R postgres:postgres "$dir/run" "$dir/data"
   fi
@@ -68,7 +79,7 @@ shared_buffers = 256MB
 max_wal_size = 2GB
 fsync = on
 ssl = on
-ssl_cert_file = '$dir/ca.crt'
+ssl_cert_file = '$dir/run/server.crt'
 ssl_key_file = '$dir/run/server.key'
 CONF
   for try in 1 2 3 4 5; do

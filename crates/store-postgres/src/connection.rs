@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,6 +68,8 @@ pub(crate) struct Target {
     /// For people: host, port and database, without user and password.
     pub(crate) at: String,
     pub(crate) user: String,
+    /// Certificates and key that the URL names.
+    files: Vec<PathBuf>,
 }
 
 impl Target {
@@ -87,11 +90,22 @@ impl Target {
             // One startup parameter less for a pooler to know.
             .extra_float_digits(None)
             .disable_statement_logging();
-        Ok(Self { options, at, user })
+        let files = ["sslrootcert", "sslcert", "sslkey"].map(|file| {
+            let named = parameters(url).find(|(name, _)| *name == file);
+            named.map(|(_, value)| PathBuf::from(decode(value)))
+        });
+        Ok(Self { options, at, user, files: files.into_iter().flatten().collect() })
     }
 
     /// A connection of its own, as the user that logs in, to a server and a database that will do.
     pub(crate) async fn connect(&self, timeout: Duration) -> Result<PgConnection> {
+        // The driver says of a file that is missing no more than that one is.
+        for file in &self.files {
+            if let Err(error) = std::fs::File::open(file) {
+                let reason = format!("{} cannot be read: {error}", file.display());
+                return Err(Error::Tls { at: self.at.clone(), reason }.into());
+            }
+        }
         let connected = tokio::time::timeout(timeout, PgConnection::connect_with(&self.options)).await;
         let mut connection = connected.map_err(|_| {
             let reason = format!("no answer within {} s", timeout.as_secs());
@@ -124,15 +138,35 @@ fn is_understood(url: &str) -> bool {
         "user",
     ];
     let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    scheme && parameters(url).all(|name| PARAMETERS.contains(&name))
+    scheme && parameters(url).all(|(name, _)| PARAMETERS.contains(&name))
 }
 
-/// The names of a URL's parameters.
-fn parameters(url: &str) -> impl Iterator<Item = &str> {
+/// A URL's parameters, as they are written.
+fn parameters(url: &str) -> impl Iterator<Item = (&str, &str)> {
     let query =
         url.split_once('#').map_or(url, |(url, _)| url).split_once('?').map_or("", |(_, query)| query);
     let parts = query.split('&').filter(|part| !part.is_empty());
-    parts.map(|part| part.split_once('=').map_or(part, |(name, _)| name))
+    parts.map(|part| part.split_once('=').unwrap_or((part, "")))
+}
+
+/// A parameter's value as it is meant: `%2F` is a slash, and `+` a blank.
+fn decode(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match (first, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
+            (_, Some(byte)) => {
+                bytes.push(byte);
+                rest = &after[2..];
+                continue;
+            }
+            (b'+', None) => bytes.push(b' '),
+            (byte, None) => bytes.push(*byte),
+        }
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Whether a database URL holds a password, so that it cannot be shown or kept where others read it.
@@ -140,7 +174,7 @@ pub fn has_password(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let user =
         rest.split(['/', '?']).next().unwrap_or_default().rsplit_once('@').map_or("", |(user, _)| user);
-    user.contains(':') || parameters(url).any(|name| name == "password")
+    user.contains(':') || parameters(url).any(|(name, _)| name == "password")
 }
 
 fn require_version(found: u32, at: &str) -> std::result::Result<(), Error> {
@@ -572,6 +606,12 @@ mod tests {
         assert_eq!((target.at.as_str(), target.user.as_str()), ("host:77/x", "u"));
         let socket = "postgres://u@localhost/x?host=/run/postgresql&sslmode=disable&options=-c%20x=y";
         assert_eq!(Target::parse(socket).unwrap().at, "/run/postgresql/x");
+    }
+
+    #[test]
+    fn the_files_of_a_url_are_found() {
+        let url = "postgres://u@h/x?sslmode=verify-full&sslrootcert=%2Fetc%2Fa+b%20c%zz.crt&sslkey=k";
+        assert_eq!(Target::parse(url).unwrap().files, ["/etc/a b c%zz.crt", "k"].map(PathBuf::from));
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn explain(error: sqlx::Error, committing: bool, operation: &'static str, at: &s
         Some("53300") => Error::TooManyConnections { at, reason },
         Some("53100") => Error::DiskFull(at),
         Some("58030") => Error::Disk(reason),
-        Some("25006") => Error::ReadOnly(reason),
+        Some("25006") => Error::ReadOnlyServer { at, reason },
         Some("40001" | "40P01" | "55P03") => Error::Busy,
         Some("57014") => Error::Timeout { operation },
         Some("42501") if !is_guard(&error) => Error::Rights(reason),
@@ -110,6 +110,11 @@ fn explain_driver(error: sqlx::Error, committing: bool, operation: &'static str,
             Ok(error) => *error,
             Err(source) => Error::Database { operation, source },
         },
+        sqlx::Error::Tls(source) => Error::Tls { at, reason: source.to_string() },
+        // What is wrong with a certificate comes as what is wrong with the bytes.
+        sqlx::Error::Io(source) if source.kind() == std::io::ErrorKind::InvalidData && !committing => {
+            Error::Tls { at, reason: source.to_string() }
+        }
         error if is_lost(&error) && committing => Error::OutcomeUnknown,
         error if is_lost(&error) => {
             let reason = message(&error);
@@ -183,6 +188,13 @@ mod tests {
         assert!(matches!(&explained, Error::Unreachable { at, .. } if at == "server"), "{explained}");
         assert_eq!(Failure::Database(lost()).again(), Again::Absent);
         assert_eq!(Failure::Refused(Error::LostLease).again(), Again::No);
+    }
+
+    #[test]
+    fn a_connection_that_cannot_be_protected_says_so() {
+        let refused = sqlx::Error::Tls("invalid peer certificate: UnknownIssuer".into());
+        let explained = Failure::Database(refused).explain("x", "server").to_string();
+        assert!(explained.contains("UnknownIssuer") && explained.contains("sslrootcert"), "{explained}");
     }
 
     #[test]

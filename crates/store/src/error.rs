@@ -146,6 +146,29 @@ pub enum Error {
         /// What the network or the server said.
         reason: String,
     },
+    /// There is no protected connection to the database server.
+    #[error(
+        "the connection to the database server at {at} cannot be protected by TLS: {reason}. See that sslmode and \
+         sslrootcert (sslcert, sslkey) of the database URL are meant for this server, and that its certificate is by that \
+         authority, has not expired and is for the host that the URL names"
+    )]
+    Tls {
+        /// Host, port and database.
+        at: String,
+        /// What is wrong with certificate, file or server.
+        reason: String,
+    },
+    /// The database server takes no changes.
+    #[error(
+        "the database server at {at} takes no changes: {reason}. See that the database URL names the primary and no \
+         standby, and that default_transaction_read_only is off for this user and database"
+    )]
+    ReadOnlyServer {
+        /// Host, port and database.
+        at: String,
+        /// What the server said.
+        reason: String,
+    },
     /// The database server does not let us in.
     #[error(
         "the database server at {at} refuses the login: {reason}. See user, password and database of the database URL"
