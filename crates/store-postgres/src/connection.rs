@@ -468,8 +468,14 @@ impl DerefMut for Tx {
 
 /// Makes a connection the application's: its role, its limits, and a check that it sees one tenant at a time.
 pub(crate) async fn become_app(connection: &mut PgConnection, user: &str, options: &Options) -> Result<()> {
+    set_role(connection, user, options).await?;
+    require_row_security(connection).await
+}
+
+/// The application's role and limits; and no tenant, whatever the defaults of role, database or URL say.
+pub(crate) async fn set_role(connection: &mut PgConnection, user: &str, options: &Options) -> Result<()> {
     let settings = format!(
-        "SET ROLE {APP_ROLE}; SET statement_timeout = {}; SET lock_timeout = {};
+        "SET ROLE {APP_ROLE}; SET provex.tenant_id = ''; SET statement_timeout = {}; SET lock_timeout = {};
         SET idle_in_transaction_session_timeout = '60s'; SET search_path = pg_catalog; SET jit = off;
         SET citus.propagate_set_commands = 'local'",
         options.statement_timeout.as_millis(),
@@ -488,6 +494,11 @@ pub(crate) async fn become_app(connection: &mut PgConnection, user: &str, option
         }
         error.into()
     })?;
+    Ok(())
+}
+
+/// Refuses a role that would see every tenant.
+pub(crate) async fn require_row_security(connection: &mut PgConnection) -> Result<()> {
     let open = tables_without_row_security(connection).await?;
     if let Some(open) = open {
         let reason = format!(

@@ -68,7 +68,11 @@ impl Failure {
 
     /// Whether a right is missing.
     pub(crate) fn is_denied(&self) -> bool {
-        matches!(self, Self::Database(error) if code(error) == Some("42501"))
+        match self {
+            Self::Database(error) => code(error) == Some("42501"),
+            Self::Refused(error) => matches!(error, Error::Rights(_)),
+            Self::Commit(_) | Self::Number(_) => false,
+        }
     }
 
     /// The error for the caller of `operation` on the server at `at`.

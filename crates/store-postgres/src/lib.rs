@@ -46,7 +46,9 @@ use provex_store::{
 };
 use sqlx::Connection as _;
 
-use crate::connection::{Database, Target, allowed_connections, as_first, become_app, repeated};
+use crate::connection::{
+    Database, Target, allowed_connections, as_first, repeated, require_row_security, set_role,
+};
 pub use crate::connection::{Options, has_password};
 
 /// A store in one PostgreSQL database.
@@ -66,16 +68,22 @@ impl PostgresStore {
         let target = Target::parse(url)?;
         let checked = async {
             let mut connection = target.connect(options.connect_timeout).await?;
-            match migrate::require(&mut connection).await {
-                Ok(_) => become_app(&mut connection, &target.user, &options).await?,
-                // Who may look at nothing by himself may as the application; where he cannot become it, that is what
-                // has to be granted.
-                Err(failure) if failure.is_denied() => {
-                    become_app(&mut connection, &target.user, &options).await?;
-                    migrate::require(&mut connection).await?;
+            let required = match set_role(&mut connection, &target.user, &options).await {
+                Ok(()) => migrate::require(&mut connection).await.map(|_| ()),
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = required {
+                if !failure.is_denied() {
+                    return Err(failure);
                 }
-                Err(failure) => return Err(failure),
+                // Without the role or its rights: whoever logs in may see the reason, a database that was never migrated.
+                sqlx::raw_sql("RESET ROLE").execute(&mut connection).await?;
+                return match migrate::require(&mut connection).await {
+                    Err(reason) if !reason.is_denied() => Err(reason),
+                    _ => Err(failure),
+                };
             }
+            require_row_security(&mut connection).await?;
             copy::require_whole(&mut connection, &target.at).await?;
             let connections = allowed_connections(&mut connection, &target, options.max_connections).await?;
             connection.close().await?;
@@ -583,6 +591,7 @@ mod tests {
     use sqlx::{Executor as _, PgConnection, Row as _, SqlSafeStr as _};
 
     use super::*;
+    use crate::connection::become_app;
     use crate::migrate::Layout;
     use crate::testing::TestDatabase;
 
@@ -597,6 +606,33 @@ mod tests {
         let mut connection = database.connect().await;
         become_app(&mut connection, "", &Options::default()).await.unwrap();
         connection
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_a_login_brings_along_is_nobodys() {
+        let (database, _store) = store().await;
+        let mut connection = database.connect().await;
+        // As a role's or a database's default, or the URL's options, set it.
+        connection.execute("SET provex.tenant_id = 'default'").await.unwrap();
+        become_app(&mut connection, "", &Options::default()).await.unwrap();
+        let refused = connection.execute("SELECT count(*) FROM vex.observations").await.unwrap_err();
+        assert!(refused.to_string().contains("no tenant was entered"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_login_looks_at_the_schema_as_the_application() {
+        let (database, _store) = store().await;
+        // What only the application may see, its member may not by himself.
+        let login = format!("{}_login", database.name());
+        database
+            .execute(&format!(
+                "CREATE ROLE {login} LOGIN NOINHERIT PASSWORD 'x'; GRANT provex_app TO {login}"
+            ))
+            .await;
+        let url = crate::testing::with_user(&database.url(), &login, "x");
+        let connected = PostgresStore::connect(&url, Options::default()).await.map(drop);
+        database.execute(&format!("DROP ROLE {login}")).await;
+        connected.unwrap();
     }
 
     /// Every literal of this crate that begins as statements do, with the name that it opens with and its file.
