@@ -272,7 +272,7 @@ fn facts<'a>(
 /// and the form of its first statement.
 fn spec_version(declared: Option<&str>, form: Option<Form>, findings: &mut Findings) -> (Form, String) {
     let suffix = declared.and_then(|url| url.strip_prefix(OPENVEX_CONTEXT)).unwrap_or_default();
-    let known = match suffix.trim_start_matches('/') {
+    let known = match suffix.strip_prefix('/').unwrap_or(suffix) {
         "" | "v0.0.1" => Form::V001,
         "v0.2.0" => Form::V020,
         other => {
@@ -281,7 +281,7 @@ fn spec_version(declared: Option<&str>, form: Option<Form>, findings: &mut Findi
                 let (version, read) = (quoted(other), form.version());
                 format!("OpenVEX {version} is not known and was read as {read}; use `{OPENVEX_CONTEXT}/v0.2.0`.")
             });
-            return (form, other.strip_prefix('v').unwrap_or(other).to_owned());
+            return (form, other.trim_start_matches('/').trim_start_matches('v').to_owned());
         }
     };
     let form = form.unwrap_or(known);

@@ -318,6 +318,9 @@ fn an_unknown_version_is_read_by_its_form() {
     let parsed = parsed(&text);
     assert_eq!(parsed.document.spec_version.as_deref(), Some("0.3.0"));
     assert_eq!(findings(&parsed), [(Code::UnknownSpecVersion, "/@context")]);
+    let parsed = self::parsed(&text.replace("ns/v0.3.0", "ns//v0.2.0"));
+    assert_eq!(parsed.document.spec_version.as_deref(), Some("0.2.0"));
+    assert_eq!(findings(&parsed), [(Code::UnknownSpecVersion, "/@context")]);
 }
 
 #[test]
