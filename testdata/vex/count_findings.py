@@ -210,6 +210,6 @@ for folder in sys.argv[1:]:
             counts.update(openvex(document, subjects))
         elif "document" in document:
             counts.update(csaf(document))
-        elif any("state" in item.get("analysis", {}) for item in document.get("vulnerabilities", [])):
+        elif document.get("bomFormat") == "CycloneDX":
             counts.update(cyclonedx(document))
     print(os.path.basename(folder), dict(sorted(counts.items())))
