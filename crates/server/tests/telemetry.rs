@@ -1,10 +1,8 @@
-//! What the server tells of itself: log events, spans and `/metrics`, by the names that never change.
+//! What the server tells of itself in `/metrics`, by the names that never change.
 #![allow(clippy::unwrap_used, reason = "the allowance for tests does not reach helpers")]
 
 mod common;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{On, World, openvex, tenant};
@@ -12,95 +10,10 @@ use provex_pipeline::environment::Environment as _;
 use provex_pipeline::telemetry::Measured;
 use provex_store::Scope;
 use provex_store::testing::SignedFixture;
-use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::FmtSpan;
 
 on_each_store! {
     what_waits_and_how_old_it_is_is_measured
     work_for_logs_is_counted_by_log_and_outcome
-}
-
-/// Log lines, kept.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Lines {
-    /// Everything told so far, as objects.
-    fn objects(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-fn names(object: &Value) -> Vec<&str> {
-    let mut names: Vec<_> = object.as_object().unwrap().keys().map(String::as_str).collect();
-    names.sort_unstable();
-    names
-}
-
-const QUERY: &str = "ledger.attestations.query";
-
-#[tokio::test]
-async fn a_query_is_told_in_the_fields_of_the_contract() {
-    let world = World::new(On::Sqlite).await;
-    world.linked(&mut SignedFixture::new(1), 1, 3).await;
-    let token = world.token(&[Scope::LedgerAttestRead]).await;
-    let lines = Lines::default();
-    let subscriber =
-        tracing_subscriber::fmt().json().with_span_events(FmtSpan::CLOSE).with_writer(lines.clone());
-    let _told = tracing::subscriber::set_default(subscriber.finish());
-    world.get(&token, "/v1/ledger/attestations?limit=2").await;
-    world.get(&token, "/v1/ledger/attestations?limit=2&status=failed").await;
-    let told = lines.objects();
-    let events: Vec<_> = told.iter().filter(|line| line["fields"]["message"] == QUERY).collect();
-    assert_eq!(events.len(), 2);
-    for (event, count) in events.iter().zip([2, 0]) {
-        let fields = &event["fields"];
-        let expected = ["duration_ms", "filtersHash", "limit", "message", "result_count", "tenant"];
-        assert_eq!(names(fields), expected);
-        assert_eq!((&fields["tenant"], &fields["limit"]), (&"default".into(), &2.into()));
-        assert_eq!(fields["result_count"], count);
-        assert!(fields["duration_ms"].is_number());
-        assert_eq!(fields["filtersHash"].as_str().unwrap().len(), 64);
-    }
-    assert_ne!(events[0]["fields"]["filtersHash"], events[1]["fields"]["filtersHash"]);
-    let closed = |line: &&Value| line["fields"]["message"] == "close" && line["span"]["name"] == QUERY;
-    let spans: Vec<_> = told.iter().filter(closed).map(|line| &line["span"]).collect();
-    assert_eq!(spans.len(), 2);
-    for (span, next) in spans.into_iter().zip([true, false]) {
-        let expected = [
-            "duration_ms",
-            "filtersHash",
-            "limit",
-            "name",
-            "next_page_token_present",
-            "result_count",
-            "tenant",
-        ];
-        assert_eq!(names(span), expected);
-        assert_eq!(span["next_page_token_present"], next);
-    }
-    let all = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    assert!(!all.contains(&token), "a token was logged: {all}");
 }
 
 async fn what_waits_and_how_old_it_is_is_measured(on: On) {
