@@ -35,17 +35,21 @@ struct Seen {
 const NUMBER: char = '\0';
 
 impl Subjects {
-    /// Remembers a claim. Claims of different `time` do not contradict each other.
-    pub(crate) fn note(&mut self, observation: &Observation, time: Option<&str>) {
+    /// Remembers a claim. Claims that differ in what stands in `apart`, such as their time, do not contradict each
+    /// other.
+    pub(crate) fn note<'t>(
+        &mut self,
+        observation: &'t Observation,
+        apart: impl IntoIterator<Item = &'t str>,
+    ) {
         let parts = [
             Some(class(&observation.vulnerability)),
             Some(observation.product.key.as_str()),
             observation.subcomponent.as_ref().map(|component| component.key.as_str()),
             observation.version_scope.as_deref(),
-            time,
         ];
         self.subject.clear();
-        for part in parts {
+        for part in parts.into_iter().chain(apart.into_iter().map(Some)) {
             // No text is so long, so that one that is not there differs from an empty one.
             let length = part.map_or(u32::MAX, |part| part.len() as u32);
             self.subject.extend_from_slice(&length.to_le_bytes());

@@ -82,8 +82,9 @@ fn read_document<'a, 'c>(
     }
     let (products, groups) = tree::read(root, tree.unwrap_or_default(), &header, findings);
     products.check_number()?;
-    let mut reader = vulnerabilities::Reader::new(&header, products, groups, claims, findings);
-    for (n, item) in items.into_iter().flatten().enumerate() {
+    let items = items.unwrap_or_default();
+    let mut reader = vulnerabilities::Reader::new(&header, products, groups, &items, claims, findings);
+    for (n, item) in items.enumerate() {
         reader.vulnerability(&format!("/vulnerabilities/{n}"), item)?;
     }
     let claims = reader.finish();

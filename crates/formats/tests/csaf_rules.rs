@@ -128,6 +128,86 @@ fn statuses_contradict_each_other_across_groups_only() {
     );
 }
 
+/// One product under two ids, in one item and in two; and what only seems to be one.
+#[test]
+fn statuses_contradict_each_other_under_another_id_or_in_another_item() {
+    let purl = json!({"purl": "pkg:rpm/acme/lib@1.0"});
+    let twin = json!({"product_id": "TWIN", "name": "Lib", "product_identification_helper": purl});
+    let names = "/product_tree/full_product_names";
+    let document = with(vex20(), names, json!([twin]));
+    let affected = format!("{STATUS}/known_affected/0");
+    let statuses = |statuses: Value| with(without(document.clone(), &format!("{V}/flags")), STATUS, statuses);
+    found(&statuses(json!({"fixed": ["LIB", "TWIN"]})), &[]);
+    found(
+        &statuses(json!({"fixed": ["LIB"], "under_investigation": ["TWIN"]})),
+        &[(Code::IntraDocumentConflict, &format!("{STATUS}/under_investigation/0"))],
+    );
+    // A contradiction of one id is told once.
+    let remedied = with(document.clone(), &format!("{REMEDY}/product_ids"), json!(["LIB", "TWIN"]));
+    let both = json!({"fixed": ["LIB"], "known_affected": ["LIB", "TWIN"]});
+    let expected = [
+        (Code::IntraDocumentConflict, affected.as_str()),
+        (Code::IntraDocumentConflict, &format!("{STATUS}/known_affected/1")),
+    ];
+    found(&without(with(remedied, STATUS, both), &format!("{V}/flags")), &expected);
+    // Another version of the product, and the product in another.
+    for other in [json!({"purl": "pkg:rpm/acme/lib@2.0"}), json!({"purl": "pkg:rpm/acme/app"})] {
+        let helper = format!("{names}/0/product_identification_helper");
+        let other = with(document.clone(), &helper, other);
+        let other = with(other, STATUS, json!({"fixed": ["LIB", "OS:LIB"], "under_investigation": ["TWIN"]}));
+        found(&without(other, &format!("{V}/flags")), &[]);
+    }
+    // In another item for the same CVE id.
+    let item = |cve: &str, statuses: Value| {
+        let notes = json!([{"category": "description", "text": "x"}]);
+        json!({"cve": cve, "notes": notes, "product_status": statuses})
+    };
+    let second = |cve: &str| with(vex20(), "/vulnerabilities/-", item(cve, json!({"fixed": ["APP"]})));
+    found(&second("CVE-2026-0002"), &[]);
+    let at = "/vulnerabilities/1/product_status/fixed/0";
+    found(
+        &second("CVE-2026-0001"),
+        &[(Code::RepeatedVulnerability, "/vulnerabilities/1/cve"), (Code::IntraDocumentConflict, at)],
+    );
+    // By another name.
+    let named = with(
+        without(second("x"), "/vulnerabilities/1/cve"),
+        "/vulnerabilities/1/ids",
+        json!([{"system_name": "GHSA", "text": "GHSA-x"}]),
+    );
+    found(&named, &[]);
+    let ids = json!([{"system_name": "NVD", "text": "CVE-2026-0001"}]);
+    found(&with(named, "/vulnerabilities/1/ids", ids), &[(Code::IntraDocumentConflict, at)]);
+    let message = &csaf_common::parsed(&second("CVE-2026-0001")).findings[1].message;
+    assert!(message.contains(&format!("`affected` at {affected}")), "{message}");
+}
+
+/// Two chains with the same ends are two products.
+#[test]
+fn chains_by_different_ways_do_not_contradict_each_other() {
+    let full = |id: &str| json!({"product_id": id, "name": id});
+    let part = |of: &str, on: &str, id: &str| json!({"category": "default_component_of", "product_reference": of, "relates_to_product_reference": on, "full_product_name": full(id)});
+    let names = json!([full("M1"), full("M2")]);
+    let chained = [
+        part("LIB", "OS", "OS:LIB"),
+        part("LIB", "M1", "M1:LIB"),
+        part("LIB", "M2", "M2:LIB"),
+        part("M1:LIB", "OS", "OS:M1:LIB"),
+        part("M2:LIB", "OS", "OS:M2:LIB"),
+        part("M1:LIB", "OS", "AGAIN"),
+    ];
+    let document = with(vex20(), "/product_tree/full_product_names", names);
+    let document = with(document, "/product_tree/relationships", json!(chained));
+    let document = without(document, &format!("{V}/flags"));
+    let statuses = |fixed: &str, open: &str| {
+        with(document.clone(), STATUS, json!({"fixed": [fixed], "under_investigation": [open]}))
+    };
+    found(&statuses("OS:M1:LIB", "OS:M2:LIB"), &[]);
+    found(&statuses("OS:M1:LIB", "OS:LIB"), &[]);
+    let at = format!("{STATUS}/under_investigation/0");
+    found(&statuses("OS:M1:LIB", "AGAIN"), &[(Code::IntraDocumentConflict, &at)]);
+}
+
 #[test]
 fn purls_are_checked() {
     let helper = "/product_tree/branches/0/branches/1/branches/0/product/product_identification_helper";

@@ -447,7 +447,7 @@ impl<'a> Products<'a> {
     }
 
     /// Whether the component of a product that is composed is not that of others that begin with the same part.
-    fn has_own_component(&self, number: u32) -> bool {
+    pub(super) fn has_own_component(&self, number: u32) -> bool {
         self.list[number as usize].has_identifiers || !self.chains.between(number).is_empty()
     }
 

@@ -133,8 +133,19 @@ fn report_unknown_statuses(unknown: &[Text<'_>], at: &str, findings: &mut Findin
     }
 }
 
-/// The statuses that each product has, as bits.
-pub(super) struct Stated(Vec<(u32, u8)>);
+/// Whether some entries contradict each other, if they are about one product.
+pub(super) fn are_mixed(entries: &[Entry]) -> bool {
+    let group = |entry: &Entry| contradiction_group(entry.group());
+    entries.first().is_some_and(|first| entries.iter().any(|entry| group(entry) != group(first)))
+}
+
+/// The statuses that each product id has.
+pub(super) struct Stated {
+    /// By product, as bits.
+    bits: Vec<(u32, u8)>,
+    /// Entries, as list and place, that were told to contradict others of their product id.
+    told: Vec<(u8, u32)>,
+}
 
 impl Stated {
     /// Collects them; a product with two that contradict each other is a finding at the second.
@@ -142,6 +153,7 @@ impl Stated {
         let mut order: Vec<u32> = (0..entries.len() as u32).collect();
         order.sort_unstable_by_key(|n| (entries[*n as usize].product, *n));
         let mut stated: Vec<(u32, u8)> = Vec::with_capacity(entries.len());
+        let mut told = Vec::new();
         let mut before = None;
         for n in order {
             let entry = entries[n as usize];
@@ -164,6 +176,7 @@ impl Stated {
                             || format!("{at}/{group}/{place}"),
                             message,
                         );
+                        told.push((entry.group.0, entry.place));
                     }
                     *bits |= bit;
                 }
@@ -171,11 +184,17 @@ impl Stated {
             }
             before = Some((entry.group.0, entry.product));
         }
-        Self(stated)
+        told.sort_unstable();
+        Self { bits: stated, told }
     }
 
     fn bits(&self, product: u32) -> u8 {
-        self.0.binary_search_by_key(&product, |(found, _)| *found).map_or(0, |n| self.0[n].1)
+        self.bits.binary_search_by_key(&product, |(found, _)| *found).map_or(0, |n| self.bits[n].1)
+    }
+
+    /// Whether an entry was told to contradict another of its product id.
+    pub(super) fn has_told(&self, entry: Entry) -> bool {
+        self.told.binary_search(&(entry.group.0, entry.place)).is_ok()
     }
 }
 

@@ -4,7 +4,7 @@
 //! says since when it is to be had. Red Hat and CIQ write a severity as the impact of a vulnerability, which says
 //! nothing about a product that is not affected and is left out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use provex_core::vex::{
@@ -17,11 +17,12 @@ use super::products::Products;
 use super::profile::Profile;
 use super::references::{Groups, plain, resolve};
 use super::said::{ByProduct, Flagged, Impact, Names, Reading, Remedy, action};
-use super::statuses::{self, Entry, Stated, check_remediations};
+use super::statuses::{self, Entry, Stated, are_mixed, check_remediations};
 use super::{
     Dated, Edition, List, Scored, Statuses, Text, Vulnerability, list, report_replaced, report_unknown, tell,
     text_at,
 };
+use crate::conflicts::Subjects;
 use crate::document::{Claims, MAX_KEY_BYTES};
 use crate::purl;
 use crate::report::{Code, Findings, Rejection, element, quoted};
@@ -43,6 +44,10 @@ pub(super) struct Reader<'a, 'f, 'c> {
     no_action: Shared<Action>,
     texts: Texts,
     claims: Claims<'c>,
+    /// Claims that others may contradict: under another product id (6.1.6 looks at ids only) or in another item.
+    about: Subjects,
+    /// Whether items may be about one vulnerability.
+    share_names: bool,
     findings: &'f mut Findings,
 }
 
@@ -59,6 +64,8 @@ struct Said<'a> {
     is_unjustified: bool,
     /// Whether it was told that a product that is affected has no remediation.
     lacks_action: bool,
+    /// Whether claims about it may contradict each other or those of another item.
+    is_contestable: bool,
 }
 
 impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
@@ -66,6 +73,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         header: &Header,
         products: Products<'a>,
         groups: Groups<'a>,
+        items: &List<'a, Vulnerability<'a>>,
         claims: Claims<'c>,
         findings: &'f mut Findings,
     ) -> Self {
@@ -81,12 +89,20 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             no_action: Arc::default(),
             texts: Texts::default(),
             claims,
+            about: Subjects::default(),
+            share_names: share_names(items),
             findings,
         }
     }
 
-    /// All claims.
+    /// All claims, once those that contradict each other are told.
     pub(super) fn finish(self) -> Claims<'c> {
+        self.about.report(self.findings, |says, first, pointer| {
+            format!(
+                "This product is `{says}` here and `{first}` at {pointer}, under another product id or in another \
+                 item for the same vulnerability; both are kept; state one."
+            )
+        });
         self.claims
     }
 
@@ -123,6 +139,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             actions: BTreeMap::new(),
             is_unjustified: false,
             lacks_action: false,
+            is_contestable: self.share_names || are_mixed(&statuses),
         };
         self.products.check_number()?;
         let at_status = format!("{at}/product_status");
@@ -138,7 +155,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             tell(self.findings, Code::MissingVulnerability, || at.to_owned(), message);
             return Ok(());
         }
-        self.claims_of(&at_status, said, &statuses)
+        self.claims_of(&at_status, said, &statuses, &stated)
     }
 
     /// 6.1.27.5 to 6.1.27.7
@@ -239,22 +256,41 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         })
     }
 
-    fn claims_of(&mut self, at: &str, mut said: Said<'a>, entries: &[Entry]) -> Result<(), Rejection> {
+    fn claims_of(
+        &mut self,
+        at: &str,
+        mut said: Said<'a>,
+        entries: &[Entry],
+        stated: &Stated,
+    ) -> Result<(), Rejection> {
         for entry in entries {
             let pointer = element(at, entry.group(), entry.place());
-            self.claim(pointer, &mut said, entry)?;
+            let Some(observation) = self.claim(pointer, &mut said, entry) else { continue };
+            if said.is_contestable && !stated.has_told(*entry) {
+                self.note(&observation, entry.product);
+            }
+            self.claims.add(observation)?;
         }
         Ok(())
     }
 
-    fn claim(&mut self, pointer: String, said: &mut Said<'a>, entry: &Entry) -> Result<(), Rejection> {
-        let Some(status) = terms::csaf_status(entry.group()) else { return Ok(()) };
+    /// Remembers a claim. Two chains with the same ends are two products: what tells them apart stands among the
+    /// identifiers of their component.
+    fn note(&mut self, observation: &Observation, product: u32) {
+        let own = observation.subcomponent.as_ref().filter(|_| self.products.has_own_component(product));
+        let apart = own.into_iter().flat_map(|component| &component.identifiers);
+        self.about.note(observation, apart.map(|identifier| identifier.value.as_str()));
+    }
+
+    /// What an entry claims, or nothing if it was dropped.
+    fn claim(&mut self, pointer: String, said: &mut Said<'a>, entry: &Entry) -> Option<Observation> {
+        let status = terms::csaf_status(entry.group())?;
         let product = entry.product;
         let Some(vulnerability) = said.names.of(product) else {
             let message = "The vulnerability has no name for this product, and the entry was dropped; add its `cve` or \
                            an id for every product.";
             tell(self.findings, Code::MissingVulnerability, || pointer, message);
-            return Ok(());
+            return None;
         };
         let target = self.products.target(product);
         let is_long = |name: &String| name.len() > MAX_KEY_BYTES;
@@ -266,13 +302,13 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             let message = "An identifier or the key made of it is longer than 1,024 bytes, and the entry \
                            was dropped; shorten it.";
             tell(self.findings, Code::KeyTooLong, || pointer, message);
-            return Ok(());
+            return None;
         }
         let justification = self.justification(&pointer, said, product, status);
         let impact = self.impact(&pointer, said, product, status, justification.is_some());
         let (asserted_at, asserted_at_source) = self.asserted_at(said, product, status);
         let action = self.action(&pointer, said, entry);
-        let observation = Observation {
+        Some(Observation {
             schema: Schema::V1,
             issuer: self.issuer.clone(),
             document: Arc::clone(&self.document),
@@ -291,8 +327,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             asserted_at_source,
             last_updated: None,
             canon: purl::RULE_SET.into(),
-        };
-        self.claims.add(observation)
+        })
     }
 
     /// The first justification, which stays with the claim even under a status that it does not belong to: it was said.
@@ -396,4 +431,16 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         said.actions.insert(items, Arc::clone(&made));
         made
     }
+}
+
+/// Whether some items may be about one vulnerability. An item that has a CVE id is known by that alone.
+fn share_names<'a>(items: &List<'a, Vulnerability<'a>>) -> bool {
+    let mut seen = HashSet::new();
+    let mut is_known = |name: &str| !seen.insert(name.trim().to_ascii_uppercase());
+    items.values().any(|item| {
+        let cve = item.cve.value().map(AsRef::as_ref);
+        let has_cve = cve.is_some_and(|cve| cve.trim_start().starts_with("CVE-"));
+        let mut ids = item.ids.value().filter(|_| !has_cve).into_iter().flat_map(List::values);
+        cve.is_some_and(&mut is_known) || ids.any(|id| id.text.value().is_some_and(|text| is_known(text)))
+    })
 }
