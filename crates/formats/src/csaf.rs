@@ -8,7 +8,7 @@
 //! one vulnerability at a time: what its flags, threats, remediations, notes and ids say is sorted by product
 //! (`references`) before the claims are made (`vulnerabilities`). The mandatory tests of section 6.1 that bear on a
 //! claim or on its lineage become findings (`profile`, `revisions`, and where the fault shows). Those on texts that
-//! are not read are left out: scores, languages, CWE names, acknowledgments.
+//! are not read are left out: the values of scores, languages, CWE names.
 //!
 //! A document of the profiles "withdrawn" and "superseded", and a tombstone with the status `deleted` as Red Hat
 //! sends them, retire their lineage and make no claim.
@@ -195,8 +195,10 @@ object! {
 }
 
 object! {
-    FileHashes<'a> { file_hashes: List<'a, FileHash<'a>> = "file_hashes", }
-    unread "filename"
+    FileHashes<'a> {
+        file_hashes: List<'a, FileHash<'a>> = "file_hashes",
+        filename: Text<'a> = "filename",
+    }
 }
 
 object! {
@@ -204,8 +206,7 @@ object! {
 }
 
 object! {
-    GenericUri<'a> { uri: Text<'a> = "uri", }
-    unread "namespace"
+    GenericUri<'a> { namespace: Text<'a> = "namespace", uri: Text<'a> = "uri", }
 }
 
 object! {
@@ -330,16 +331,26 @@ object! {
     Dated<'a> {
         date: Text<'a> = "date",
         exploitation_date: Text<'a> = "exploitation_date",
+        party: Text<'a> = "party",
         product_ids: List<'a, Text<'a>> = "product_ids",
         group_ids: List<'a, Text<'a>> = "group_ids",
     }
-    unread "contact", "party", "status", "summary"
+    unread "contact", "status", "summary"
 }
 
 object! {
     /// A score or a metric.
-    Scored<'a> { products: List<'a, Text<'a>> = "products", }
-    unread "content", "cvss_v2", "cvss_v3", "source"
+    Scored<'a> {
+        /// 2.1 only.
+        content: Unread<'a> = "content",
+        /// 2.0 only.
+        cvss_v2: Unread<'a> = "cvss_v2",
+        /// 2.0 only.
+        cvss_v3: Unread<'a> = "cvss_v3",
+        products: List<'a, Text<'a>> = "products",
+        /// 2.1 only.
+        source: Text<'a> = "source",
+    }
 }
 
 /// Whose rules a document is held to.

@@ -167,6 +167,17 @@ pub(crate) fn paragraphs<'a>(mut texts: impl Iterator<Item = &'a str>) -> Option
     Some(text)
 }
 
+/// Whether a text has a scheme, something after it, and no white space (RFC 3986 section 3, and RFC 3987).
+pub(crate) fn is_iri(text: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+    };
+    let parts = text.split_once(':');
+    parts.is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty())
+        && !text.contains(char::is_whitespace)
+}
+
 /// Whether a text says nothing.
 pub(crate) fn is_blank(text: Option<&str>) -> bool {
     text.is_none_or(|text| text.trim().is_empty())

@@ -647,6 +647,126 @@ fn values_that_the_schema_refuses_are_told() {
     }
 }
 
+/// 6.1.7, 6.1.24 and 6.1.25
+#[test]
+fn what_may_be_stated_once_is_told_when_it_is_stated_again() {
+    let score = |cvss: &str, version: &str, products: Value| json!({"products": products, cvss: {"version": version}});
+    let scores = |second: Value| {
+        let first = score("cvss_v3", "3.1", json!(["APP", "OS:LIB"]));
+        with(vex20(), &format!("{V}/scores"), json!([first, second]))
+    };
+    let at = format!("{V}/scores/1");
+    found(&scores(score("cvss_v3", "3.1", json!(["OS:LIB"]))), &[(Code::RepeatedElement, &at)]);
+    found(&scores(score("cvss_v3", "3.0", json!(["OS:LIB"]))), &[]);
+    found(&scores(score("cvss_v2", "2.0", json!(["OS:LIB"]))), &[]);
+    found(&scores(score("cvss_v3", "3.1", json!(["OS"]))), &[]);
+    let metric = |source: &str| json!({"products": ["APP"], "source": source, "content": {"cvss_v4": {"version": "4.0"}}});
+    let metrics = |second: &str| {
+        let first = metric("https://a.example");
+        with(vex21(), &format!("{V}/metrics"), json!([first, metric(second)]))
+    };
+    let at = format!("{V}/metrics/1");
+    found(&metrics("https://a.example"), &[(Code::RepeatedElement, &at)]);
+    found(&metrics("https://b.example"), &[]);
+
+    let involvement = |party: &str, date: &str| json!({"party": party, "status": "open", "date": date});
+    let involvements = |party: &str, date: &str| {
+        let first = involvement("vendor", "2026-01-01T00:00:00Z");
+        with(vex20(), &format!("{V}/involvements"), json!([first, involvement(party, date)]))
+    };
+    let at = format!("{V}/involvements/1");
+    found(&involvements("vendor", "2026-01-01T01:00:00+01:00"), &[(Code::RepeatedElement, &at)]);
+    found(&involvements("vendor", "2026-01-02T00:00:00Z"), &[]);
+    found(&involvements("other", "2026-01-01T00:00:00Z"), &[]);
+
+    let helper = "/product_tree/branches/0/branches/0/product/product_identification_helper";
+    let hashes = |algorithm: &str| {
+        let hash = |algorithm: &str, digit: &str| json!({"algorithm": algorithm, "value": digit.repeat(128)});
+        let file = json!({"filename": "os.iso", "file_hashes": [hash("sha512", "a"), hash(algorithm, "b")]});
+        with(vex20(), helper, json!({"hashes": [file]}))
+    };
+    found(&hashes("sha3-512"), &[]);
+    found(&hashes("sha512"), &[(Code::RepeatedElement, &format!("{helper}/hashes/0/file_hashes/1"))]);
+}
+
+/// Each member of a form or type that its schema does not have, where no claim is made of it.
+#[test]
+fn values_of_another_type_or_form_are_told_wherever_they_stand() {
+    let url = "https://acme.example";
+    let document = with(vex21(), "/document/references", json!([{"summary": "x", "url": url}]));
+    let acknowledgments = json!([{"names": ["A"], "organization": "B", "summary": "x", "urls": [url]}]);
+    let document = with(document, "/document/acknowledgments", acknowledgments.clone());
+    let document = with(document, "/document/aggregate_severity", json!({"text": "x", "namespace": url}));
+    let document = with(document, "/document/lang", json!("en"));
+    let document = with(
+        document,
+        "/document/notes",
+        json!([{"category": "other", "text": "x", "title": "x", "audience": "all"}]),
+    );
+    let document = with(document, "/document/distribution/text", json!("x"));
+    let document = with(document, "/document/distribution/tlp/url", json!(url));
+    let document = with(document, "/document/publisher/issuing_authority", json!("x"));
+    let document =
+        with(document, "/document/tracking/generator", json!({"engine": {"name": "x", "version": "1"}}));
+    let document = with(document, "/document/tracking/aliases", json!(["x"]));
+    let document = with(document, "/document/tracking/revision_history/0/legacy_version", json!("x"));
+    let document = with(document, "/document/x_extensions", json!([]));
+    let document = with(document, &format!("{V}/references"), json!([{"summary": "x", "url": url}]));
+    let document = with(document, &format!("{V}/acknowledgments"), acknowledgments);
+    let document =
+        with(document, &format!("{V}/cwes"), json!([{"id": "CWE-1", "name": "x", "version": "4.0"}]));
+    let document = with(document, &format!("{V}/title"), json!("x"));
+    let involvement = json!([{"party": "vendor", "status": "open", "summary": "x", "contact": "x"}]);
+    let document = with(document, &format!("{V}/involvements"), involvement);
+    let metric = json!([{"products": ["APP"], "source": url, "content": {"cvss_v4": {"version": "4.0"}}}]);
+    let document = with(document, &format!("{V}/metrics"), metric);
+    let document = with(document, &format!("{REMEDY}/url"), json!(url));
+    let document = with(document, &format!("{REMEDY}/entitlements"), json!(["x"]));
+    let document =
+        with(document, &format!("{REMEDY}/restart_required"), json!({"category": "none", "details": "x"}));
+    let helper = "/product_tree/branches/0/branches/0/product/product_identification_helper";
+    let hash = json!([{"filename": "x", "file_hashes": [{"algorithm": "sha512", "value": "ab"}]}]);
+    let uris = json!([{"namespace": url, "uri": url}]);
+    let document =
+        with(document, helper, json!({"hashes": hash, "sbom_urls": [url], "x_generic_uris": uris}));
+    found(&document, &[]);
+    let mut pointers = Vec::new();
+    leaves(&document, String::new(), &mut pointers);
+    for pointer in pointers {
+        let parents = pointer.match_indices('/').skip(1).map(|(end, _)| &pointer[..end]);
+        // Without `document` it is no CSAF, and scores are not read.
+        let is_read = |pointer: &&str| *pointer != "/document" && !pointer.contains("/content/");
+        for pointer in parents.chain([pointer.as_str()]).filter(is_read) {
+            let codes = findings(&with(document.clone(), pointer, json!(5)));
+            assert!(!codes.is_empty(), "5 was taken at {pointer}");
+            let here = codes.iter().filter(|(code, at)| *code == Code::WrongType && at == pointer).count();
+            assert!(here < 2, "{pointer}: {codes:?}");
+        }
+        let is_uri = ["/url", "/uri", "/namespace", "/source", "/sbom_urls/0", "/urls/0", "/$schema"];
+        if is_uri.iter().any(|end| pointer.ends_with(end)) {
+            let codes = findings(&with(document.clone(), &pointer, json!("acme")));
+            assert!(codes.contains(&(Code::BadId, pointer.clone())), "{pointer}: {codes:?}");
+        }
+    }
+    for (part, key) in [("hashes", "filename"), ("x_generic_uris", "namespace"), ("x_generic_uris", "uri")] {
+        let pointer = format!("{helper}/{part}/0/{key}");
+        found(&without(document.clone(), &pointer), &[(Code::MissingMember, &pointer)]);
+    }
+}
+
+/// Pointers of all values that are neither objects nor lists.
+fn leaves(value: &Value, pointer: String, out: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(key, value)| leaves(value, format!("{pointer}/{key}"), out));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, value)| leaves(value, format!("{pointer}/{n}"), out));
+        }
+        _ => out.push(pointer),
+    }
+}
+
 /// 6.1.27.1, 6.1.27.2, 6.1.28 and 6.1.31
 #[test]
 fn what_informs_has_notes_and_references() {

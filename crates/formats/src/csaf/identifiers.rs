@@ -1,5 +1,8 @@
 //! What identifies a product: its `product_identification_helper`.
 
+use hashbrown::HashSet;
+
+use super::schema::{missing, uri};
 use super::{Edition, FileHashes, Helper, List, Text, list, report_replaced, report_unknown, tell, text_at};
 use crate::component::{Described, IdentifierType};
 use crate::purl::Purl;
@@ -35,7 +38,8 @@ pub(super) fn identify<'a>(
     }
     let mut purls: Vec<Text<'a>> = Vec::new();
     purls.extend(text_at(helper.purl, findings, || format!("{}/purl", at())));
-    purls.extend(texts(helper.purls, || format!("{}/purls", at()), findings));
+    let listed = texts(helper.purls, || format!("{}/purls", at()), findings);
+    purls.extend(listed.into_iter().map(|(_, purl)| purl));
     add_purls(purls, described, at, findings);
     if let Some(cpe) = text_at(helper.cpe, findings, || format!("{}/cpe", at())) {
         let is_uri = cpe.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("cpe:/"));
@@ -48,17 +52,47 @@ pub(super) fn identify<'a>(
         (IdentifierType::Other("serial-number"), "serial_numbers", helper.serial_numbers),
         (IdentifierType::Other("sbom-url"), "sbom_urls", helper.sbom_urls),
     ] {
-        for text in texts(member, || format!("{}/{key}", at()), findings) {
+        for (n, text) in texts(member, || format!("{}/{key}", at()), findings) {
+            if key == "sbom_urls" {
+                uri(&text, || format!("{}/{key}/{n}", at()), findings);
+            }
             described.add(Some(kind.clone()), Some(text));
         }
     }
-    for (n, uri) in list(helper.x_generic_uris, findings, || format!("{}/x_generic_uris", at())) {
+    for (n, generic) in list(helper.x_generic_uris, findings, || format!("{}/x_generic_uris", at())) {
         let at = || format!("{}/x_generic_uris/{n}", at());
-        let uri = uri.take(findings, at, "an object").unwrap_or_default();
-        report_unknown(edition, &uri.unknown, at, findings);
-        let text = text_at(uri.uri, findings, || format!("{}/uri", at()));
+        let generic = generic.take(findings, at, "an object").unwrap_or_default();
+        report_unknown(edition, &generic.unknown, at, findings);
+        required_uri(generic.namespace, "namespace", &at, findings);
+        let text = required_uri(generic.uri, "uri", &at, findings);
         described.add(Some(IdentifierType::Iri), text);
     }
+}
+
+fn required_uri<'a>(
+    member: Member<Text<'a>>,
+    key: &str,
+    at: &dyn Fn() -> String,
+    findings: &mut Findings,
+) -> Option<Text<'a>> {
+    let at_key = || format!("{}/{key}", at());
+    let text = required_text(member, key, at, findings);
+    uri(text.as_deref().unwrap_or_default(), at_key, findings);
+    text
+}
+
+fn required_text<'a>(
+    member: Member<Text<'a>>,
+    key: &str,
+    at: &dyn Fn() -> String,
+    findings: &mut Findings,
+) -> Option<Text<'a>> {
+    let is_wrong = matches!(member, Member::Wrong(_));
+    let text = text_at(member, findings, || format!("{}/{key}", at()));
+    if text.is_none() && !is_wrong {
+        missing(key, at, findings);
+    }
+    text
 }
 
 fn file_hashes<'a>(
@@ -69,13 +103,19 @@ fn file_hashes<'a>(
 ) -> Vec<(IdentifierType<'a>, Text<'a>)> {
     let file = file.take(findings, at, "an object").unwrap_or_default();
     report_unknown(edition, &file.unknown, at, findings);
-    let mut hashes = Vec::new();
+    required_text(file.filename, "filename", at, findings);
+    let mut hashes: Vec<(IdentifierType<'a>, Text<'a>)> = Vec::new();
+    let mut algorithms = HashSet::new();
     for (n, hash) in list(file.file_hashes, findings, || format!("{}/file_hashes", at())) {
         let at = || format!("{}/file_hashes/{n}", at());
         let hash = hash.take(findings, at, "an object").unwrap_or_default();
         report_unknown(edition, &hash.unknown, at, findings);
-        let algorithm = text_at(hash.algorithm, findings, || format!("{}/algorithm", at()));
-        let value = text_at(hash.value, findings, || format!("{}/value", at()));
+        let algorithm = required_text(hash.algorithm, "algorithm", &at, findings);
+        let value = required_text(hash.value, "value", &at, findings);
+        if algorithm.as_ref().is_some_and(|algorithm| !algorithms.insert(algorithm.clone())) {
+            let message = "This algorithm has a value for the file before; both are kept; leave one out.";
+            tell(findings, Code::RepeatedElement, at, message);
+        }
         // The schema's default.
         let kind = IdentifierType::Hash(algorithm.unwrap_or(Text::Borrowed("sha256")));
         hashes.extend(value.map(|value| (kind, value)));
@@ -112,12 +152,15 @@ fn add_purls<'a>(
     }
 }
 
-/// The texts of a list, without those that are blank.
+/// The texts of a list and their places, without those that are blank.
 fn texts<'a>(
     member: Member<List<'a, Text<'a>>>,
     at: impl Fn() -> String,
     findings: &mut Findings,
-) -> Vec<Text<'a>> {
-    let elements = list(member, findings, &at);
-    elements.filter_map(|(n, text)| text_at(text, findings, || format!("{}/{n}", at()))).collect()
+) -> Vec<(usize, Text<'a>)> {
+    let mut found = Vec::new();
+    for (n, text) in list(member, findings, &at) {
+        found.extend(text_at(text, findings, || format!("{}/{n}", at())).map(|text| (n, text)));
+    }
+    found
 }

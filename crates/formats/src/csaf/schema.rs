@@ -8,6 +8,7 @@ use provex_core::json::{Content, Node};
 
 use super::{Edition, tell};
 use crate::report::{Code, Findings, child, quoted};
+use crate::stated::is_iri;
 
 /// What a value is to be.
 enum Kind {
@@ -21,8 +22,9 @@ enum Kind {
     Cve,
     Object(&'static [Rule]),
     List(&'static Self),
-    /// Extensions, which are not read.
     Extensions,
+    /// A URI, object, list or extensions that the reader does not take, so that another type is told here.
+    Unread(&'static Self),
 }
 
 /// Whether an object must have a member.
@@ -52,36 +54,65 @@ const fn must_in_2_1(key: &'static str, kind: Kind) -> Rule {
     Rule { key, need: Need::Newer, kind }
 }
 
+/// A URI that nobody else looks at.
+const URI: Kind = Kind::Unread(&Kind::Uri);
+
 const fn both(terms: &'static [&'static str]) -> Kind {
     Kind::Term([terms, terms])
 }
 
 static ROOT: [Rule; 4] = [
-    must_in_2_1("$schema", Kind::Uri),
+    must_in_2_1("$schema", URI),
     must("document", Kind::Object(&DOCUMENT)),
     may("vulnerabilities", Kind::List(&Kind::Object(&VULNERABILITY))),
-    may("x_extensions", Kind::Extensions),
+    may("x_extensions", EXTENSIONS),
 ];
 
-static DOCUMENT: [Rule; 8] = [
+const EXTENSIONS: Kind = Kind::Unread(&Kind::Extensions);
+
+static DOCUMENT: [Rule; 12] = [
+    may("acknowledgments", ACKNOWLEDGMENTS),
+    may("aggregate_severity", Kind::Unread(&Kind::Object(&SEVERITY))),
     must("category", Kind::Read),
-    must_in_2_1("distribution", Kind::Object(&DISTRIBUTION)),
-    may("notes", Kind::List(&Kind::Object(&DOCUMENT_NOTE))),
+    must_in_2_1("distribution", Kind::Unread(&Kind::Object(&DISTRIBUTION))),
+    may("lang", Kind::Text),
+    may("notes", Kind::Unread(&Kind::List(&Kind::Unread(&Kind::Object(&NOTE))))),
     must("publisher", Kind::Object(&PUBLISHER)),
-    may("references", Kind::List(&Kind::Object(&REFERENCE))),
+    may("references", REFERENCES),
+    may("source_lang", Kind::Text),
     must("title", Kind::Text),
     must("tracking", Kind::Object(&TRACKING)),
-    may("x_extensions", Kind::Extensions),
+    may("x_extensions", EXTENSIONS),
 ];
 
-static DISTRIBUTION: [Rule; 1] = [must_in_2_1("tlp", Kind::Object(&TLP))];
+const ACKNOWLEDGMENTS: Kind = Kind::Unread(&Kind::List(&Kind::Unread(&Kind::Object(&ACKNOWLEDGMENT))));
 
-static TLP: [Rule; 1] = [must(
-    "label",
-    Kind::Term([&["AMBER", "GREEN", "RED", "WHITE"], &["AMBER", "AMBER+STRICT", "CLEAR", "GREEN", "RED"]]),
-)];
+static ACKNOWLEDGMENT: [Rule; 4] = [
+    may("names", TEXTS),
+    may("organization", Kind::Text),
+    may("summary", Kind::Text),
+    may("urls", Kind::Unread(&Kind::List(&URI))),
+];
 
-static PUBLISHER: [Rule; 3] = [
+const TEXTS: Kind = Kind::Unread(&Kind::List(&Kind::Text));
+
+static SEVERITY: [Rule; 2] = [may("namespace", URI), must("text", Kind::Text)];
+
+static DISTRIBUTION: [Rule; 2] =
+    [may("text", Kind::Text), must_in_2_1("tlp", Kind::Unread(&Kind::Object(&TLP)))];
+
+static TLP: [Rule; 2] = [
+    must(
+        "label",
+        Kind::Term([
+            &["AMBER", "GREEN", "RED", "WHITE"],
+            &["AMBER", "AMBER+STRICT", "CLEAR", "GREEN", "RED"],
+        ]),
+    ),
+    may("url", URI),
+];
+
+static PUBLISHER: [Rule; 5] = [
     must(
         "category",
         Kind::Term([
@@ -89,80 +120,115 @@ static PUBLISHER: [Rule; 3] = [
             &["coordinator", "discoverer", "multiplier", "other", "translator", "user", "vendor"],
         ]),
     ),
+    may("contact_details", Kind::Text),
+    may("issuing_authority", Kind::Text),
     must("name", Kind::Text),
     may("namespace", Kind::Uri),
 ];
 
 static TRACKING: [Rule; 5] = [
-    may("aliases", Kind::List(&Kind::Text)),
+    may("aliases", TEXTS),
     may("generator", Kind::Object(&GENERATOR)),
     must("initial_release_date", Kind::Read),
     must("revision_history", Kind::List(&Kind::Object(&REVISION))),
     must("status", both(&["draft", "final", "interim"])),
 ];
 
-static GENERATOR: [Rule; 1] = [must("engine", Kind::Object(&ENGINE))];
+static GENERATOR: [Rule; 1] = [must("engine", Kind::Unread(&Kind::Object(&ENGINE)))];
 
-static ENGINE: [Rule; 1] = [must("name", Kind::Text)];
+static ENGINE: [Rule; 2] = [must("name", Kind::Text), may("version", Kind::Text)];
 
-static REVISION: [Rule; 3] =
-    [must("date", Kind::Read), must("number", Kind::Read), must("summary", Kind::Text)];
+static REVISION: [Rule; 4] = [
+    must("date", Kind::Read),
+    may("legacy_version", Kind::Text),
+    must("number", Kind::Read),
+    must("summary", Kind::Text),
+];
 
 const NOTES: Kind =
     both(&["description", "details", "faq", "general", "legal_disclaimer", "other", "summary"]);
 
-static DOCUMENT_NOTE: [Rule; 2] = [must("category", NOTES), must("text", Kind::Text)];
+static NOTE: [Rule; 4] = [
+    may("audience", Kind::Text),
+    must("category", NOTES),
+    must("text", Kind::Text),
+    may("title", Kind::Text),
+];
 
-static NOTE: [Rule; 2] = [must("category", NOTES), must("text", Kind::Read)];
+/// A note of a vulnerability, whose text the reader takes.
+static NOTE_OF_PRODUCTS: [Rule; 4] = [
+    may("audience", Kind::Text),
+    must("category", NOTES),
+    must("text", Kind::Read),
+    may("title", Kind::Text),
+];
+
+const REFERENCES: Kind = Kind::Unread(&Kind::List(&Kind::Unread(&Kind::Object(&REFERENCE))));
 
 static REFERENCE: [Rule; 3] =
-    [may("category", both(&["external", "self"])), must("summary", Kind::Text), must("url", Kind::Uri)];
+    [may("category", both(&["external", "self"])), must("summary", Kind::Text), must("url", URI)];
 
-static VULNERABILITY: [Rule; 10] = [
+static VULNERABILITY: [Rule; 14] = [
+    may("acknowledgments", ACKNOWLEDGMENTS),
     may("cve", Kind::Cve),
+    may("cwe", Kind::Unread(&Kind::Object(&CWE))),
+    may("cwes", Kind::Unread(&Kind::List(&Kind::Unread(&Kind::Object(&CWE))))),
     may("ids", Kind::List(&Kind::Object(&ID))),
     may("involvements", Kind::List(&Kind::Object(&INVOLVEMENT))),
     may("metrics", Kind::List(&Kind::Object(&METRIC))),
-    may("notes", Kind::List(&Kind::Object(&NOTE))),
-    may("references", Kind::List(&Kind::Object(&REFERENCE))),
+    may("notes", Kind::List(&Kind::Object(&NOTE_OF_PRODUCTS))),
+    may("references", REFERENCES),
     may("remediations", Kind::List(&Kind::Object(&REMEDIATION))),
     may("scores", Kind::List(&Kind::Object(&SCORE))),
     may("threats", Kind::List(&Kind::Object(&THREAT))),
-    may("x_extensions", Kind::Extensions),
+    may("title", Kind::Text),
+    may("x_extensions", EXTENSIONS),
 ];
+
+static CWE: [Rule; 3] = [must("id", Kind::Text), must("name", Kind::Text), may("version", Kind::Text)];
 
 static ID: [Rule; 2] = [must("system_name", Kind::Read), must("text", Kind::Read)];
 
-static INVOLVEMENT: [Rule; 2] = [
+static INVOLVEMENT: [Rule; 4] = [
+    may("contact", Kind::Text),
     must("party", both(&["coordinator", "discoverer", "other", "user", "vendor"])),
     must(
         "status",
         both(&["completed", "contact_attempted", "disputed", "in_progress", "not_contacted", "open"]),
     ),
+    may("summary", Kind::Text),
 ];
 
-static METRIC: [Rule; 2] = [must("content", Kind::Read), must("products", Kind::Read)];
+static METRIC: [Rule; 3] =
+    [must("content", Kind::Read), must("products", Kind::Read), may("source", Kind::Uri)];
 
 static SCORE: [Rule; 1] = [must("products", Kind::Read)];
 
 /// An unknown category is told as `unknown_response`.
-static REMEDIATION: [Rule; 2] =
-    [must("details", Kind::Read), may("restart_required", Kind::Object(&RESTART))];
+static REMEDIATION: [Rule; 4] = [
+    must("details", Kind::Read),
+    may("entitlements", TEXTS),
+    may("restart_required", Kind::Unread(&Kind::Object(&RESTART))),
+    may("url", Kind::Uri),
+];
 
-static RESTART: [Rule; 1] = [must(
-    "category",
-    both(&[
-        "connected",
-        "dependencies",
-        "machine",
-        "none",
-        "parent",
-        "service",
-        "system",
-        "vulnerable_component",
-        "zone",
-    ]),
-)];
+static RESTART: [Rule; 2] = [
+    must(
+        "category",
+        both(&[
+            "connected",
+            "dependencies",
+            "machine",
+            "none",
+            "parent",
+            "service",
+            "system",
+            "vulnerable_component",
+            "zone",
+        ]),
+    ),
+    may("details", Kind::Text),
+];
 
 static THREAT: [Rule; 2] =
     [must("category", both(&["exploit_status", "impact", "target_set"])), must("details", Kind::Read)];
@@ -273,10 +339,7 @@ fn check_value(
 ) {
     match (kind, value.content()) {
         (Kind::Term(terms), Content::String(text)) => term(&text, terms, edition, at, findings),
-        (Kind::Uri, Content::String(text)) if !is_uri(&text) && !text.trim().is_empty() => {
-            findings
-                .add(Code::BadId, at, || format!("{} is no URI; write one with its scheme.", quoted(&text)));
-        }
+        (Kind::Uri, Content::String(text)) => uri(&text, at, findings),
         (Kind::Cve, Content::String(text)) if !is_cve(&text) && !text.trim().is_empty() => {
             findings.add(Code::BadId, at, || {
                 let text = quoted(&text);
@@ -300,7 +363,29 @@ fn check_value(
             let message = "This member is no string and was not read; make it one.";
             tell(findings, Code::WrongType, at, message);
         }
+        (Kind::Unread(kind), content) => match (kind, content) {
+            (Kind::Object(_), Content::Object(_))
+            | (Kind::List(_) | Kind::Extensions, Content::Array(_))
+            | (Kind::Uri, Content::String(_)) => check_value(value, kind, edition, at, findings),
+            _ => {
+                let wanted = match kind {
+                    Kind::Object(_) => "object",
+                    Kind::List(_) | Kind::Extensions => "list",
+                    _ => "string",
+                };
+                let message = format!("This member is no {wanted} and was not read; make it one.");
+                tell(findings, Code::WrongType, at, &message);
+            }
+        },
         _ => {}
+    }
+}
+
+/// Reports a text that is no URI; one that says nothing is told as missing.
+pub(super) fn uri(text: &str, at: impl FnOnce() -> String, findings: &mut Findings) {
+    if !is_iri(text) && !text.trim().is_empty() {
+        let message = || format!("{} is no URI; write one with its scheme.", quoted(text));
+        findings.add(Code::BadId, at, message);
     }
 }
 
@@ -341,17 +426,6 @@ pub(super) fn term(
         let message = || format!("CSAF has no term {} here; use `{list}`.", quoted(text));
         findings.add(Code::UnknownTerm, at, message);
     }
-}
-
-/// Whether a text has a scheme, something after it, and no white space (RFC 3986 section 3).
-fn is_uri(text: &str) -> bool {
-    let is_scheme = |scheme: &str| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
-    };
-    let parts = text.split_once(':');
-    parts.is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty())
-        && !text.contains(char::is_whitespace)
 }
 
 /// `CVE-`, a year and four digits or more; in lower case it is read, and is none of the schema's.

@@ -4,9 +4,10 @@
 //! says since when it is to be had. Red Hat and CIQ write a severity as the impact of a vulnerability, which says
 //! nothing about a product that is not affected and is left out.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use provex_core::json::Content;
 use provex_core::vex::{
     Action, AssertedAtSource, Canonical, DocumentRef, Issuer, Justification, Locator, Observation, Schema,
     Shared, Status,
@@ -28,7 +29,7 @@ use crate::purl;
 use crate::report::{Code, Findings, Rejection, element, quoted};
 use crate::stated::{Texts, Time};
 use crate::terms;
-use crate::typed::Member;
+use crate::typed::{Member, Unread};
 
 /// Reads one vulnerability after the other.
 pub(super) struct Reader<'a, 'f, 'c> {
@@ -50,6 +51,9 @@ pub(super) struct Reader<'a, 'f, 'c> {
     share_names: bool,
     findings: &'f mut Findings,
 }
+
+/// Scores by CVSS version and source: their numbers and products.
+type Vectors<'a> = BTreeMap<(Text<'a>, Text<'a>), Vec<(usize, List<'a, Text<'a>>)>>;
 
 /// What one vulnerability says of its products.
 struct Said<'a> {
@@ -226,11 +230,18 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     }
 
     fn dated(&mut self, at: &str, member: Member<List<'a, Dated<'a>>>) -> Result<(), Rejection> {
+        let mut involved = HashSet::new();
         for (n, dated) in list(member, self.findings, || at.to_owned()) {
             let at = || format!("{at}/{n}");
             let Some(dated) = dated.take(self.findings, at, "an object") else { continue };
             report_unknown(self.edition, &dated.unknown, at, self.findings);
-            time(self.edition, dated.date, self.findings, || format!("{}/date", at()));
+            let date = time(self.edition, dated.date, self.findings, || format!("{}/date", at())).text();
+            // 6.1.24
+            let party = dated.party.value().cloned();
+            if party.zip(date).is_some_and(|involvement| !involved.insert(involvement)) {
+                let message = "This party is involved at this date before; state it once.";
+                tell(self.findings, Code::RepeatedElement, at, message);
+            }
             let exploited = dated.exploitation_date;
             time(self.edition, exploited, self.findings, || format!("{}/exploitation_date", at()));
             let ids = [dated.product_ids, dated.group_ids];
@@ -240,11 +251,49 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     }
 
     fn scored(&mut self, at: &str, member: Member<List<'a, Scored<'a>>>) {
-        for (n, scored) in list(member, self.findings, || at.to_owned()) {
+        let scores = list(member, self.findings, || at.to_owned());
+        let are_several = scores.clone().nth(1).is_some();
+        let mut vectors = Vectors::new();
+        for (n, scored) in scores {
             let at = || format!("{at}/{n}");
             let Some(scored) = scored.take(self.findings, at, "an object") else { continue };
             report_unknown(self.edition, &scored.unknown, at, self.findings);
+            for (key, of_version) in
+                [("content", &scored.content), ("cvss_v2", &scored.cvss_v2), ("cvss_v3", &scored.cvss_v3)]
+            {
+                of_version.check(self.findings, || format!("{}/{key}", at()), "an object");
+            }
+            scored.source.check(self.findings, || format!("{}/source", at()), "a string");
+            if are_several {
+                let source = scored.source.value();
+                let products = scored.products.value();
+                for version in cvss_versions(&scored) {
+                    let vector = (version, source.cloned().unwrap_or_default());
+                    vectors.entry(vector).or_default().push((n, products.cloned().unwrap_or_default()));
+                }
+            }
             plain(scored.products, &mut self.products, || format!("{}/products", at()), self.findings);
+        }
+        self.check_vectors(at, vectors);
+    }
+
+    /// 6.1.7, once for each score.
+    fn check_vectors(&mut self, at: &str, vectors: Vectors<'a>) {
+        let mut repeated = BTreeSet::new();
+        for scores in vectors.into_values().filter(|scores| scores.len() > 1) {
+            let mut scored = HashMap::new();
+            for (n, products) in scores {
+                for id in products.values().filter(|id| !id.trim_start().is_empty()) {
+                    let product = self.products.refer(id, String::new, self.findings);
+                    if *scored.entry(product).or_insert(n) != n {
+                        repeated.insert(n);
+                    }
+                }
+            }
+        }
+        for n in repeated {
+            let message = "A product of this score has a score of the same version and source before; leave it out of one.";
+            tell(self.findings, Code::RepeatedElement, || format!("{at}/{n}"), message);
         }
     }
 
@@ -431,6 +480,17 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         said.actions.insert(items, Arc::clone(&made));
         made
     }
+}
+
+/// The CVSS versions that a score or metric is of.
+fn cvss_versions<'a>(scored: &Scored<'a>) -> impl Iterator<Item = Text<'a>> {
+    let node = |member: &Member<Unread<'a>>| member.value().map(|unread| unread.0.node());
+    let within = ["cvss_v2", "cvss_v3", "cvss_v4"].map(|key| node(&scored.content)?.member(key));
+    let own = [node(&scored.cvss_v2), node(&scored.cvss_v3)];
+    within.into_iter().chain(own).filter_map(|vector| match vector?.member("version")?.content() {
+        Content::String(version) => Some(version),
+        _ => None,
+    })
 }
 
 /// Whether some items may be about one vulnerability. An item that has a CVE id is known by that alone.
