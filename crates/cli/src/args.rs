@@ -34,7 +34,9 @@ pub(crate) struct Global {
     pub(crate) tenant: Option<TenantId>,
 }
 
+// Only the command that is called is built, which is a fifth of the start of a short one.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Ingest, attest, log, verify and link in one go, and say what can now be proven.
     Prove(Prove),
@@ -97,6 +99,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum KeyCommand {
     /// Show the keys that sign and have signed attestations.
     Show {
@@ -121,6 +124,7 @@ pub(crate) enum KeyCommand {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum TokenCommand {
     /// Make a token of the tenant and show it, once.
     Create {
@@ -171,6 +175,7 @@ pub(crate) struct Serve {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum TenantCommand {
     /// Add a tenant.
     Add {
@@ -212,6 +217,7 @@ pub(crate) enum LayoutName {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum LogCommand {
     /// Print the log's newest checkpoint, verified: keep it elsewhere, and `verify --checkpoint` against it later.
     Checkpoint {
@@ -465,6 +471,7 @@ pub(crate) struct Attestations {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum LedgerCommand {
     /// Follow the chain from its first event, compare all that it proves with what is there, and name the first thing
     /// that is wrong.

@@ -728,8 +728,13 @@ pub(crate) fn public_key_file(path: &Path, fingerprint: &Digest) -> Result<Optio
 
 /// Reads a PEM public key.
 pub(crate) fn public_key(path: &Path) -> Result<PublicKey, Failure> {
-    let pem = String::from_utf8(read(path)?).map_err(|_| anyhow!("{} is not PEM", path.display()))?;
-    Ok(PublicKey::from_pem(&pem).with_context(|| path.display().to_string())?)
+    Ok(public_key_in(path, read(path)?)?)
+}
+
+/// The public key in the bytes of a file.
+pub(crate) fn public_key_in(path: &Path, pem: Vec<u8>) -> Result<PublicKey, anyhow::Error> {
+    let pem = String::from_utf8(pem).map_err(|_| anyhow!("{} is not PEM", path.display()))?;
+    PublicKey::from_pem(&pem).with_context(|| path.display().to_string())
 }
 
 fn log_config(
@@ -869,9 +874,12 @@ pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, anyhow::Error> {
     use std::io::Read as _;
     let context = || path.display().to_string();
-    let mut bytes = Vec::new();
     let most = Limits::own().max_bytes as u64 + 1;
-    File::open(path).with_context(context)?.take(most).read_to_end(&mut bytes).with_context(context)?;
+    let file = File::open(path).with_context(context)?;
+    // With room for one byte more the end is found without growing.
+    let size = file.metadata().map_or(0, |metadata| metadata.len().min(most));
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    file.take(most).read_to_end(&mut bytes).with_context(context)?;
     Ok(bytes)
 }
 

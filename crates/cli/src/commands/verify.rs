@@ -17,7 +17,6 @@ use crate::data;
 use crate::failure::{Done, Failure};
 use crate::logs::read_root;
 use crate::output::{self, plain};
-use crate::progress;
 use crate::signatures::{AwsLc, Tokens};
 
 pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
@@ -28,7 +27,6 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
     let kept = args.checkpoint.as_deref().map(data::read).transpose()?;
     let mut done = Done::Yes;
     for path in &args.files {
-        let progress = progress::busy("verifying");
         let bytes = data::read(path).map_err(|error| Reason::Unchecked(format!("{error:#}")));
         let verified = bytes.and_then(|bytes| verify(&bytes, verifier)).and_then(|(verified, timestamps)| {
             let grew = kept
@@ -37,7 +35,6 @@ pub(super) fn run(global: &Global, args: &Verify) -> Result<Done, Failure> {
                 .transpose()?;
             Ok((verified, timestamps, grew))
         });
-        drop(progress);
         match verified {
             Ok((verified, timestamps, grew)) => print(path, &verified, timestamps, grew, args.json.json)?,
             Err(Reason::Unchecked(reason)) => {
@@ -154,11 +151,8 @@ fn keys(global: &Global, args: &Verify) -> Result<Vec<PublicKey>, Failure> {
 
 /// A key that the call names: a file that holds none is a wrong call, one that cannot be read is not.
 pub(super) fn given_key(path: &Path) -> Result<PublicKey, Failure> {
-    data::read(path)?;
-    data::public_key(path).map_err(|error| match error {
-        Failure::Unchecked(error) => Failure::Call(error),
-        other => other,
-    })
+    let pem = data::read(path)?;
+    data::public_key_in(path, pem).map_err(Failure::Call)
 }
 
 /// The root that the call names, else those that the data folder's statements are verified with: its own and the one that
