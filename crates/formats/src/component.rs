@@ -87,6 +87,16 @@ pub struct Described<'a> {
 }
 
 impl<'a> Described<'a> {
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        const EACH: usize = 64;
+        let identifiers = self.identifiers.iter().chain(&self.also);
+        let identifiers: usize = identifiers.map(|(_, value)| EACH + value.len()).sum();
+        let texts = [&self.vendor, &self.name].map(|text| text.as_ref().map_or(0, |text| text.len()));
+        let fallback = self.fallback.as_ref().map_or(0, |(_, key)| key.len());
+        EACH + identifiers + texts.iter().sum::<usize>() + fallback
+    }
+
     /// Adds an identifier, if there is one and it is not blank.
     pub(crate) fn add(&mut self, kind: Option<IdentifierType<'a>>, value: Option<Cow<'a, str>>) {
         let value = value.filter(|value| !value.trim_start().is_empty());

@@ -437,3 +437,67 @@ fn no_claims(findings: &Findings) -> Rejection {
 fn rejection(code: Code, pointer: &str, message: &str) -> Rejection {
     Rejection::new(code, Some(Format::Csaf), pointer, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use provex_core::digest::Digest;
+    use provex_core::ids::DocumentDigest;
+    use provex_core::json::{Limits, index};
+
+    use super::*;
+
+    /// How many bytes of descriptions reading the product tree of a document goes through.
+    fn described_bytes(product_tree: &str) -> usize {
+        let text = format!(
+            r#"{{"document": {{"publisher": {{"namespace": "https://a.example"}}, "tracking": {{"id": "1"}}}},
+                "product_tree": {product_tree}}}"#
+        );
+        let indexed = index(text.as_bytes(), &Limits::document()).unwrap();
+        let document = Document::object(match indexed.root().content() {
+            json::Content::Object(members) => members,
+            other => panic!("{other:?}"),
+        });
+        let document = document.unwrap();
+        let (Member::Value(meta), Member::Value(tree)) = (document.document, document.product_tree) else {
+            panic!("both are objects");
+        };
+        let context = Context { digest: DocumentDigest::new(Digest::of(text.as_bytes())), subjects: None };
+        let mut findings = Findings::default();
+        let header = header::read(meta, Edition::V20, &context, &mut findings);
+        let (products, _) = tree::read(indexed.root(), tree, &header, &mut findings);
+        products.check_number().unwrap();
+        products.described_bytes()
+    }
+
+    /// Compositions of `LIB` and others: what the n-th, from 1, is composed of; the one before it is `P` and its number.
+    fn composed(count: usize, parts: impl Fn(usize) -> [String; 2]) -> String {
+        let name = |id: &str| format!(r#"{{"product_id": "{id}", "name": "x"}}"#);
+        let relationship = |n: usize| {
+            let [component, host] = parts(n);
+            let name = name(&format!("P{n}"));
+            format!(
+                r#"{{"product_reference": "{component}", "relates_to_product_reference": "{host}", "full_product_name": {name}}}"#
+            )
+        };
+        let names = [name("LIB"), name("P0")].join(", ");
+        let relationships: Vec<_> = (1..=count).map(relationship).collect();
+        format!(r#"{{"full_product_names": [{names}], "relationships": [{}]}}"#, relationships.join(", "))
+    }
+
+    #[test]
+    fn work_on_compositions_grows_no_faster_than_their_number() {
+        let [lib, before] = [|_: usize| "LIB".to_owned(), |n: usize| format!("P{}", n - 1)];
+        type Parts = Box<dyn Fn(usize) -> [String; 2]>;
+        let shapes: [(&str, Parts); 5] = [
+            ("a chain of hosts", Box::new(move |n| [lib(n), before(n)])),
+            ("a chain of components", Box::new(move |n| [before(n), lib(n)])),
+            ("doubled", Box::new(move |n| [before(n), before(n)])),
+            ("many upon a chain", Box::new(move |n| [lib(n), before(n.min(60))])),
+            ("across", Box::new(|n| [format!("P{}", n / 2), format!("P{}", n / 3)])),
+        ];
+        for (shape, parts) in shapes {
+            let [few, many] = [2_500, 20_000].map(|count| described_bytes(&composed(count, &parts)));
+            assert!(many <= 9 * few, "{shape}: {few} bytes for 2,500, {many} for 20,000");
+        }
+    }
+}

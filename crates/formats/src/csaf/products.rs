@@ -22,6 +22,7 @@ use super::header::Header;
 use super::identifiers::identify;
 use super::{Edition, FullName, Text, rejection, tell};
 use crate::component::{self, Described, IdentifierType, Keyed};
+use crate::document::MAX_KEY_BYTES;
 use crate::report::{Code, Findings, Rejection, quoted};
 use crate::stated::is_blank;
 use crate::typed::Shape as _;
@@ -177,7 +178,7 @@ struct Local {
 
 impl Local {
     fn new(namespace: String, tracking_id: &str) -> Self {
-        let prefix = format!("csaf-local:{}|{}|", escaped(&namespace), escaped(tracking_id));
+        let prefix = format!("csaf-local:{}|{}|", escaped(cut(&namespace)), escaped(cut(tracking_id)));
         Self { namespace, prefix }
     }
 
@@ -275,11 +276,10 @@ impl<'a> Collector<'a> {
         }
         product.place = Some(place);
         self.parts.set(number, parts);
-        if parts.is_empty() {
+        if parts.is_empty() && !self.products.is_spent() {
             let described = self.products.with_vendor_and_trail(described, place);
             let described = self.products.with_local(described, number);
-            let whole = self.products.resolve(&described, number, &mut self.faults);
-            self.products.keep(number, whole);
+            self.products.make(&described, number, &mut self.faults);
         }
     }
 
@@ -307,7 +307,8 @@ impl<'a> Collector<'a> {
             products.look_at(numbers.clone(), findings);
         }
         for number in numbers {
-            if !products.chains.is_whole(number) && products.has_own_component(number) {
+            if !products.is_spent() && !products.chains.is_whole(number) && products.has_own_component(number)
+            {
                 products.component(number, findings);
             }
         }
@@ -339,6 +340,10 @@ pub(super) struct Products<'a> {
     known: Vec<Option<Whole>>,
     /// The numbers of those.
     kept: Vec<u32>,
+    /// How many bytes those were described in.
+    kept_bytes: usize,
+    /// How many bytes descriptions may still come to.
+    left: usize,
     local: Local,
 }
 
@@ -347,6 +352,12 @@ type Whole = (Keyed, Option<Arc<str>>);
 
 /// Most products that are kept as they stand in claims: each takes several times what the document has of it.
 const MAX_KNOWN: usize = 4_096;
+/// Most bytes that those may be described in. What a document says once, many products can be described by: their
+/// branches, a component that they are composed of, the hosts between.
+const MAX_KNOWN_BYTES: usize = 16 << 20;
+/// Most bytes that all descriptions of one document's products may come to, each time that one is made. A million
+/// products that have a name, a purl and a few branches take a quarter of it.
+const MAX_DESCRIBED: usize = 1 << 30;
 
 impl<'a> Products<'a> {
     fn new(root: Node<'a>, edition: Edition, local: Local) -> Self {
@@ -360,6 +371,8 @@ impl<'a> Products<'a> {
             chains: Chains::default(),
             known: Vec::new(),
             kept: Vec::new(),
+            kept_bytes: 0,
+            left: MAX_DESCRIBED,
             local,
         }
     }
@@ -407,9 +420,8 @@ impl<'a> Products<'a> {
     /// Tells what is wrong with those of some products that are not composed.
     fn look_at(&mut self, numbers: impl IntoIterator<Item = u32>, findings: &mut Findings) {
         for number in numbers {
-            if self.chains.is_whole(number) {
-                let whole = self.resolve(&self.describe(number), number, findings);
-                self.keep(number, whole);
+            if self.chains.is_whole(number) && !self.is_spent() {
+                self.make(&self.describe(number), number, findings);
             }
         }
     }
@@ -418,9 +430,10 @@ impl<'a> Products<'a> {
         if let Some(known) = &self.known[number as usize] {
             return known.clone();
         }
-        let whole = self.resolve(&self.describe(number), number, &mut Findings::default());
-        self.keep(number, whole.clone());
-        whole
+        if self.is_spent() {
+            return (nothing(), None);
+        }
+        self.make(&self.describe(number), number, &mut Findings::default())
     }
 
     /// The component of a product that is composed: with what lies between it and its host, and with what identifies
@@ -433,17 +446,18 @@ impl<'a> Products<'a> {
         if !self.has_own_component(number) {
             return self.whole(first).0;
         }
+        if self.is_spent() {
+            return nothing();
+        }
         let own = self.describe(number);
         let mut described = self.describe(first);
         described.also.extend(own.identifiers);
         described.also.extend(own.also);
         for host in self.chains.between(number) {
-            let key = self.whole(host).0.component.key.clone();
+            let key = cut(&self.whole(host).0.component.key).to_owned();
             described.also.push((IdentifierType::Other("via"), key.into()));
         }
-        let (component, _) = self.resolve(&described, number, findings);
-        self.keep(number, (component.clone(), None));
-        component
+        self.make(&described, number, findings).0
     }
 
     /// Whether the component of a product that is composed is not that of others that begin with the same part.
@@ -462,15 +476,33 @@ impl<'a> Products<'a> {
         (keyed, scope)
     }
 
-    fn keep(&mut self, number: u32, whole: Whole) {
-        if self.kept.len() == MAX_KNOWN {
+    /// Makes a product of its description, and keeps it for a while.
+    fn make(&mut self, described: &Described<'_>, number: u32, findings: &mut Findings) -> Whole {
+        let bytes = described.bytes();
+        self.left = self.left.saturating_sub(bytes);
+        if self.kept.len() == MAX_KNOWN || self.kept_bytes.saturating_add(bytes) > MAX_KNOWN_BYTES {
             self.forget();
         }
-        self.known[number as usize] = Some(whole);
+        let whole = self.resolve(described, number, findings);
+        self.known[number as usize] = Some(whole.clone());
         self.kept.push(number);
+        self.kept_bytes += bytes;
+        whole
+    }
+
+    /// How many bytes were gone through so far.
+    #[cfg(test)]
+    pub(super) const fn described_bytes(&self) -> usize {
+        MAX_DESCRIBED - self.left
+    }
+
+    /// Whether the document is refused for its descriptions, so that no more is to be made of it.
+    const fn is_spent(&self) -> bool {
+        self.left == 0
     }
 
     fn forget(&mut self) {
+        self.kept_bytes = 0;
         for number in self.kept.drain(..) {
             self.known[number as usize] = None;
         }
@@ -501,7 +533,11 @@ impl<'a> Products<'a> {
     }
 
     fn with_vendor_and_trail(&self, mut described: Described<'a>, place: Place) -> Described<'a> {
-        described.vendor = self.named(place, "vendor").filter(|vendor| !is_blank(Some(vendor)));
+        let vendor = self.named(place, "vendor").filter(|vendor| !is_blank(Some(vendor)));
+        described.vendor = vendor.map(|vendor| match vendor {
+            Cow::Borrowed(vendor) => cut(vendor).into(),
+            Cow::Owned(vendor) => cut(&vendor).to_owned().into(),
+        });
         if !gives_key(&described) && !self.local.namespace.is_empty() {
             let trail: Vec<_> = self.branches.up_from(place.list.branch()).collect();
             let key = trail_key(&self.local.namespace, trail.into_iter().rev());
@@ -529,16 +565,21 @@ impl<'a> Products<'a> {
         place.map(|place| place.list.pointer(&self.branches)).unwrap_or_default()
     }
 
-    /// Refuses a document that has more products than are kept.
+    /// Refuses a document that has more products than are kept, or whose products are described at more length than is
+    /// gone through.
     ///
     /// # Errors
-    /// If there were more so far.
+    /// If it was more so far.
     pub(super) fn check_number(&self) -> Result<(), Rejection> {
-        if self.ids.refused {
-            let message = "The document names more than 1,048,576 products; split it into several documents.";
-            return Err(rejection(Code::TooManyClaims, "/product_tree", message));
-        }
-        Ok(())
+        let message = if self.ids.refused {
+            "The document names more than 1,048,576 products; split it into several documents."
+        } else if self.is_spent() {
+            "What the products of this document share, such as the names of branches or a component of many, comes to \
+             more than 1 GiB over all of them; shorten it, or split the document."
+        } else {
+            return Ok(());
+        };
+        Err(rejection(Code::TooManyClaims, "/product_tree", message))
     }
 }
 
@@ -571,7 +612,7 @@ fn report_undefined(id: &str, pointer: impl FnOnce() -> String, findings: &mut F
 ///
 /// In names, `%`, `/` and `=` are percent-encoded, so no two trails have one key.
 fn trail_key<'t, 'a: 't>(namespace: &str, trail: impl Iterator<Item = &'t Branch<'a>>) -> Option<String> {
-    let escaped = |text: &str| text.replace('%', "%25").replace('/', "%2F").replace('=', "%3D");
+    let escaped = |text: &str| cut(text).replace('%', "%25").replace('/', "%2F").replace('=', "%3D");
     let [mut vendor, mut product, mut version] = [None, None, None];
     let mut others = String::new();
     for Branch { category, name, .. } in trail {
@@ -595,7 +636,21 @@ fn trail_key<'t, 'a: 't>(namespace: &str, trail: impl Iterator<Item = &'t Branch
         return None;
     }
     let part = Option::unwrap_or_default;
+    let namespace = cut(namespace);
     Some(format!("csaf-name:{namespace}/{}/{}/{}{others}", part(vendor), part(product), part(version)))
+}
+
+/// What a key is made of, as far as it matters: a part that is longer makes the key too long, and its claim is dropped.
+fn cut(part: &str) -> &str {
+    let mut ends = MAX_KEY_BYTES + 1..part.len();
+    ends.find(|end| part.is_char_boundary(*end)).map_or(part, |end| &part[..end])
+}
+
+/// What stands for a product in a document that is refused.
+fn nothing() -> Keyed {
+    let described =
+        Described { fallback: Some((ComponentKind::CsafLocal, String::new())), ..Described::default() };
+    component::resolve(&described, &mut Findings::default(), String::new).expect("a fallback gives a key")
 }
 
 /// The versions that the branches name, where the key does not name them: a range beside an identifier, or a version
@@ -640,5 +695,40 @@ mod tests {
         products.ids.number("one more".into());
         assert_eq!(products.ids.list.len(), MAX_PRODUCTS);
         assert_eq!(products.check_number().unwrap_err().code, Code::TooManyClaims);
+    }
+
+    #[test]
+    fn products_that_share_much_are_not_kept_for_long_and_have_a_limit() {
+        let indexed = index(b"{}", &Limits::document()).unwrap();
+        let mut products = Products::new(indexed.root(), Edition::V20, Local::new(String::new(), ""));
+        let name = "x".repeat(1 << 20);
+        let described = |product: &str| Described {
+            name: Some(name.as_str().into()),
+            fallback: Some((ComponentKind::CsafLocal, product.to_owned())),
+            ..Described::default()
+        };
+        for n in 0..100 {
+            let (number, _) = products.number(n.to_string().into());
+            products.make(&described(&n.to_string()), number, &mut Findings::default());
+            let known = products.known.iter().flatten();
+            let bytes: usize = known.map(|(known, _)| known.component.name.as_ref().unwrap().len()).sum();
+            assert!(bytes <= MAX_KNOWN_BYTES, "{bytes} bytes are kept of {n} products");
+        }
+        assert!(products.check_number().is_ok());
+        assert!((100 << 20..101 << 20).contains(&(MAX_DESCRIBED - products.left)));
+        products.left = 1 << 20;
+        products.whole(0);
+        products.make(&described("last"), 0, &mut Findings::default());
+        assert_eq!(products.check_number().unwrap_err().code, Code::TooManyClaims);
+    }
+
+    #[test]
+    fn a_part_of_a_key_is_cut_only_where_it_makes_the_key_too_long() {
+        for (part, length) in [("a", 1_024), ("a", 1_025), ("\u{1f600}", 256)] {
+            let part = part.repeat(length);
+            assert_eq!(cut(&part), part);
+        }
+        assert_eq!(cut(&"a".repeat(9_000)).len(), 1_025);
+        assert_eq!(cut(&"\u{1f600}".repeat(9_000)).len(), 1_028);
     }
 }

@@ -314,7 +314,9 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     ) -> Result<(), Rejection> {
         for entry in entries {
             let pointer = element(at, entry.group(), entry.place());
-            let Some(observation) = self.claim(pointer, &mut said, entry) else { continue };
+            let observation = self.claim(pointer, &mut said, entry);
+            self.products.check_number()?;
+            let Some(observation) = observation else { continue };
             if said.is_contestable && !stated.has_told(*entry) {
                 self.note(&observation, entry.product);
             }
