@@ -235,27 +235,6 @@ fn all_dialects_make_the_same_claims() {
     assert_eq!(codes(&parsed(&future)), "unknown_spec_version 1");
 }
 
-/// What many products share is read for each: a name of 1 MiB for 1,100 compositions would be more than a gigabyte.
-#[test]
-fn a_document_whose_products_share_too_much_is_refused() {
-    let composed = |n: usize| {
-        let helper = json!({"skus": [n.to_string()]});
-        let name =
-            json!({"product_id": format!("P{n}"), "name": "x", "product_identification_helper": helper});
-        json!({"category": "default_component_of", "full_product_name": name, "product_reference": "LIB", "relates_to_product_reference": "OS"})
-    };
-    let name = "/product_tree/branches/0/branches/1/branches/0/product/name";
-    let document = |count: usize| {
-        let relationships: Vec<_> = (0..count).map(composed).collect();
-        let document = with(vex20(), name, json!("x".repeat(1 << 20)));
-        with(document, "/product_tree/relationships", json!(relationships))
-    };
-    assert_eq!(parsed(&document(9)).observations.len(), 2);
-    let rejection = rejected(&document(1_100));
-    assert_eq!((rejection.code, rejection.pointer.as_str()), (Code::TooManyClaims, "/product_tree"));
-    assert!(rejection.message.contains("1 GiB"), "{}", rejection.message);
-}
-
 /// Adds relationships between `OS`, `LIB` and `APP` and states that `id` is fixed.
 fn composed(parts: &[[&str; 3]], id: &str) -> Value {
     let mut document = with(vex20(), "/vulnerabilities/0/product_status", json!({"fixed": [id]}));

@@ -636,6 +636,11 @@ fn values_that_the_schema_refuses_are_told() {
     let twice = format!("{STATUS}/known_affected");
     let repeated = with(vex20(), &twice, json!(["APP", "APP"]));
     found(&repeated, &[(Code::RepeatedElement, &format!("{twice}/1"))]);
+    let claims = csaf_common::parsed(&repeated).observations;
+    assert_eq!(
+        claims.iter().filter(|claim| claim.observation.locator.pointer.starts_with(&twice)).count(),
+        1
+    );
     for parent in ["", "/document", V] {
         let pointer = format!("{parent}/x_extensions");
         let extensions = json!([{"critical": false}, {"critical": true}]);

@@ -148,8 +148,11 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    /// Collects them; a product with two that contradict each other is a finding at the second.
-    pub(super) fn of(entries: &[Entry], at: &str, findings: &mut Findings) -> Self {
+    /// Collects them; a product with two that contradict each other is a finding at the second. Entries that their list
+    /// has before are taken out: they say nothing more, and each would be as much work as the first.
+    pub(super) fn of(entries: &mut Vec<Entry>, at: &str, findings: &mut Findings) -> Self {
+        /// Stands for the product of such an entry: there are fewer products.
+        const REPEATED: u32 = u32::MAX;
         let mut order: Vec<u32> = (0..entries.len() as u32).collect();
         order.sort_unstable_by_key(|n| (entries[*n as usize].product, *n));
         let mut stated: Vec<(u32, u8)> = Vec::with_capacity(entries.len());
@@ -162,8 +165,9 @@ impl Stated {
             match stated.last_mut() {
                 Some((last, bits)) if last == product => {
                     if before == Some((entry.group.0, *product)) {
+                        entries[n as usize].product = REPEATED;
                         let message =
-                            "This product stands in this list before; both are kept; leave one out.";
+                            "This product stands in this list before, and was read once; leave one out.";
                         let at = || format!("{at}/{group}/{place}");
                         tell(findings, Code::RepeatedElement, at, message);
                     }
@@ -184,6 +188,7 @@ impl Stated {
             }
             before = Some((entry.group.0, entry.product));
         }
+        entries.retain(|entry| entry.product != REPEATED);
         told.sort_unstable();
         Self { bits: stated, told }
     }

@@ -126,7 +126,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         let is_named = item.cve.is_stated() || item.ids.is_stated();
         let cve = text_at(item.cve, self.findings, || format!("{at}/cve"));
         self.check_cve(at, cve.as_deref());
-        let statuses = self.statuses(at, item.product_status);
+        let mut statuses = self.statuses(at, item.product_status);
         let mut reading = Reading {
             edition: self.edition,
             products: &mut self.products,
@@ -147,7 +147,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         };
         self.products.check_number()?;
         let at_status = format!("{at}/product_status");
-        let stated = Stated::of(&statuses, &at_status, self.findings);
+        let stated = Stated::of(&mut statuses, &at_status, self.findings);
         if self.edition == Edition::V21 {
             let categories: Vec<_> =
                 said.remedies.items.iter().map(|remedy| remedy.category.as_ref()).collect();
