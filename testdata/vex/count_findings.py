@@ -15,6 +15,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 BOM_LINK = re.compile(r"urn:cdx:[0-9a-f-]{36}/[1-9]\d*(#.+)?$")
+IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+$")
 ZONE = re.compile(r"(Z|z|[+-]\d\d:\d\d)$")
 STATEMENT = {"@id", "version", "vulnerability", "timestamp", "last_updated", "products", "status", "supplier",
              "status_notes", "justification", "impact_statement", "action_statement", "action_statement_timestamp"}
@@ -41,7 +42,8 @@ def openvex(document, subjects=None):
         objects.append((statement, None))
         if new:
             objects.append((statement["vulnerability"], "vulnerability"))
-        objects += [(product, "product") for product in statement.get("products", []) if new]
+        for product in statement.get("products", []) if new else ():
+            objects += [(part, "product") for part in [product, *product.get("subcomponents", [])]]
         if statement["status"] == "affected" and not statement.get("action_statement"):
             yield "missing_action"
         if statement["status"] == "not_affected" and not (
@@ -55,9 +57,11 @@ def openvex(document, subjects=None):
         known = OPENVEX.get(kind, STATEMENT)
         for key in value.keys() - known if new else ():
             yield "unknown_member"
-        for key in ("timestamp",) if kind == "document" else ("timestamp", "last_updated"):
+        for key in ("timestamp", "last_updated", "action_statement_timestamp"):
             if key in value and isinstance(value[key], str) and not ZONE.search(value[key]):
                 yield "assumed_utc"
+        if not IRI.match(value.get("@id", "urn:none")):
+            yield "bad_id"
 
 
 def products_of(branches):

@@ -28,7 +28,8 @@ const FINDINGS: [(&str, &[(&str, usize)]); 6] = [
     (
         "openvex",
         &[
-            ("assumed_utc", 4),
+            ("assumed_utc", 5),
+            ("bad_id", 9),
             ("bad_version", 1),
             ("missing_action", 1),
             ("missing_id", 2),

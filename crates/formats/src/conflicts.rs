@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher as _;
 
-use hashbrown::DefaultHashBuilder;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use provex_core::vex::{Observation, Status, Vulnerability};
 
 use crate::report::{Code, Findings};
@@ -85,6 +85,21 @@ impl Subjects {
                 || message(claim.status.label(), first.status.label(), &self.pointer(first)),
             );
         }
+    }
+
+    /// Where claims give a subject the status that an earlier one gives it: the earlier one's pointer, and theirs. In the
+    /// order of the document.
+    pub(crate) fn repeats(&self) -> impl Iterator<Item = [String; 2]> {
+        let mut known = HashTable::with_capacity(self.seen.len());
+        (0..).zip(&self.seen).filter_map(move |(n, seen): (u32, _)| {
+            let says = |n: &u32| (self.seen[*n as usize].subject, self.seen[*n as usize].status);
+            let hash = |n: &u32| says(n).0[0];
+            if let Some(first) = known.find(hash(&n), |first| says(first) == says(&n)) {
+                return Some([self.pointer(&self.seen[*first as usize]), self.pointer(seen)]);
+            }
+            known.insert_unique(hash(&n), n, hash);
+            None
+        })
     }
 
     /// The number of a pointer's form, and the pointer's first three numbers.

@@ -21,6 +21,7 @@ mod detect;
 mod document;
 mod openvex;
 pub mod purl;
+mod repeats;
 mod report;
 mod spdx3;
 mod stated;

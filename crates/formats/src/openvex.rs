@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use provex_core::json::{Members, Node};
 use provex_core::vex::{
     Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
@@ -25,8 +25,9 @@ use crate::conflicts::Subjects;
 use crate::detect::OPENVEX_CONTEXT;
 use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES};
 use crate::purl;
+use crate::repeats;
 use crate::report::{Code, Findings, Rejection, child, element, quoted};
-use crate::stated::{Parts, Texts, Time, Times, integer, is_blank};
+use crate::stated::{Parts, Texts, Time, Times, integer, is_blank, is_iri};
 use crate::terms;
 use crate::typed::{Entries, List, Member, Number, Shape, object};
 use crate::vulnerability::vulnerability;
@@ -46,7 +47,7 @@ pub(crate) fn read(
         return Err(rejection(Code::UnknownFormat, "", "The document is no JSON object; make it one."));
     };
     let mut findings = Findings::default();
-    match read_document(document, context, claims, &mut findings) {
+    match read_document(root, document, context, claims, &mut findings) {
         Ok((facts, claims)) => Ok(claims.finish(facts, findings, text, root)),
         Err(mut rejection) => {
             rejection.findings = findings.located(text, root);
@@ -56,6 +57,7 @@ pub(crate) fn read(
 }
 
 fn read_document<'a, 'c>(
+    root: Node<'a>,
     document: Document<'a>,
     context: &Context<'a>,
     claims: Claims<'c>,
@@ -76,6 +78,7 @@ fn read_document<'a, 'c>(
              kept; state one, or give them different times."
         )
     });
+    repeats::report(root, about.repeats(), findings);
     Ok((facts, claims))
 }
 
@@ -87,8 +90,10 @@ object! {
         timestamp: Cow<'a, str> = "timestamp",
         version: Revision<'a> = "version",
         statements: List<'a, Statement<'a>> = "statements",
+        role: Cow<'a, str> = "role",
+        last_updated: Cow<'a, str> = "last_updated",
+        tooling: Cow<'a, str> = "tooling",
     }
-    unread "role", "last_updated", "tooling"
 }
 
 object! {
@@ -104,8 +109,11 @@ object! {
         status_notes: Cow<'a, str> = "status_notes",
         timestamp: Cow<'a, str> = "timestamp",
         last_updated: Cow<'a, str> = "last_updated",
+        id: Cow<'a, str> = "@id",
+        version: Revision<'a> = "version",
+        supplier: Cow<'a, str> = "supplier",
+        action_statement_timestamp: Cow<'a, str> = "action_statement_timestamp",
     }
-    unread "@id", "version", "supplier", "action_statement_timestamp"
 }
 
 object! {
@@ -113,8 +121,8 @@ object! {
         id: Cow<'a, str> = "@id",
         name: Cow<'a, str> = "name",
         aliases: List<'a, Cow<'a, str>> = "aliases",
+        description: Cow<'a, str> = "description",
     }
-    unread "description"
 }
 
 object! {
@@ -245,6 +253,10 @@ fn facts<'a>(
         report_unknown(&document.unknown, String::new, findings);
     }
     let id = required(document.id, "@id", Code::MissingId, findings);
+    check_iri(id.as_deref(), || "/@id".to_owned(), findings);
+    document.role.check(findings, || "/role".to_owned(), "a string");
+    document.tooling.check(findings, || "/tooling".to_owned(), "a string");
+    Time::read(document.last_updated, findings, || "/last_updated".to_owned());
     let author = required(document.author, "author", Code::MissingIssuer, findings);
     if matches!(document.timestamp, Member::Absent) {
         let message = "The document has no `timestamp`; add the time at which it was issued.";
@@ -350,6 +362,36 @@ fn revision(member: Member<Revision<'_>>, form: Form, findings: &mut Findings) -
     Some(text)
 }
 
+/// A statement's version, of which no claim is made: from 0, which the prose has as its default.
+fn statement_version(member: Member<Revision<'_>>, pointer: impl Fn() -> String, findings: &mut Findings) {
+    let is_good = match member.take(findings, &pointer, "an integer") {
+        Some(Revision::Number(number)) => integer(number).is_some_and(|text| !text.starts_with('-')),
+        Some(Revision::Text(_)) => false,
+        None => true,
+    };
+    if !is_good {
+        let message = "The version of a statement is a positive integer; make it one.";
+        findings.add(Code::BadVersion, pointer, || message.to_owned());
+    }
+}
+
+/// Reports a text that is no IRI; one that says nothing is told as missing, where it must be there.
+fn check_iri(text: Option<&str>, pointer: impl FnOnce() -> String, findings: &mut Findings) {
+    if let Some(text) = text.filter(|text| !is_iri(text) && !is_blank(Some(text))) {
+        let message = || format!("{} is no IRI; write one with its scheme, such as a URL.", quoted(text));
+        findings.add(Code::BadId, pointer, message);
+    }
+}
+
+fn has_doubles(texts: &[Cow<'_, str>]) -> bool {
+    const FEW: usize = 16;
+    if texts.len() <= FEW {
+        return (1..texts.len()).any(|n| texts[..n].contains(&texts[n]));
+    }
+    let mut seen = HashSet::with_capacity(texts.len());
+    !texts.iter().all(|text| seen.insert(text))
+}
+
 /// A vulnerability's name and aliases, as written.
 type Names<'a> = (Cow<'a, str>, Vec<Cow<'a, str>>);
 
@@ -442,6 +484,12 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             report_unknown(&statement.unknown, || at.to_owned(), self.findings);
         }
         self.expect_form(self.form, form, || format!("{at}/vulnerability"));
+        let id = statement.id.take(self.findings, || format!("{at}/@id"), "a string");
+        check_iri(id.as_deref(), || format!("{at}/@id"), self.findings);
+        statement_version(statement.version, || format!("{at}/version"), self.findings);
+        statement.supplier.check(self.findings, || format!("{at}/supplier"), "a string");
+        let at_action = || format!("{at}/action_statement_timestamp");
+        self.times.read(statement.action_statement_timestamp, self.findings, at_action);
         // All that is wrong with a statement is told before it is dropped.
         let vulnerability = self.vulnerability(at, statement.vulnerability);
         let status = self.status(at, statement.status);
@@ -531,11 +579,18 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         report_unknown(&object.unknown, &at, self.findings);
         let at = |key: &str| format!("{}/{key}", at());
         let name = object.name.take(self.findings, || at("name"), "a string")?;
+        object.description.check(self.findings, || at("description"), "a string");
         let id = object.id.take(self.findings, || at("@id"), "a string");
+        check_iri(id.as_deref(), || at("@id"), self.findings);
         let listed = object.aliases.take(self.findings, || at("aliases"), "a list of strings");
         let mut aliases: Vec<Cow<'a, str>> = id.into_iter().filter(|id| !id.contains("://")).collect();
+        let others = aliases.len();
         for (n, alias) in listed.into_iter().flatten().enumerate() {
             aliases.extend(alias.take(self.findings, || at(&format!("aliases/{n}")), "a string"));
+        }
+        if has_doubles(&aliases[others..]) {
+            let message = "An alias stands in this list twice; leave one out.";
+            self.findings.add(Code::RepeatedElement, || at("aliases"), || message.to_owned());
         }
         self.named(name, aliases)
     }
@@ -694,7 +749,11 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         let findings = &mut *self.findings;
         report_unknown(&object.unknown, || at.to_owned(), findings);
         let id = object.id.take(findings, || format!("{at}/@id"), "a string");
-        described.add(id.as_deref().map(IdentifierType::of_iri), id.clone());
+        let kind = id.as_deref().map(IdentifierType::of_iri);
+        if kind == Some(IdentifierType::Iri) {
+            check_iri(id.as_deref(), || format!("{at}/@id"), findings);
+        }
+        described.add(kind, id);
         let identifiers = object.identifiers.take(findings, || format!("{at}/identifiers"), "an object");
         if let Some(identifiers) = identifiers {
             let at = || format!("{at}/identifiers");

@@ -34,11 +34,16 @@ impl Time {
             Some(text) => match StatedTime::parse(&text) {
                 Ok((time, zone)) => {
                     if zone == Zone::AssumedUtc {
-                        findings.add(Code::AssumedUtc, pointer, || {
+                        findings.add(Code::AssumedUtc, &pointer, || {
                             format!(
                                 "{} has no time zone and was read as UTC; append `Z` or an offset.",
                                 quoted(&text)
                             )
+                        });
+                    }
+                    if text.contains(' ') {
+                        findings.add(Code::TimeForm, pointer, || {
+                            format!("{} has a space after the date; write a `T`.", quoted(&text))
                         });
                     }
                     Self::At(time.to_rfc3339().into())
@@ -134,10 +139,10 @@ impl<'a> Times<'a> {
         if let Some(known) = self.0.get(text) {
             return Time::At(Arc::clone(known));
         }
-        // A time without zone is not kept: each statement that has it gets its finding.
-        let has_zone = text.ends_with('Z').then(|| text.clone());
+        // A time with a finding is not kept: each statement that has it gets its own.
+        let faultless = (text.ends_with('Z') && !text.contains(' ')).then(|| text.clone());
         let time = Time::read(member, findings, pointer);
-        if let (Some(text), Time::At(time)) = (has_zone, &time) {
+        if let (Some(text), Time::At(time)) = (faultless, &time) {
             self.0.insert(text, Arc::clone(time));
         }
         time

@@ -476,7 +476,7 @@ fn times_of_2_1_have_one_form() {
     for (time, in20, in21) in [
         ("2026-02-01T10:00:00Z", None, None),
         ("2026-02-01t10:00:00z", None, Some(Code::TimeForm)),
-        ("2026-02-01 10:00:00Z", None, Some(Code::TimeForm)),
+        ("2026-02-01 10:00:00Z", Some(Code::TimeForm), Some(Code::TimeForm)),
         ("2026-02-01T10:00:00", Some(Code::AssumedUtc), Some(Code::AssumedUtc)),
         ("2026-12-31T23:59:60Z", Some(Code::BadTimestamp), Some(Code::BadTimestamp)),
         ("2026-02-30T10:00:00Z", Some(Code::BadTimestamp), Some(Code::BadTimestamp)),

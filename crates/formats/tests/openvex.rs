@@ -80,8 +80,8 @@ const CORPUS: [(&str, [usize; 4], &str); 37] = [
     ("go-vex_v0.0.1-noversion.json", [0, 0, 2, 0], ""),
     ("go-vex_v0.0.1.json", [0, 0, 2, 0], ""),
     ("go-vex_v0.2.0.json", [0, 4, 6, 0], ""),
-    ("go-vex_v001-1.vex.json", [0, 0, 0, 1], "missing_timestamp 1, missing_version 1"),
-    ("go-vex_v001-2.vex.json", [0, 0, 1, 0], "missing_timestamp 1, missing_version 1"),
+    ("go-vex_v001-1.vex.json", [0, 0, 0, 1], "bad_id 1, missing_timestamp 1, missing_version 1"),
+    ("go-vex_v001-2.vex.json", [0, 0, 1, 0], "bad_id 1, missing_timestamp 1, missing_version 1"),
     ("go-vex_v020-1.vex.json", [0, 0, 0, 1], "missing_timestamp 1, missing_version 1"),
     ("go-vex_v020-2.vex.json", [0, 0, 0, 1], "missing_timestamp 1, missing_version 1"),
     ("grype_affected.openvex.json", [1, 0, 0, 0], "missing_action 1"),
@@ -89,7 +89,7 @@ const CORPUS: [(&str, [usize; 4], &str); 37] = [
     ("grype_openvex-demo1.json", [0, 0, 2, 0], ""),
     ("grype_openvex-demo2.json", [0, 4, 6, 0], ""),
     ("guac_open-vex-not-affected.json", [0, 2, 0, 0], "spec_version_mismatch 1"),
-    ("lib4vex_acme_1.0_vex.json", [1, 1, 0, 1], "assumed_utc 4, bad_version 1"),
+    ("lib4vex_acme_1.0_vex.json", [1, 1, 0, 1], "assumed_utc 5, bad_version 1"),
     ("rancher_github.com_DataDog_datadog-agent_comp_core_delegatedauth.openvex.json", [0, 4, 0, 0], ""),
     ("rancher_index.docker.io_rancher_gke-operator.openvex.json", [0, 1, 0, 0], ""),
     ("rancher_index.docker.io_rancher_shell.openvex.json", [0, 46, 0, 0], ""),
@@ -98,11 +98,11 @@ const CORPUS: [(&str, [usize; 4], &str); 37] = [
     ("rancher_registry.suse.com_rancher_supportability-review.openvex.json", [0, 11, 0, 0], ""),
     ("rancher_sigs.k8s.io_cluster-api-provider-azure.openvex.json", [0, 149, 0, 0], ""),
     ("rancher_sigs.k8s.io_cluster-api.openvex.json", [0, 563, 0, 0], ""),
-    ("secobserve_openvex_product_no_branch.json", [1, 1, 0, 1], ""),
-    ("secobserve_openvex_product_no_branch_update.json", [2, 1, 0, 0], ""),
+    ("secobserve_openvex_product_no_branch.json", [1, 1, 0, 1], "bad_id 3"),
+    ("secobserve_openvex_product_no_branch_update.json", [2, 1, 0, 0], "bad_id 3"),
     ("trivy_openvex-nested.json", [0, 1, 0, 0], "missing_id 1"),
     ("trivy_openvex-oci.json", [0, 1, 0, 0], "missing_id 1"),
-    ("trivy_trivy.openvex.json", [0, 21, 0, 0], ""),
+    ("trivy_trivy.openvex.json", [0, 21, 0, 0], "bad_id 1"),
     ("vexctl_demo.vex.json", [0, 0, 2, 0], ""),
     ("vexctl_document1.vex.json", [0, 0, 0, 1], ""),
     ("vexctl_document2.vex.json", [0, 0, 1, 0], ""),
@@ -263,7 +263,7 @@ fn a_byte_order_mark_is_part_of_the_digest_only() {
 
 #[test]
 fn version_0_0_1_lists_subcomponents_for_every_product() {
-    let text = r#"{"@context": "https://openvex.dev/ns", "@id": "a", "author": "b", "version": "1",
+    let text = r#"{"@context": "https://openvex.dev/ns", "@id": "urn:a", "author": "b", "version": "1",
         "timestamp": "2023-01-08T18:02:03Z", "supplier": "s", "format": "text/vex+json", "statements": [{
             "vulnerability": " cve-2023-12345 ", "vuln_description": "d", "status": "fixed",
             "products": ["pkg:npm/a@1", "pkg:npm/b@1"], "subcomponents": ["pkg:npm/c", "pkg:npm/d"]}]}"#;
@@ -369,14 +369,18 @@ fn statements_with_a_fault_are_dropped_alone() {
     for (bad, code, pointer) in [
         ("7", Code::BadStatement, ""),
         ("null", Code::BadStatement, ""),
-        (r#"{"status": "fixed", "products": [{"@id": "a"}]}"#, Code::MissingVulnerability, "/vulnerability"),
         (
-            r#"{"vulnerability": [], "status": "fixed", "products": [{"@id": "a"}]}"#,
+            r#"{"status": "fixed", "products": [{"@id": "urn:a"}]}"#,
             Code::MissingVulnerability,
             "/vulnerability",
         ),
         (
-            r#"{"vulnerability": {"name": " "}, "status": "fixed", "products": [{"@id": "a"}]}"#,
+            r#"{"vulnerability": [], "status": "fixed", "products": [{"@id": "urn:a"}]}"#,
+            Code::MissingVulnerability,
+            "/vulnerability",
+        ),
+        (
+            r#"{"vulnerability": {"name": " "}, "status": "fixed", "products": [{"@id": "urn:a"}]}"#,
             Code::MissingVulnerability,
             "/vulnerability",
         ),
@@ -406,19 +410,23 @@ fn statements_with_a_fault_are_dropped_alone() {
             Code::MissingProduct,
             "/products/0",
         ),
-        (r#"{"vulnerability": {"name": "A"}, "products": [{"@id": "a"}]}"#, Code::MissingStatus, "/status"),
         (
-            r#"{"vulnerability": {"name": "A"}, "products": [{"@id": "a"}], "status": {}}"#,
+            r#"{"vulnerability": {"name": "A"}, "products": [{"@id": "urn:a"}]}"#,
             Code::MissingStatus,
             "/status",
         ),
         (
-            r#"{"vulnerability": {"name": "A"}, "products": [{"@id": "a"}], "status": "Fixed"}"#,
+            r#"{"vulnerability": {"name": "A"}, "products": [{"@id": "urn:a"}], "status": {}}"#,
+            Code::MissingStatus,
+            "/status",
+        ),
+        (
+            r#"{"vulnerability": {"name": "A"}, "products": [{"@id": "urn:a"}], "status": "Fixed"}"#,
             Code::UnknownStatus,
             "/status",
         ),
         (
-            r#"{"vulnerability": {"name": "A"}, "products": [{"@id": "a"}], "status": "unknown"}"#,
+            r#"{"vulnerability": {"name": "A"}, "products": [{"@id": "urn:a"}], "status": "unknown"}"#,
             Code::UnknownStatus,
             "/status",
         ),
@@ -464,7 +472,7 @@ fn a_claim_about_unreadable_subcomponents_is_not_widened() {
         ("null", Code::MissingProduct, "/subcomponents"),
         ("[{}]", Code::MissingProduct, "/subcomponents/0"),
         (
-            "[{\"@id\": \"b\", \"subcomponents\": [\"c\"]}]",
+            "[{\"@id\": \"urn:b\", \"subcomponents\": [\"urn:c\"]}]",
             Code::NestedSubcomponents,
             "/subcomponents/0/subcomponents",
         ),
@@ -578,7 +586,7 @@ fn products_are_keyed_by_the_first_rule_that_applies() {
             "iri:https://acme.example",
             ComponentKind::Iri,
         ),
-        (r#"{"@id": "vex_product_1"}"#, "iri:vex_product_1", ComponentKind::Iri),
+        (r#"{"@id": "urn:vex_product_1"}"#, "iri:urn:vex_product_1", ComponentKind::Iri),
     ] {
         let full = |text: &str| text.replace("SHA", SHA).replace("CPE", CPE);
         let parsed = parsed(&document(&products(&full(product))));
@@ -595,15 +603,22 @@ fn identifiers_that_cannot_be_read_are_keyed_by_their_text() {
         (r#"{"identifiers": {"purl": "npm/a"}}"#, "iri:npm/a", Code::BadPurl),
         (r#"{"identifiers": {"cpe23": "cpe:2.3:x"}}"#, "iri:cpe:2.3:x", Code::BadCpe),
         (r#"{"hashes": {"sha-256": "12"}}"#, "iri:hash:sha-256:12", Code::BadHash),
+        (r#"{"@id": "vex_product_1"}"#, "iri:vex_product_1", Code::BadId),
         (
             r#"{"@id": "pkg:npm/a@1", "identifiers": {"purl": "pkg:npm/a@2"}}"#,
             "purl:pkg:npm/a@1",
             Code::AmbiguousProduct,
         ),
     ] {
-        let text = document(&format!("{0}, {0}", products(product)));
-        let parsed = parsed(&text);
+        let text = products(product);
+        let other = text.replace(r#""fixed""#, r#""fixed", "timestamp": "2026-03-02T10:00:00Z""#);
+        let parsed = parsed(&document(&format!("{text}, {other}")));
         assert_eq!(keys(&parsed), [key, key]);
+        if code == Code::BadId {
+            let [first, second] = [0, 1].map(|n| format!("/statements/{n}/products/0/@id"));
+            assert_eq!(findings(&parsed), [(code, first.as_str()), (code, second.as_str())]);
+            continue;
+        }
         // Once for each component, not for each of its claims.
         assert_eq!(findings(&parsed), [(code, "/statements/0/products/0")], "{product}");
     }
@@ -721,7 +736,8 @@ fn times_are_read_or_left_out() {
 fn different_statuses_at_one_time_conflict() {
     let fixed = statement(r#""status": "fixed""#);
     let affected = |time: &str| statement(&format!(r#""status": "affected", "action_statement": "x"{time}"#));
-    let both = parsed(&document(&format!("{fixed}, {fixed}, {}", affected(""))));
+    let again = statement(r#""status": "fixed", "status_notes": "x""#);
+    let both = parsed(&document(&format!("{fixed}, {again}, {}", affected(""))));
     assert_eq!(both.observations.len(), 3);
     assert_eq!(findings(&both), [(Code::IntraDocumentConflict, "/statements/2/products/0")]);
     let offset = affected(r#", "timestamp": "2026-03-01T12:00:00+02:00""#);
@@ -732,13 +748,13 @@ fn different_statuses_at_one_time_conflict() {
 
 #[test]
 fn long_keys_drop_the_statement() {
-    let long = "x".repeat(1_025);
+    let long = format!("urn:{}", "x".repeat(1_021));
     let good = statement(r#""status": "fixed""#);
     for (bad, pointer) in [
         (products(&format!(r#"{{"@id": "pkg:npm/b"}}, {{"@id": "{long}"}}"#)), "/products/1"),
         // The key `iri:...` is longer than the identifier.
         (products(&format!(r#"{{"@id": "{}"}}"#, &long[..1_024])), "/products/0"),
-        (products(&format!(r#"{{"@id": "a", "hashes": {{"md5": "{long}"}}}}"#)), "/products/0"),
+        (products(&format!(r#"{{"@id": "urn:a", "hashes": {{"md5": "{long}"}}}}"#)), "/products/0"),
         (good.replace("CVE-2026-0001", &long), "/vulnerability"),
         (good.replace(r#""name""#, &format!(r#""aliases": ["{long}"], "name""#)), "/vulnerability"),
     ] {
@@ -755,8 +771,8 @@ fn long_keys_drop_the_statement() {
 fn members_that_the_schema_lacks_are_told_with_their_lines() {
     let text = document(
         "\n{\"vulnerability\": {\"name\": \"A\", \"x\": 1}, \"status\": \"fixed\", \"statement\": \"s\",\n\
-         \"products\": [{\"@id\": \"a\", \"supplier\": \"s\", \"hashes\": {\"blake3\": \"0\"},\n\
-         \"identifiers\": {\"gitoid\": \"g\"}, \"subcomponents\": [{\"@id\": \"b\", \"a/b~\": 1}]}]}",
+         \"products\": [{\"@id\": \"urn:a\", \"supplier\": \"s\", \"hashes\": {\"blake3\": \"0\"},\n\
+         \"identifiers\": {\"gitoid\": \"g\"}, \"subcomponents\": [{\"@id\": \"urn:b\", \"a/b~\": 1}]}]}",
     )
     .replace("\"author\"", "\"supplier\": \"s\", \"author\"");
     let parsed = parsed(&text);
@@ -778,7 +794,7 @@ fn members_that_the_schema_lacks_are_told_with_their_lines() {
             unknown("/statements/0/products/0/subcomponents/0/a~1b~0", 6),
         ]
     );
-    assert_eq!(only(&parsed).product.key, "iri:a");
+    assert_eq!(only(&parsed).product.key, "iri:urn:a");
 }
 
 #[test]
@@ -811,7 +827,7 @@ fn nesting_as_deep_as_the_strict_pass_permits_is_no_stack_overflow() {
     let deep = nest("[", "]", 120);
     let ignored =
         document(&statement(&format!(r#""status": "fixed", "supplier": {deep}, "status_notes": {deep}"#)));
-    assert_eq!(codes(&parsed(&ignored)), "wrong_type 1");
+    assert_eq!(codes(&parsed(&ignored)), "wrong_type 2");
 }
 
 #[test]
@@ -847,4 +863,131 @@ fn the_size_limit_is_the_callers() {
     assert!(parse(text.as_bytes(), &ParseLimits { max_bytes: text.len(), ..limits }).is_ok());
     let rejection = parse(text.as_bytes(), &ParseLimits { max_bytes: text.len() - 1, ..limits }).unwrap_err();
     assert_eq!(rejection.code, Code::TooLarge);
+}
+
+/// Members of the schema that no claim is made of.
+#[test]
+fn members_of_another_type_or_form_are_told_wherever_they_stand() {
+    let url = "https://acme.example/x";
+    let whole = serde_json::json!({
+        "@context": "https://openvex.dev/ns/v0.2.0", "@id": url, "author": "ACME", "role": "vendor", "tooling": "x",
+        "timestamp": "2026-03-01T10:00:00Z", "last_updated": "2026-03-01T10:00:00Z", "version": 1,
+        "statements": [{
+            "@id": url, "version": 1, "supplier": "ACME",
+            "timestamp": "2026-03-01T10:00:00Z", "last_updated": "2026-03-01T10:00:00Z",
+            "vulnerability": {"@id": url, "name": "CVE-2026-0001", "description": "x", "aliases": ["CVE-2026-0001"]},
+            "products": [{
+                "@id": url, "identifiers": {"purl": "pkg:npm/a@1"}, "hashes": {"sha-512": "ab"},
+                "subcomponents": [{"@id": url}]
+            }],
+            "status": "affected", "status_notes": "x", "action_statement": "x",
+            "action_statement_timestamp": "2026-03-01T10:00:00Z", "impact_statement": "x"
+        }]
+    });
+    assert_eq!(codes(&parsed(&whole.to_string())), "");
+    let mut pointers = Vec::new();
+    every_pointer(&whole, String::new(), &mut pointers);
+    assert!(pointers.len() > 30, "{pointers:?}");
+    for pointer in &pointers {
+        let told = |value: serde_json::Value| {
+            let mut document = whole.clone();
+            *document.pointer_mut(pointer).unwrap() = value;
+            match parse(document.to_string().as_bytes(), &ParseLimits::default()) {
+                Ok(parsed) => parsed.findings.into_iter().map(|found| found.code).collect(),
+                Err(rejection) => vec![rejection.code],
+            }
+        };
+        // A number, where none may stand; null is another type too.
+        let wrong = if pointer.ends_with("/version") { "true" } else { "5" };
+        assert!(!told(serde_json::from_str(wrong).unwrap()).is_empty(), "{wrong} was taken at {pointer}");
+        assert!(!told(serde_json::Value::Null).is_empty(), "null was taken at {pointer}");
+        if pointer.ends_with("/@id") {
+            assert_eq!(told("no IRI".into()), [Code::BadId], "{pointer}");
+        }
+        if pointer.ends_with("/timestamp") || pointer.ends_with("_updated") || pointer.ends_with("_timestamp")
+        {
+            assert_eq!(told("2026-03-01 10:00:00Z".into()), [Code::TimeForm], "{pointer}");
+            assert_eq!(told("2026-03-01".into()), [Code::BadTimestamp], "{pointer}");
+        }
+    }
+    let mut document = whole.clone();
+    for (version, expected) in
+        [("0", ""), ("-1", "bad_version 1"), ("1.5", "bad_version 1"), (r#""1""#, "bad_version 1")]
+    {
+        document["statements"][0]["version"] = serde_json::from_str(version).unwrap();
+        assert_eq!(codes(&parsed(&document.to_string())), expected, "{version}");
+    }
+}
+
+fn every_pointer(value: &serde_json::Value, pointer: String, out: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(members) => {
+            members.iter().for_each(|(key, value)| every_pointer(value, format!("{pointer}/{key}"), out));
+        }
+        serde_json::Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(n, value)| every_pointer(value, format!("{pointer}/{n}"), out));
+        }
+        _ => {}
+    }
+    if !pointer.is_empty() {
+        out.push(pointer);
+    }
+}
+
+#[test]
+fn each_statement_with_a_space_in_its_time_is_told() {
+    let one = statement(r#""status": "fixed", "timestamp": "2026-03-01 10:00:00Z""#);
+    let other = one.replace("npm/a", "npm/b");
+    assert_eq!(codes(&parsed(&document(&format!("{one}, {other}")))), "time_form 2");
+}
+
+/// What the schema wants to be unique: statements, products, subcomponents and aliases.
+#[test]
+fn elements_that_a_list_has_before_are_told() {
+    let twice = parsed(&document(&vec![statement(r#""status": "fixed""#); 2].join(", ")));
+    assert_eq!(findings(&twice), [(Code::RepeatedElement, "/statements/1")]);
+    assert_eq!(twice.observations.len(), 2);
+    // In another order of members.
+    let turned = r#"{"status": "fixed", "products": [{"@id": "pkg:npm/a@1"}], "vulnerability": {"name": "CVE-2026-0001"}}"#;
+    let statements =
+        [turned, &statement(r#""status": "fixed", "status_notes": "x""#), &statement(r#""status": "fixed""#)];
+    let turned = parsed(&document(&statements.map(str::to_owned).join(", ")));
+    assert_eq!(findings(&turned), [(Code::RepeatedElement, "/statements/2")]);
+    for (list, expected) in [
+        (
+            r#"{"@id": "pkg:npm/a@1"}, {"@id": "pkg:npm/b@1"}, {"@id": "pkg:npm/a@1"}"#,
+            Some("/statements/0/products/2"),
+        ),
+        (r#"{"@id": "pkg:npm/a@1"}, {"identifiers": {"purl": "pkg:npm/a@1"}}"#, None),
+        (
+            r#"{"@id": "pkg:npm/a@1", "subcomponents": [{"@id": "pkg:npm/b"}, {"@id": "pkg:npm/b"}]}"#,
+            Some("/statements/0/products/0/subcomponents/1"),
+        ),
+        (
+            r#"{"@id": "pkg:npm/a@1", "subcomponents": [{"@id": "pkg:npm/b"}]}, {"@id": "pkg:npm/a@1", "subcomponents": [{"@id": "pkg:npm/b"}, {"@id": "pkg:npm/c"}]}"#,
+            None,
+        ),
+    ] {
+        let parsed = parsed(&document(&products(list)));
+        let expected: Vec<_> = expected.into_iter().map(|at| (Code::RepeatedElement, at)).collect();
+        assert_eq!(findings(&parsed), expected, "{list}");
+    }
+    for (aliases, is_told) in [(r#""A", "B""#, false), (r#""A", "B", "A""#, true)] {
+        let statement = statement(r#""status": "fixed""#).replace(
+            r#""name": "CVE-2026-0001""#,
+            &format!(r#""name": "CVE-2026-0001", "aliases": [{aliases}]"#),
+        );
+        let at = "/statements/0/vulnerability/aliases";
+        let expected: &[_] = if is_told { &[(Code::RepeatedElement, at)] } else { &[] };
+        assert_eq!(findings(&parsed(&document(&statement))), expected);
+    }
+    let many: Vec<_> = (0..40).map(|n| format!(r#""A-{}""#, n % 39)).collect();
+    let many = statement(r#""status": "fixed""#).replace(
+        r#""name": "CVE-2026-0001""#,
+        &format!(r#""name": "CVE-2026-0001", "aliases": [{}]"#, many.join(", ")),
+    );
+    assert_eq!(codes(&parsed(&document(&many))), "repeated_element 1");
 }

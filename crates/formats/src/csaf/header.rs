@@ -137,7 +137,7 @@ fn required(
     text.map(Cow::into_owned)
 }
 
-/// A time that the document states. 2.1 takes less than RFC 3339 does: capital letters and no space (6.1.37).
+/// A time that the document states. 2.1 takes less than RFC 3339 does: capital letters (6.1.37).
 pub(super) fn time(
     edition: Edition,
     member: Member<Text<'_>>,
@@ -145,7 +145,7 @@ pub(super) fn time(
     pointer: impl Fn() -> String,
 ) -> Time {
     let text = member.value().filter(|_| edition == Edition::V21);
-    let loose = text.is_some_and(|text| text.bytes().any(|b| matches!(b, b't' | b'z' | b' ')));
+    let loose = text.is_some_and(|text| text.bytes().any(|b| matches!(b, b't' | b'z')));
     let time = Time::read(member, findings, &pointer);
     if loose && matches!(time, Time::At(_)) {
         let message = "CSAF 2.1 times have a capital `T` and `Z`; write it as `2026-11-23T06:13:23Z`.";
