@@ -11,7 +11,7 @@ use crate::database::DatabaseUrl;
 /// provex makes VEX decisions provable: it records what VEX documents claim, signs and logs it, and hands out proofs
 /// that anyone can check offline.
 #[derive(Debug, Parser)]
-#[command(name = "provex", version, about, max_term_width = 110)]
+#[command(name = "provex", version, max_term_width = 110)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,

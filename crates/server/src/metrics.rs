@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     queue: Family<StageLabels, Gauge>,
     oldest_pending: Family<TenantLabels, Gauge<f64, AtomicU64>>,
     ledger_events: Family<TenantLabels, Gauge>,
+    anchor_age: Family<TenantLabels, Gauge<f64, AtomicU64>>,
     checkpoint_age: Family<LogLabels, Gauge<f64, AtomicU64>>,
     checkpoint_size: Family<LogLabels, Gauge>,
 }
@@ -154,6 +155,13 @@ impl Metrics {
             "Events that the tenant's ledger has: what was appended",
             ledger_events.clone(),
         );
+        let anchor_age = Family::default();
+        registry.register_with_unit(
+            "provex_ledger_anchor_age",
+            "How long ago the newest ledger root that a log has was signed; nothing where none has one",
+            Unit::Seconds,
+            anchor_age.clone(),
+        );
         let checkpoint_age = Family::default();
         registry.register_with_unit(
             "provex_log_checkpoint_age",
@@ -180,6 +188,7 @@ impl Metrics {
             queue,
             oldest_pending,
             ledger_events,
+            anchor_age,
             checkpoint_age,
             checkpoint_size,
         }
@@ -202,8 +211,8 @@ impl Metrics {
         }
     }
 
-    /// Reads from the store what is no event of this process: what waits, how long the ledgers are, how old the logs'
-    /// checkpoints.
+    /// Reads from the store what is no event of this process: what waits, how long the ledgers are and how old
+    /// their anchors, how old the logs' checkpoints.
     pub(crate) async fn look(&self, store: &dyn Store, now: Timestamp) -> Result<(), provex_store::Error> {
         let age = |since: Timestamp| {
             let micros = now.as_unix_micros() - since.as_unix_micros();
@@ -215,6 +224,7 @@ impl Metrics {
             let head = store.ledger_head(&tenant).await?;
             let pending = ObservationFilter { pending: true, ..ObservationFilter::default() };
             let oldest = store.observations(&tenant, &pending, None, 1).await?;
+            let anchored = store.newest_ledger_root(&tenant, true).await?;
             let tenant = tenant.as_str().to_owned();
             for (stage, count) in [
                 ("attest", backlog.attest),
@@ -229,6 +239,9 @@ impl Metrics {
             let oldest = oldest.first().map_or(0.0, |row| age(row.created_at));
             self.oldest_pending.get_or_create(&labels).set(oldest);
             self.ledger_events.get_or_create(&labels).set(size(head.sequence_no()));
+            if let Some(root) = anchored {
+                self.anchor_age.get_or_create(&labels).set(age(root.created_at));
+            }
         }
         for (log, checkpoint) in store.log_checkpoints().await? {
             let labels = LogLabels { log: log.to_text() };

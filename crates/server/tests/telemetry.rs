@@ -5,15 +5,41 @@ mod common;
 
 use std::time::Duration;
 
-use common::{On, World, openvex, tenant};
+use common::{On, World, openvex, recording, tenant};
 use provex_pipeline::environment::Environment as _;
 use provex_pipeline::telemetry::Measured;
-use provex_store::Scope;
-use provex_store::testing::SignedFixture;
+use provex_store::testing::{SignedFixture, at, id};
+use provex_store::{Lease, LeaseToken, NewAnchor, Scope, Stage};
 
 on_each_store! {
+    how_long_ago_a_log_got_the_ledgers_root_is_measured
     what_waits_and_how_old_it_is_is_measured
     work_for_logs_is_counted_by_log_and_outcome
+}
+
+async fn how_long_ago_a_log_got_the_ledgers_root_is_measured(on: On) {
+    let world = World::new(on).await;
+    let (store, mut fixture) = (&world.store, SignedFixture::new(1));
+    world.linked(&mut fixture, 1, 2).await;
+    // Above the times that were given already.
+    world.clock.advance(1);
+    let root = fixture.sign_root(&store.ledger_head(&tenant()).await.unwrap());
+    let anchor = fixture.sign_anchor(&tenant(), &root, None);
+    let queued = NewAnchor { envelope: &anchor.to_new_envelope(id(100)), previous: None };
+    store.record_ledger_root(&tenant(), world.clock.now(), &root, Some(queued)).await.unwrap();
+    let measure = "provex_ledger_anchor_age_seconds{tenant=";
+    // No log has it yet.
+    assert!(!world.metrics().await.contains(measure));
+    let lease = Lease { now: world.clock.now(), token: LeaseToken(id(101)), until: at(1_000_000) };
+    let due = store.acquire_submissions(&tenant(), Stage::Submit, lease, 10).await.unwrap();
+    assert!(due.iter().any(|submission| submission.id == id(100)));
+    let logged = fixture.log_anchor(&anchor.envelope);
+    let (links, by) = ([logged.to_new_link(Some(id(100)))], recording(world.clock.now()));
+    store.link(&tenant(), &by, lease.token, &links).await.unwrap();
+    world.clock.advance(40);
+    let text = world.metrics().await;
+    let found: Vec<_> = text.lines().filter(|line| line.starts_with(measure)).collect();
+    assert_eq!(found, [format!("{measure}\"default\"}} 40.0")]);
 }
 
 async fn what_waits_and_how_old_it_is_is_measured(on: On) {
