@@ -53,7 +53,8 @@ pub(crate) fn detect(root: Node<'_>) -> Result<Carrier, Rejection> {
     match (carriers.next(), carriers.next()) {
         (Some(carrier), None) => Ok(carrier),
         (None, _) if top.bom_format.is_stated() => {
-            Err(unknown("The `bomFormat` is not `CycloneDX`; correct it, if this is CycloneDX."))
+            let message = "The `bomFormat` is not `CycloneDX`; correct it, if this is CycloneDX.";
+            Err(Rejection::new(Code::UnknownFormat, Some(Format::CycloneDx), "/bomFormat", message))
         }
         (None, _) => Err(unknown(
             "The document is in no format that is known; an OpenVEX document has an `@context` that begins \
@@ -72,7 +73,10 @@ pub(crate) fn detect(root: Node<'_>) -> Result<Carrier, Rejection> {
 
 /// The rejection of a carrier that has no reader.
 pub(crate) fn unsupported(carrier: Carrier) -> Rejection {
-    let message = format!("The document is {}, which is not read.", carrier.name());
+    let message = format!(
+        "The document is {}, which is not read; give OpenVEX, CSAF, CycloneDX or SPDX 3.",
+        carrier.name()
+    );
     Rejection::new(Code::UnsupportedFormat, carrier.format(), "", message)
 }
 

@@ -39,7 +39,7 @@ use crate::document::Claims;
 pub use crate::document::{
     Accepted, DocumentFacts, KeyKind, LookupKey, MAX_KEY_BYTES, Parsed, ParsedObservation, Retirement,
 };
-pub use crate::report::{Code, Finding, Rejection};
+pub use crate::report::{Code, Finding, Rejection, too_large};
 use crate::wrapper::{Subjects, Wrapper};
 
 /// What [`parse`] takes.

@@ -345,14 +345,14 @@ impl Rejection {
 
 impl From<JsonError> for Rejection {
     fn from(error: JsonError) -> Self {
-        let kind = error.kind;
+        let (kind, hint) = (error.kind, hint(error.kind));
         let message = match kind {
-            JsonErrorKind::TooLarge { .. } | JsonErrorKind::TooManyObjects { .. } => {
-                format!("The document has {kind}; split it into several documents.")
+            JsonErrorKind::TooLarge { limit, found } => too_large(Some(found as u64), limit),
+            JsonErrorKind::TooManyObjects { .. } => format!("The document has {kind}; {hint}."),
+            JsonErrorKind::TooDeep { .. } | JsonErrorKind::NotUtf8 => {
+                format!("The document is {kind}; {hint}.")
             }
-            JsonErrorKind::TooDeep { .. } => format!("The document is {kind}; make it flatter."),
-            JsonErrorKind::NotUtf8 => "The document is not UTF-8; write it in UTF-8.".to_owned(),
-            _ => format!("The document is not strict JSON: {kind}."),
+            _ => format!("The document is not strict JSON: {kind}; {hint}."),
         };
         Self {
             code: error.kind.into(),
@@ -363,6 +363,40 @@ impl From<JsonError> for Rejection {
             message,
             findings: Vec::new(),
         }
+    }
+}
+
+/// What the author of a document does about a refusal of the strict pass.
+pub(crate) const fn hint(kind: JsonErrorKind) -> &'static str {
+    match kind {
+        JsonErrorKind::TooLarge { .. } | JsonErrorKind::TooManyObjects { .. } => {
+            "split it into several documents"
+        }
+        JsonErrorKind::NotUtf8 => "write it in UTF-8",
+        JsonErrorKind::ByteOrderMark => "leave it out",
+        JsonErrorKind::Empty => "give a document",
+        JsonErrorKind::UnexpectedByte { .. } => "take it out, or add what is missing before it",
+        JsonErrorKind::Unterminated => "give the whole document, or close what is open",
+        JsonErrorKind::BadEscape => r"write a backslash as `\\`",
+        JsonErrorKind::ControlCharacter => r"write it as an escape, such as `\n`",
+        JsonErrorKind::BadLiteral => "write `true`, `false` or `null`, or a text in quotes",
+        JsonErrorKind::BadNumber => "write it as `0.5`, `12` or `1e3`",
+        JsonErrorKind::TrailingData => "give one document at a time",
+        JsonErrorKind::TooDeep { .. } => "make it flatter",
+        JsonErrorKind::DuplicateKey => "keep one of the two",
+        JsonErrorKind::NumberOutOfRange => "write one that a double can hold",
+        JsonErrorKind::NumberNotInteger => "write an integer in plain digits",
+        JsonErrorKind::LoneSurrogate => "write both halves, or the character itself",
+        JsonErrorKind::NulCharacter => "take it out",
+    }
+}
+
+/// What a document is told that has more bytes than the limit, and how many where that is known.
+pub fn too_large(bytes: Option<u64>, limit: usize) -> String {
+    let hint = "split it into several documents";
+    match bytes {
+        Some(bytes) => format!("The document has {bytes} bytes, more than the {limit} allowed; {hint}."),
+        None => format!("The document has more than the {limit} bytes allowed; {hint}."),
     }
 }
 
@@ -508,6 +542,31 @@ mod tests {
     }
 
     #[test]
+    fn every_refusal_of_the_strict_pass_says_what_to_do() {
+        let long = format!("[{}1]", "1".repeat(400));
+        for text in [
+            "",
+            "nil",
+            "{]",
+            "[1",
+            r#"["\x"]"#,
+            "[\"\n\"]",
+            "[nul]",
+            "[01]",
+            "[] []",
+            &"[".repeat(200),
+            r#"{"a":1,"a":1}"#,
+            &long,
+            r#"["\ud800"]"#,
+            "[\"\\u0000\"]",
+        ] {
+            let rejection = Rejection::from(json::check(text.as_bytes(), &Limits::document()).unwrap_err());
+            let (_, hint) = rejection.message.rsplit_once("; ").unwrap_or_default();
+            assert!(hint.len() > 5 && hint.ends_with('.'), "{text:?}: {}", rejection.message);
+        }
+    }
+
+    #[test]
     fn a_document_over_a_limit_is_not_said_to_be_bad_json() {
         for (bytes, limits, message) in [
             (
@@ -526,7 +585,12 @@ mod tests {
                 "The document is nested deeper than 1 levels; make it flatter.",
             ),
             (b"\xff", Limits::document(), "The document is not UTF-8; write it in UTF-8."),
-            (b"[1", Limits::document(), "The document is not strict JSON: unexpected end of input."),
+            (
+                b"[1",
+                Limits::document(),
+                "The document is not strict JSON: unexpected end of input; give the whole document, or close what is \
+                 open.",
+            ),
         ] {
             let error = json::check(bytes, &limits).unwrap_err();
             assert_eq!(Rejection::from(error).message, message);

@@ -27,7 +27,7 @@ use crate::cpe::Cpe;
 use crate::detect::{self, Carrier, OPENVEX_CONTEXT, is_below};
 use crate::document::{Accepted, Claims};
 use crate::purl::Purl;
-use crate::report::{Code, Finding, Findings, Rejection, quoted};
+use crate::report::{Code, Finding, Findings, Rejection, hint, quoted};
 use crate::typed::{Entries, Member, Shape, object};
 
 /// A wrapper that is read.
@@ -76,7 +76,8 @@ impl Wrapper {
         let payload = payload(&envelope, &mut findings).map_err(|rejection| rejection.located(text))?;
         let limits = Limits { byte_order_mark: false, ..Limits::document() };
         let payload = json::index(&payload, &limits).map_err(|error| {
-            let message = format!("The payload of the envelope is not strict JSON: {}.", error.kind);
+            let (kind, hint) = (error.kind, hint(error.kind));
+            let message = format!("The payload of the envelope is not strict JSON: {kind}; {hint}.");
             in_payload(Rejection { message, ..Rejection::from(error) })
         })?;
         let (text, root) = (payload.text(), payload.root());

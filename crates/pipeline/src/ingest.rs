@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use provex_core::time::StatedTime;
 use provex_core::vex::Format;
 use provex_formats::{
-    Accepted, Finding, ParseLimits, ParsedObservation, Rejection, parse_digested, parse_each,
+    Accepted, Code, Finding, ParseLimits, ParsedObservation, Rejection, parse_digested, parse_each, too_large,
 };
 use provex_store::{
     Authentication, DocumentFacts, FindingRow, KeyKind, MoreObservations, NewDocument, NewObservation,
@@ -383,8 +383,8 @@ fn read_one(
 ) -> ReadInput {
     let name = input.name;
     let done = |name, report| ReadInput { name, report, document: None, held: None };
-    let bytes = match read_bytes(input.content, limits) {
-        Ok(bytes) => bytes,
+    let (bytes, size) = match read_bytes(input.content, limits) {
+        Ok(read) => read,
         Err(report) => return done(name, report),
     };
     if input.found && !looks_like_a_document(&bytes, &name) {
@@ -403,7 +403,7 @@ fn read_one(
     });
     let accepted = match accepted {
         Ok(accepted) => accepted,
-        Err(rejection) => return done(name, ParseReport::Rejected(rejection)),
+        Err(rejection) => return done(name, ParseReport::Rejected(sized(rejection, size, limits))),
     };
     let document = record.zip(reading).map(|((environment, _), reading)| {
         reading.document(&accepted, bytes, &name, limits, environment.uuid())
@@ -429,9 +429,22 @@ impl Content {
     }
 }
 
-fn read_bytes(content: Content, limits: &ParseLimits) -> Result<Vec<u8>, ParseReport> {
+/// Says of a document that is too large how large it is: the parser was given one byte over the limit.
+fn sized(rejection: Rejection, size: Option<u64>, limits: &ParseLimits) -> Rejection {
+    match rejection.code {
+        Code::TooLarge => {
+            // A file may have grown since.
+            let size = size.filter(|size| *size > limits.max_bytes as u64);
+            Rejection { message: too_large(size, limits.max_bytes), ..rejection }
+        }
+        _ => rejection,
+    }
+}
+
+/// The bytes, up to one over the limit, and how many there are, if that is known.
+fn read_bytes(content: Content, limits: &ParseLimits) -> Result<(Vec<u8>, Option<u64>), ParseReport> {
     match content {
-        Content::Bytes(bytes) => Ok(bytes),
+        Content::Bytes(bytes) => Ok((bytes, None)),
         Content::Unreadable(reason) => Err(ParseReport::Unreadable(reason)),
         Content::Skipped => Err(ParseReport::Skipped),
         Content::File(path) => {
@@ -441,12 +454,13 @@ fn read_bytes(content: Content, limits: &ParseLimits) -> Result<Vec<u8>, ParseRe
 }
 
 /// Reads a file up to one byte over the limit: enough for the parser to refuse it, never all of a huge one.
-fn read_file(path: &Path, max_bytes: usize) -> std::io::Result<Vec<u8>> {
+fn read_file(path: &Path, max_bytes: usize) -> std::io::Result<(Vec<u8>, Option<u64>)> {
     let file = std::fs::File::open(path)?;
-    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    let metadata = file.metadata()?;
+    let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
     let mut bytes = Vec::with_capacity(size.min(max_bytes).saturating_add(1));
     file.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok((bytes, metadata.is_file().then_some(metadata.len())))
 }
 
 /// Whether a file found in a folder is meant to be a document: by its first byte, or because its name says so.

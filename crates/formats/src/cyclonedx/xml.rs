@@ -24,7 +24,7 @@ use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 
 use super::schema::{Kind, ROOT, Shape};
-use crate::report::{Code, Rejection, quoted};
+use crate::report::{Code, Rejection, hint, quoted, too_large};
 
 /// How the namespace of every version begins.
 const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
@@ -68,8 +68,7 @@ fn at_line(rejection: Rejection, line: usize) -> Rejection {
 /// The document's characters (XML 1.0 section 2.2).
 fn characters(bytes: &[u8], max_bytes: usize) -> Result<&str, Rejection> {
     if bytes.len() > max_bytes {
-        let kind = JsonErrorKind::TooLarge { limit: max_bytes, found: bytes.len() };
-        return Err(rejection(Code::TooLarge, &format!("The document is too large: {kind}.")));
+        return Err(rejection(Code::TooLarge, &too_large(Some(bytes.len() as u64), max_bytes)));
     }
     let Ok(text) = str::from_utf8(without_mark(bytes)) else {
         return Err(rejection(Code::NotUtf8, "The document is not UTF-8; write it in UTF-8."));
@@ -104,7 +103,7 @@ fn rejection(code: Code, message: &str) -> Rejection {
 }
 
 fn bad_xml(what: &str) -> Rejection {
-    rejection(Code::BadXml, &format!("The document is not well-formed XML: {what}."))
+    rejection(Code::BadXml, &format!("The document is not well-formed XML: {what}; mend it there."))
 }
 
 /// What the strict pass says of the JSON, in words for XML.
@@ -113,7 +112,7 @@ fn refused(error: &JsonError) -> Rejection {
         JsonErrorKind::DuplicateKey => {
             "This element or attribute stands twice where one may stand; keep one.".to_owned()
         }
-        kind => format!("The document was refused: {kind}."),
+        kind => format!("The document was refused: {kind}; {}.", hint(kind)),
     };
     Rejection::new(error.kind.into(), Some(Format::CycloneDx), error.pointer.clone(), message)
 }
