@@ -242,6 +242,9 @@ pub(crate) struct Check {
     /// End with exit code 1 for findings too, not only for refused documents: for CI and hooks.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Pass over JSON and XML files that are of no format that is read, and say how many: for folders and hooks with others.
+    #[arg(long)]
+    pub(crate) skip_other: bool,
 }
 
 #[derive(Debug, Group)]

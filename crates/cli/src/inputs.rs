@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use provex_formats::ParseLimits;
 use provex_pipeline::{Content, Input};
@@ -13,12 +14,19 @@ pub(crate) struct Inputs {
     waiting: Vec<(PathBuf, bool)>,
     /// The largest document: no more than one byte over it is read from standard input.
     max_bytes: usize,
+    /// Where what came from standard input is kept, if it is.
+    kept: Option<Arc<OnceLock<Vec<u8>>>>,
 }
 
 impl Inputs {
     pub(crate) fn new(paths: Vec<PathBuf>, limits: ParseLimits) -> Self {
         let waiting = paths.into_iter().rev().map(|path| (path, false)).collect();
-        Self { waiting, max_bytes: limits.max_bytes }
+        Self { waiting, max_bytes: limits.max_bytes, kept: None }
+    }
+
+    /// Keeps what comes from standard input, which cannot be read again to show a place in it.
+    pub(crate) fn keep_standard_input(&mut self) -> Arc<OnceLock<Vec<u8>>> {
+        Arc::clone(self.kept.get_or_insert_default())
     }
 
     fn enter(&mut self, folder: &Path) -> std::io::Result<()> {
@@ -37,7 +45,11 @@ impl Iterator for Inputs {
             let (path, found) = self.waiting.pop()?;
             let name = path.display().to_string();
             if name == "-" && !found {
-                return Some(Input { name, content: standard_input(self.max_bytes), found });
+                let content = standard_input(self.max_bytes);
+                if let (Some(kept), Content::Bytes(bytes)) = (&self.kept, &content) {
+                    kept.get_or_init(|| bytes.clone());
+                }
+                return Some(Input { name, content, found });
             }
             let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
             if !path.is_dir() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use provex_core::vex::Format;
-use provex_formats::{Finding, Rejection};
+use provex_formats::{Code, Finding, Rejection};
 use provex_pipeline::view::RootView;
 use provex_pipeline::{Item, ParseReport};
 use provex_store::RecordedDocument;
@@ -32,6 +32,12 @@ pub(crate) struct RunReport {
     rejected: Places,
     findings: Places,
     omitted: Omitted,
+    /// Whether inputs of no format that is read are passed over instead of refused.
+    #[serde(skip)]
+    pub(crate) skips_other: bool,
+    /// How many of the skipped ones were such.
+    #[serde(skip)]
+    other: u64,
 }
 
 /// What is counted and not listed.
@@ -130,6 +136,8 @@ impl Default for RunReport {
             rejected: Places::default(),
             findings: Places::default(),
             omitted: Omitted::default(),
+            skips_other: false,
+            other: 0,
         }
     }
 }
@@ -140,6 +148,10 @@ impl RunReport {
         match item.report {
             ParseReport::Skipped => self.documents.skipped += 1,
             ParseReport::Unreadable(reason) => self.add_unreadable(item.name, reason),
+            ParseReport::Rejected(rejection) if self.skips_other && is_other(&rejection) => {
+                self.documents.skipped += 1;
+                self.other += 1;
+            }
             ParseReport::Rejected(rejection) => self.add_rejection(item.name, rejection),
             ParseReport::Read { format, observations, findings } => {
                 self.add_read(&item.name, format, observations, findings, item.recorded);
@@ -215,13 +227,13 @@ impl RunReport {
         self.findings.total() > 0
     }
 
-    /// Rejections and findings for people, the first `most` of each.
-    pub(crate) fn places_text(&self, most: usize) -> String {
+    /// Rejections and findings for people, the first `most` of each. `standard_input` is what came from there.
+    pub(crate) fn places_text(&self, most: usize, standard_input: Option<&str>) -> String {
         let mut text = String::new();
         for (what, places) in [("refused", &self.rejected), ("finding", &self.findings)] {
             let shown = places.list.get(..most).unwrap_or(&places.list);
             for of_one_file in shown.chunk_by(|a, b| a.path == b.path) {
-                text.push_str(&snippet::render(what, of_one_file));
+                text.push_str(&snippet::render(what, of_one_file, standard_input));
             }
             let more = places.total().saturating_sub(most.min(MOST_PLACES));
             if more > 0 {
@@ -235,7 +247,7 @@ impl RunReport {
     /// The same on stderr, for commands whose result is something else.
     pub(crate) fn print_places(&mut self) {
         self.sort_places();
-        let text = self.places_text(SHOWN);
+        let text = self.places_text(SHOWN, None);
         if !text.is_empty() {
             output::tell(format_args!("{}", text.strip_suffix('\n').unwrap_or(&text)));
         }
@@ -252,8 +264,12 @@ impl RunReport {
             self.findings.total(),
             d.rejected
         );
-        if d.skipped > 0 {
-            line.push_str(&format!(", {} skipped (neither JSON nor XML)", d.skipped));
+        for (count, what) in
+            [(d.skipped - self.other, "neither JSON nor XML"), (self.other, "no VEX document")]
+        {
+            if count > 0 {
+                line.push_str(&format!(", {count} skipped ({what})"));
+            }
         }
         line
     }
@@ -271,6 +287,11 @@ impl RunReport {
         }
         line
     }
+}
+
+/// Whether an input is of no format that is read, as far as can be told. One that is not strict JSON may be.
+fn is_other(rejection: &Rejection) -> bool {
+    rejection.format.is_none() && matches!(rejection.code, Code::UnknownFormat | Code::UnsupportedFormat)
 }
 
 fn place(name: &str, finding: Finding) -> Place {
@@ -310,6 +331,6 @@ mod tests {
         assert!(listed.iter().zip(0..).all(|(place, number)| place["path"] == format!("{number:06}")));
         assert_eq!(json["omitted"], serde_json::json!({"findings": count - MOST_PLACES, "rejected": 0}));
         assert!(report.checked_line().contains(&format!("({count})")));
-        assert!(report.places_text(20).ends_with(&format!("... and {} more\n\n", count - 20)));
+        assert!(report.places_text(20, None).ends_with(&format!("... and {} more\n\n", count - 20)));
     }
 }

@@ -42,6 +42,72 @@ fn a_document_on_one_line_is_shown_around_the_fault() {
     assert!(text.contains('^'));
 }
 
+#[test]
+fn a_document_on_standard_input_is_shown_as_a_file_is() {
+    use std::io::Write as _;
+    let document = std::fs::read(repository("examples/documents/careless.openvex.json")).unwrap();
+    let mut command = common::provex();
+    let pipe = std::process::Stdio::piped;
+    let mut child = command.args(["check", "-"]).stdin(pipe()).stdout(pipe()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&document).unwrap();
+    let shown = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(shown.contains("finding[assumed_utc] -:5:16 at /timestamp"), "{shown}");
+    assert!(shown.contains("5 |   \"timestamp\": \"2026-03-02T09:30:00\","), "{shown}");
+}
+
+#[test]
+fn a_document_that_is_too_large_is_told_how_large_it_is_and_may_be() {
+    let folder = Folder::new();
+    let path = folder.path("huge.json");
+    std::fs::File::create(&path).unwrap().set_len(3 << 30).unwrap();
+    let run = folder.json(1, &["check", "--json", &path.display().to_string()]);
+    let message = "The document has 3221225472 bytes, more than the 157286400 allowed; split it into several documents.";
+    assert_eq!(
+        (&run["rejected"][0]["code"], &run["rejected"][0]["message"]),
+        (&"too_large".into(), &message.into())
+    );
+}
+
+#[test]
+fn files_of_other_formats_are_passed_over_when_that_is_wanted_and_counted() {
+    let folder = Folder::new();
+    let clean = std::fs::read(repository("examples/documents/acme-webserver.openvex.json")).unwrap();
+    folder.write("in/clean.json", clean);
+    for (name, text) in [
+        ("package.json", r#"{"name": "app"}"#),
+        ("list.json", "[1, 2]"),
+        ("sbom.spdx.json", r#"{"spdxVersion": "SPDX-2.3"}"#),
+        ("pom.xml", "<project/>"),
+        ("notes.txt", "none"),
+    ] {
+        folder.write(&format!("in/{name}"), text);
+    }
+    let input = folder.path("in").display().to_string();
+    let run = folder.json(1, &["check", "--json", &input]);
+    assert_eq!(
+        (&run["documents"]["rejected"], &run["documents"]["skipped"]),
+        (&4.into(), &1.into()),
+        "{run}"
+    );
+    let run = folder.json(0, &["check", "--json", "--skip-other", "--strict", &input]);
+    assert_eq!(
+        (&run["documents"]["rejected"], &run["documents"]["skipped"]),
+        (&0.into(), &5.into()),
+        "{run}"
+    );
+    let text = folder.text(0, &["check", "--skip-other", &input]);
+    assert!(text.contains("1 skipped (neither JSON nor XML), 4 skipped (no VEX document)"), "{text}");
+    // What may be meant as VEX is not passed over.
+    for (name, text) in [
+        ("truncated.json", r#"{"name": "#),
+        ("misspelled.json", r#"{"bomFormat": "cyclonedx"}"#),
+        ("empty.json", r#"{"@context": "https://openvex.dev/ns/v0.2.0", "statements": []}"#),
+    ] {
+        let path = folder.write(name, text).display().to_string();
+        folder.text(1, &["check", "--skip-other", &path]);
+    }
+}
+
 /// The commands that help lists below this one.
 fn commands(folder: &Folder, above: &[&str]) -> Vec<String> {
     let help = folder.text(0, &[above, &["--help"]].concat());

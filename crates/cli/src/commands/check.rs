@@ -1,5 +1,7 @@
 //! `provex check`: the linter for one's own VEX.
 
+use std::sync::OnceLock;
+
 use provex_formats::ParseLimits;
 
 use crate::args::Check;
@@ -10,14 +12,19 @@ use crate::run::RunReport;
 
 pub(super) async fn run(args: Check) -> Result<Done, Failure> {
     let mut report = RunReport::default();
+    report.skips_other = args.skip_other;
     let limits = ParseLimits::default();
-    let inputs = Inputs::new(args.sources.paths, limits);
+    let mut inputs = Inputs::new(args.sources.paths, limits);
+    let is_json = args.sources.json.json;
+    let standard_input = (!is_json).then(|| inputs.keep_standard_input());
     provex_pipeline::check(inputs, limits, |item| report.add(item)).await;
     report.sort_places();
-    if args.sources.json.json {
+    if is_json {
         output::json(&report)?;
     } else {
-        output::bytes(report.places_text(usize::MAX).as_bytes())?;
+        let standard_input = standard_input.as_deref().and_then(OnceLock::get);
+        let text = standard_input.and_then(|bytes| str::from_utf8(bytes).ok());
+        output::bytes(report.places_text(usize::MAX, text).as_bytes())?;
         output::line(&report.checked_line())?;
     }
     let faulty = args.strict && report.has_findings();
