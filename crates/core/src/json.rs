@@ -376,6 +376,11 @@ struct Fault {
     part: Part,
 }
 
+#[cold]
+fn fault(kind: JsonErrorKind, at: usize, part: Part) -> Box<Fault> {
+    Box::new(Fault { kind, at, part })
+}
+
 /// What a fault belongs to.
 #[derive(Clone, Copy)]
 enum Part {
@@ -385,7 +390,8 @@ enum Part {
     Member,
 }
 
-type Step<T> = Result<T, Fault>;
+/// Boxed, so that what every step of the pass gives back fits into registers.
+type Step<T> = Result<T, Box<Fault>>;
 
 /// What stands after a value.
 enum Next {
@@ -625,7 +631,7 @@ impl<'a> Scanner<'a> {
         self.keys.push(key);
         match duplicate {
             false => Ok(()),
-            true => Err(Fault { kind: JsonErrorKind::DuplicateKey, at: start - 1, part: Part::Member }),
+            true => Err(fault(JsonErrorKind::DuplicateKey, start - 1, Part::Member)),
         }
     }
 
@@ -663,7 +669,7 @@ impl<'a> Scanner<'a> {
         };
         self.keys.push(repeats);
         let at = repeats.offset as usize - 1;
-        Err(Fault { kind: JsonErrorKind::DuplicateKey, at, part: Part::Member })
+        Err(fault(JsonErrorKind::DuplicateKey, at, Part::Member))
     }
 
     /// A string (RFC 8259 section 7); says whether it has escapes.
@@ -753,7 +759,7 @@ impl<'a> Scanner<'a> {
         };
         match refused {
             None => Ok(()),
-            Some(kind) => Err(Fault { kind, at: start, part: Part::Member }),
+            Some(kind) => Err(fault(kind, start, Part::Member)),
         }
     }
 
@@ -782,12 +788,12 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn fault(&self, kind: JsonErrorKind, part: Part) -> Fault {
-        Fault { kind, at: self.at, part }
+    fn fault(&self, kind: JsonErrorKind, part: Part) -> Box<Fault> {
+        fault(kind, self.at, part)
     }
 
     #[cold]
-    fn unexpected(&self, part: Part) -> Fault {
+    fn unexpected(&self, part: Part) -> Box<Fault> {
         match self.peek() {
             Some(byte) => self.fault(JsonErrorKind::UnexpectedByte { byte }, part),
             None => self.fault(JsonErrorKind::Unterminated, part),
@@ -1035,6 +1041,7 @@ impl<'a> Walk<'a> {
     }
 }
 
+#[inline(never)]
 fn unescape(raw: &str) -> Cow<'_, str> {
     if !raw.contains('\\') {
         return Cow::Borrowed(raw);

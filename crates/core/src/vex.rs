@@ -487,7 +487,7 @@ impl Observation {
 /// Sorts identifiers by their JCS bytes and drops doubles, as every set in a preimage is.
 pub fn sort_identifiers(identifiers: &mut Vec<Identifier>) {
     let jcs = |identifier: &Identifier| {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(identifier_size(identifier));
         write_identifier(&mut bytes, identifier);
         bytes
     };
@@ -693,9 +693,7 @@ impl Part for Component {
 
     fn size(&self) -> usize {
         const MEMBERS: usize = r#"{"identifiers":[],"key":"","kind":"csaf-local","name":null}"#.len();
-        const IDENTIFIER: usize = r#"{"type":"","value":""},"#.len();
-        let identifiers =
-            self.identifiers.iter().map(|found| IDENTIFIER + found.kind.len() + found.value.len());
+        let identifiers = self.identifiers.iter().map(identifier_size);
         let name = self.name.as_ref().map_or(0, String::len);
         MEMBERS + self.key.len() + name + identifiers.sum::<usize>()
     }
@@ -712,6 +710,11 @@ impl Part for Vulnerability {
             o.str("id", &self.id);
         });
     }
+}
+
+/// How many bytes an identifier takes in a list, if none has an escape.
+fn identifier_size(identifier: &Identifier) -> usize {
+    r#"{"type":"","value":""},"#.len() + identifier.kind.len() + identifier.value.len()
 }
 
 fn write_identifier(out: &mut Vec<u8>, identifier: &Identifier) {

@@ -54,11 +54,13 @@ impl<'a> Indexed<'a> {
         Node { indexed: self, at: 0 }
     }
 
+    #[inline]
     fn mark(&self, at: u32) -> Mark {
         self.marks.get(at as usize).copied().unwrap_or(Mark { start: u32::MAX, end: 0 })
     }
 
     /// The string or key that is marked here.
+    #[inline(always)]
     fn string(&self, mark: Mark) -> Cow<'_, str> {
         let Mark { start, end } = mark;
         let (from, to) = (start as usize + 1, (end & !Mark::ESCAPED) as usize - 1);
@@ -96,7 +98,7 @@ pub enum Content<'a> {
 
 impl<'a> Node<'a> {
     /// What the value is.
-    #[inline]
+    #[inline(always)]
     pub fn content(self) -> Content<'a> {
         let indexed = self.indexed;
         let mark = indexed.mark(self.at);
@@ -158,7 +160,7 @@ struct Children<'a> {
 
 impl<'a> Children<'a> {
     /// The next value; a key is passed over with [`Children::key`] before.
-    #[inline]
+    #[inline(always)]
     fn value(&mut self) -> Option<Node<'a>> {
         if self.next >= self.end {
             return None;
@@ -172,7 +174,7 @@ impl<'a> Children<'a> {
         Some(value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn key(&mut self) -> Option<Cow<'a, str>> {
         let key = (self.next < self.end).then(|| self.indexed.string(self.indexed.mark(self.next)));
         self.next += 1;
@@ -215,7 +217,7 @@ impl<'a> Members<'a> {
 impl<'a> Iterator for Members<'a> {
     type Item = (Cow<'a, str>, Node<'a>);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let key = self.0.key()?;
         Some((key, self.0.value()?))
