@@ -16,6 +16,7 @@ use crate::cpe::Cpe;
 use crate::document::MAX_KEY_BYTES;
 use crate::purl::{self, Purl};
 use crate::report::{Code, Findings, quoted};
+use crate::stated::is_blank;
 
 /// What kind of identifier a value is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,9 +98,16 @@ impl<'a> Described<'a> {
         EACH + identifiers + texts.iter().sum::<usize>() + fallback
     }
 
+    /// Describes nothing any more, and keeps its memory for the next component.
+    pub(crate) fn clear(&mut self) {
+        self.identifiers.clear();
+        self.also.clear();
+        (self.vendor, self.name, self.fallback) = (None, None, None);
+    }
+
     /// Adds an identifier, if there is one and it is not blank.
     pub(crate) fn add(&mut self, kind: Option<IdentifierType<'a>>, value: Option<Cow<'a, str>>) {
-        let value = value.filter(|value| !value.trim_start().is_empty());
+        let value = value.filter(|value| !is_blank(Some(value)));
         if let Some(identifier) = kind.zip(value) {
             // Most have one, and a document has many components.
             self.identifiers.reserve_exact(1);
@@ -167,28 +175,28 @@ impl<'a> Components<'a> {
     /// finding where it occurs first.
     pub(crate) fn resolve(
         &mut self,
-        described: Described<'a>,
+        described: &Described<'a>,
         findings: &mut Findings,
         pointer: impl Fn() -> String,
     ) -> Option<Keyed> {
-        if let Some(known) = self.known.get(&described) {
+        if let Some(known) = self.known.get(described) {
             return known.clone();
         }
         if self.known.len() == MAX_KNOWN {
             self.known.clear();
         }
-        let hash = || self.known.hasher().hash_one(&described);
+        let hash = || self.known.hasher().hash_one(described);
         let keyed = if !self.faulty.is_empty() && self.faulty.contains(&hash()) {
-            resolve(&described, &mut Findings::default(), pointer)
+            resolve(described, &mut Findings::default(), pointer)
         } else {
             let before = findings.total();
-            let keyed = resolve(&described, findings, pointer);
+            let keyed = resolve(described, findings, pointer);
             if findings.total() > before {
                 self.faulty.insert(hash());
             }
             keyed
         };
-        self.known.insert(described, keyed.clone());
+        self.known.insert(described.clone(), keyed.clone());
         keyed
     }
 }
@@ -230,13 +238,45 @@ struct Candidate {
     key: String,
 }
 
+impl Candidate {
+    /// Less is better.
+    const fn rank(&self) -> (ComponentKind, bool) {
+        (self.kind, self.yields)
+    }
+}
+
 #[derive(Default)]
 struct Resolution {
     identifiers: Vec<Identifier>,
-    candidates: Vec<Candidate>,
+    candidates: Candidates,
     faults: Vec<(Code, String)>,
     /// Length of the longest of [`forms`].
     longest_form: usize,
+}
+
+/// Candidates in the order of their identifiers. Most components have one, which needs no list.
+#[derive(Default)]
+struct Candidates {
+    first: Option<Candidate>,
+    others: Vec<Candidate>,
+}
+
+impl Candidates {
+    fn push(&mut self, candidate: Candidate) {
+        match &self.first {
+            None => self.first = Some(candidate),
+            Some(_) => self.others.push(candidate),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Candidate> {
+        self.first.iter().chain(&self.others)
+    }
+
+    /// The one that gives the key: of equal ones the first.
+    fn best(self) -> Option<Candidate> {
+        self.first.into_iter().chain(self.others).min_by_key(Candidate::rank)
+    }
 }
 
 impl Resolution {
@@ -260,9 +300,9 @@ impl Resolution {
     }
 
     fn without_key(&mut self, kind: &IdentifierType<'_>, value: &str) {
-        let candidates = self.candidates.len();
+        let candidates = std::mem::take(&mut self.candidates);
         self.identifier(kind, value, None);
-        self.candidates.truncate(candidates);
+        self.candidates = candidates;
     }
 
     fn purl(&mut self, value: &str) {
@@ -346,16 +386,9 @@ impl Resolution {
         self.candidates.push(Candidate { kind, yields: false, key });
     }
 
-    /// The number of the candidate that gives the key.
-    fn best(&self) -> Option<usize> {
-        // Of equal ones, `min_by_key` takes the first.
-        let numbers = 0..self.candidates.len();
-        numbers.min_by_key(|n| (self.candidates[*n].kind, self.candidates[*n].yields))
-    }
-
     /// The key used and another one of its kind, where identifiers of that kind must name one thing.
     fn ambiguity(&self) -> Option<[&str; 2]> {
-        let best = &self.candidates[self.best()?];
+        let best = self.candidates.iter().min_by_key(|candidate| candidate.rank())?;
         let exact = matches!(best.kind, ComponentKind::Digest | ComponentKind::Purl | ComponentKind::Cpe23);
         let mut others =
             self.candidates.iter().filter(|other| other.kind == best.kind && other.key != best.key);
@@ -363,11 +396,8 @@ impl Resolution {
     }
 
     fn finish(mut self, described: &Described<'_>) -> Option<Keyed> {
-        let (kind, key) = match self.best() {
-            Some(best) => {
-                let Candidate { kind, key, .. } = self.candidates.swap_remove(best);
-                (kind, key)
-            }
+        let (kind, key) = match self.candidates.best() {
+            Some(Candidate { kind, key, .. }) => (kind, key),
             None => described.fallback.clone()?,
         };
         vex::sort_identifiers(&mut self.identifiers);

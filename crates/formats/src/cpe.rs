@@ -6,7 +6,7 @@
 //!
 //! Not here: binding to a URI, matching of names (NISTIR 7696), and the dictionary.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// An attribute of a name, in the order of the formatted string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +119,7 @@ impl Cpe {
         let mut bound = "cpe:2.3".to_owned();
         for (attribute, value) in ATTRIBUTES.into_iter().zip(values) {
             value.check(attribute)?;
-            bound.push(':');
-            bound.push_str(&value.to_string());
+            write!(bound, ":{value}").expect("a string takes all that is written");
         }
         Ok(Self { bound })
     }

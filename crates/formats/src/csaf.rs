@@ -35,7 +35,8 @@ use provex_core::vex::Format;
 use crate::Context;
 use crate::document::{Accepted, Claims, DocumentFacts, Retirement};
 use crate::report::{Code, Findings, Rejection, child, quoted};
-use crate::typed::{List, Member, Placed, Shape, Unread, object};
+use crate::stated::is_blank;
+use crate::typed::{List, Member, Shape, Unread, object};
 
 type Text<'a> = Cow<'a, str>;
 
@@ -153,7 +154,7 @@ object! {
 object! {
     Tree<'a> {
         branches: List<'a, Branch<'a>> = "branches",
-        full_product_names: List<'a, Placed<FullName<'a>>> = "full_product_names",
+        full_product_names: List<'a, Unread<'a>> = "full_product_names",
         product_groups: List<'a, Group<'a>> = "product_groups",
         product_paths: List<'a, Path<'a>> = "product_paths",
         relationships: List<'a, Relationship<'a>> = "relationships",
@@ -165,7 +166,7 @@ object! {
         branches: List<'a, Branch<'a>> = "branches",
         category: Text<'a> = "category",
         name: Text<'a> = "name",
-        product: Placed<FullName<'a>> = "product",
+        product: Unread<'a> = "product",
     }
 }
 
@@ -217,7 +218,7 @@ object! {
 object! {
     /// How 2.0 and the first draft of 2.1 compose products.
     Relationship<'a> {
-        full_product_name: Placed<FullName<'a>> = "full_product_name",
+        full_product_name: Unread<'a> = "full_product_name",
         product_reference: Text<'a> = "product_reference",
         relates_to: Text<'a> = "relates_to_product_reference",
         category: Text<'a> = "category",
@@ -228,7 +229,7 @@ object! {
     /// How later drafts of 2.1 do.
     Path<'a> {
         beginning: Text<'a> = "beginning_product_reference",
-        full_product_name: Placed<FullName<'a>> = "full_product_name",
+        full_product_name: Unread<'a> = "full_product_name",
         subpaths: List<'a, Subpath<'a>> = "subpaths",
     }
 }
@@ -396,7 +397,7 @@ fn text_at<'a>(
     findings: &mut Findings,
     pointer: impl FnOnce() -> String,
 ) -> Option<Text<'a>> {
-    member.take(findings, pointer, "a string").filter(|text| !text.trim_start().is_empty())
+    member.take(findings, pointer, "a string").filter(|text| !is_blank(Some(text)))
 }
 
 /// The elements of a list that may be left out.

@@ -29,7 +29,7 @@ use crate::repeats;
 use crate::report::{Code, Findings, Rejection, child, element, quoted};
 use crate::stated::{Parts, Texts, Time, Times, integer, is_blank, is_iri};
 use crate::terms;
-use crate::typed::{Entries, List, Member, Number, Shape, object};
+use crate::typed::{Entries, List, Member, Number, Shape, Unread, object};
 use crate::vulnerability::vulnerability;
 use crate::wrapper;
 
@@ -129,7 +129,7 @@ object! {
     /// A product, or a subcomponent, which has no `subcomponents`.
     ProductObject<'a> {
         id: Cow<'a, str> = "@id",
-        identifiers: Identifiers<'a> = "identifiers",
+        identifiers: Unread<'a> = "identifiers",
         hashes: Entries<'a> = "hashes",
         subcomponents: List<'a, Product<'a>> = "subcomponents",
     }
@@ -181,7 +181,6 @@ impl<'a> Shape<'a> for Named<'a> {
 
 /// A product or subcomponent: its id in 0.0.1, an object in 0.2.0.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one is read at a time")]
 enum Product<'a> {
     Id(Cow<'a, str>),
     Object(ProductObject<'a>),
@@ -441,6 +440,8 @@ struct Reader<'a, 'f, 'c> {
     times: Times<'a>,
     vulnerabilities: HashMap<Names<'a>, Option<Shared<Vulnerability>>>,
     components: Components<'a>,
+    /// Reused for each component.
+    described: Described<'a>,
     claims: Claims<'c>,
     about: Subjects,
     findings: &'f mut Findings,
@@ -466,6 +467,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             times: Times::default(),
             vulnerabilities: HashMap::new(),
             components: Components::default(),
+            described: Described::default(),
             claims,
             about: Subjects::default(),
             findings,
@@ -498,11 +500,11 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         };
         // A statement is dropped if anything in it is too long, so all of its products are looked at before the first
         // claim; those of a long list are resolved again for their claims.
-        let is_long = targets.products.is_longer_than(MAX_PRODUCTS);
+        let length = targets.products.len();
         let mut too_long = None;
         let mut products = Products::new();
-        let mut listed = targets.products.clone().enumerate().peekable();
-        while listed.peek().is_some() {
+        let mut listed = targets.products.clone().enumerate();
+        for _ in (0..length).step_by(MAX_PRODUCTS) {
             products = self.products(at, form, listed.by_ref().take(MAX_PRODUCTS));
             too_long = too_long.or_else(|| first_too_long(&products));
         }
@@ -541,13 +543,13 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         if targets.inherits {
             return self.inherited_claims(at, &said, targets.shared.as_deref());
         }
-        if !is_long {
+        if length <= MAX_PRODUCTS {
             return self.claims_of(&said, products, targets.shared.as_deref());
         }
         // What is wrong with them is told already.
         let findings = std::mem::take(self.findings);
-        let mut listed = targets.products.enumerate().peekable();
-        while listed.peek().is_some() {
+        let mut listed = targets.products.enumerate();
+        for _ in (0..length).step_by(MAX_PRODUCTS) {
             let products = self.products(at, form, listed.by_ref().take(MAX_PRODUCTS));
             self.claims_of(&said, products, targets.shared.as_deref())?;
         }
@@ -721,7 +723,8 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         form: Form,
         member: Member<Product<'a>>,
     ) -> Option<(Keyed, Member<List<'a, Product<'a>>>)> {
-        let mut described = Described::default();
+        let mut described = std::mem::take(&mut self.described);
+        described.clear();
         let mut subcomponents = Member::Absent;
         match member {
             Member::Value(Product::Id(id)) => {
@@ -735,7 +738,8 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             }
             Member::Absent | Member::Wrong(_) => {}
         }
-        let keyed = self.components.resolve(described, self.findings, || at.to_owned());
+        let keyed = self.components.resolve(&described, self.findings, || at.to_owned());
+        self.described = described;
         if keyed.is_none() {
             let message =
                 "Nothing identifies this component, and it was dropped; add an `@id`, such as a purl.";
@@ -755,7 +759,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         }
         described.add(kind, id);
         let identifiers = object.identifiers.take(findings, || format!("{at}/identifiers"), "an object");
-        if let Some(identifiers) = identifiers {
+        if let Some(identifiers) = identifiers.and_then(|members| Identifiers::object(members.0)) {
             let at = || format!("{at}/identifiers");
             report_unknown(&identifiers.unknown, at, findings);
             for (kind, key, member) in [

@@ -445,13 +445,16 @@ pub(crate) fn plain(text: &str) -> Option<Plain<'_>> {
     let folds = |component| rules.folded.contains(&component);
     let is_plain = |text: &str, component| {
         !text.is_empty()
-            && text.bytes().all(|byte| stays(byte) && !(byte.is_ascii_uppercase() && folds(component)))
+            && text.bytes().all(stays)
+            && !(folds(component) && text.bytes().any(|byte| byte.is_ascii_uppercase()))
     };
     let has_namespace = match namespace {
         None => rules.namespace != Presence::Required,
         Some(namespace) => {
+            let mut segments = namespace.as_bytes().split(|byte| *byte == b'/');
             rules.namespace != Presence::Prohibited
-                && namespace.split('/').all(|segment| is_plain(segment, Component::Namespace))
+                && segments.all(|segment| !segment.is_empty() && segment.iter().copied().all(stays))
+                && !(folds(Component::Namespace) && namespace.bytes().any(|byte| byte.is_ascii_uppercase()))
         }
     };
     let is_plain = has_namespace
@@ -640,8 +643,20 @@ fn encode(out: &mut String, text: &str) {
 }
 
 const fn stays(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':')
+    STAYS[byte as usize]
 }
+
+static STAYS: [bool; 256] = {
+    let mut stays = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let character = byte as u8;
+        stays[byte] =
+            character.is_ascii_alphanumeric() || matches!(character, b'.' | b'-' | b'_' | b'~' | b':');
+        byte += 1;
+    }
+    stays
+};
 
 #[cfg(test)]
 mod tests {

@@ -490,7 +490,19 @@ pub(crate) fn child(pointer: &str, key: &str) -> String {
 
 /// Appends a list's key, which needs no escapes, and an index to a JSON pointer.
 pub(crate) fn element(pointer: &str, list: &str, index: usize) -> String {
-    [pointer, "/", list, "/", &index.to_string()].concat()
+    let mut element = String::with_capacity(pointer.len() + list.len() + 8);
+    for part in [pointer, "/", list, "/"] {
+        element.push_str(part);
+    }
+    push_number(&mut element, index);
+    element
+}
+
+fn push_number(text: &mut String, number: usize) {
+    if number > 9 {
+        push_number(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 /// A value for a message: quoted, on one line, and not too long to read.

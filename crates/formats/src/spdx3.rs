@@ -575,7 +575,7 @@ impl<'g, 'c> Reader<'g, 'c> {
             describe(node, &mut described);
         }
         described.add(iri.map(IdentifierType::of_iri), iri.map(Cow::Borrowed));
-        self.components.resolve(described, &mut self.findings, || at.to_owned())
+        self.components.resolve(&described, &mut self.findings, || at.to_owned())
     }
 
     /// Says what an element that a claim is made of lacks, or has that SPDX 3 does not. `at` is where its first node

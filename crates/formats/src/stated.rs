@@ -185,5 +185,5 @@ pub(crate) fn is_iri(text: &str) -> bool {
 
 /// Whether a text says nothing.
 pub(crate) fn is_blank(text: Option<&str>) -> bool {
-    text.is_none_or(|text| text.trim().is_empty())
+    text.is_none_or(|text| text.chars().all(char::is_whitespace))
 }

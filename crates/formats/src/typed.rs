@@ -173,9 +173,9 @@ impl<'a, T: Shape<'a>> List<'a, T> {
         self.elements.clone().next().is_none()
     }
 
-    /// Whether there are more elements than this.
-    pub(crate) fn is_longer_than(&self, length: usize) -> bool {
-        self.elements.clone().nth(length).is_some()
+    /// How many elements there are.
+    pub(crate) fn len(&self) -> usize {
+        self.elements.clone().count()
     }
 
     /// The elements that have the wanted shape.
@@ -226,24 +226,16 @@ impl<'a, T: Shape<'a>> Shape<'a> for Box<T> {
     }
 }
 
-/// An object, and where it stands: whoever keeps that can read the object again.
-#[derive(Debug, Default)]
-pub(crate) struct Placed<T> {
-    /// The number of its [`Node`].
-    pub(crate) number: u32,
-    pub(crate) value: T,
-}
-
-impl<'a, T: Shape<'a>> Shape<'a> for Placed<T> {
-    fn object(members: Members<'a>) -> Option<Self> {
-        let number = members.node().number();
-        T::object(members).map(|value| Self { number, value })
-    }
-}
-
 /// An object that is read later.
 #[derive(Debug, Clone)]
 pub(crate) struct Unread<'a>(pub(crate) Members<'a>);
+
+impl Unread<'_> {
+    /// The number of its [`Node`]: whoever keeps that can read the object again.
+    pub(crate) const fn number(&self) -> u32 {
+        self.0.node().number()
+    }
+}
 
 impl<'a> Shape<'a> for Unread<'a> {
     fn object(members: Members<'a>) -> Option<Self> {

@@ -397,7 +397,7 @@ impl Subjects {
             let name = subject.value().and_then(|subject| subject.name.value()).map(ToString::to_string);
             let described = subject.value().map(|subject| describe(subject, document)).unwrap_or_default();
             let has_digest = subject.value().is_some_and(has_digest);
-            match components.resolve(described, findings, String::new) {
+            match components.resolve(&described, findings, String::new) {
                 Some(keyed) if !keyed.too_long => {
                     if !has_digest {
                         let message = || {

@@ -36,11 +36,13 @@ pub(super) fn identify<'a>(
         let file = file_hashes(file, edition, &at, findings);
         if is_whole { &mut described.identifiers } else { &mut described.also }.extend(file);
     }
-    let mut purls: Vec<Text<'a>> = Vec::new();
-    purls.extend(text_at(helper.purl, findings, || format!("{}/purl", at())));
+    let purl = text_at(helper.purl, findings, || format!("{}/purl", at()));
     let listed = texts(helper.purls, || format!("{}/purls", at()), findings);
-    purls.extend(listed.into_iter().map(|(_, purl)| purl));
-    add_purls(purls, described, at, findings);
+    if add_purls(purl.into_iter().chain(listed.into_iter().map(|(_, purl)| purl)), described) {
+        let message = "The purls of this product differ in more than qualifiers, and it is keyed by the first; give \
+                       each a product.";
+        tell(findings, Code::PurlsDiffer, || format!("{}/purls", at()), message);
+    }
     if let Some(cpe) = text_at(helper.cpe, findings, || format!("{}/cpe", at())) {
         let is_uri = cpe.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("cpe:/"));
         let kind = if is_uri { IdentifierType::Cpe22 } else { IdentifierType::Cpe23 };
@@ -123,13 +125,9 @@ fn file_hashes<'a>(
     hashes
 }
 
-/// The first purl names the product; the others may differ in qualifiers only (6.1.42) and give no key.
-fn add_purls<'a>(
-    purls: Vec<Text<'a>>,
-    described: &mut Described<'a>,
-    at: &dyn Fn() -> String,
-    findings: &mut Findings,
-) {
+/// The first purl names the product; the others may differ in qualifiers only (6.1.42) and give no key. Whether they
+/// differ in more.
+fn add_purls<'a>(mut purls: impl Iterator<Item = Text<'a>>, described: &mut Described<'a>) -> bool {
     let plain = |text: &Text<'a>| {
         let purl = Purl::parse(text).ok()?;
         let part = |text: Option<&str>| text.map(str::to_owned);
@@ -137,19 +135,14 @@ fn add_purls<'a>(
             (part(purl.namespace()), part(purl.version()), part(purl.subpath()));
         Some((purl.type_().to_owned(), namespace, purl.name().to_owned(), version, subpath))
     };
-    let mut purls = purls.into_iter();
-    let Some(first) = purls.next() else { return };
+    let Some(first) = purls.next() else { return false };
     let mut differ = false;
     for other in purls {
         differ |= plain(&other) != plain(&first);
         described.also.push((IdentifierType::Purl, other));
     }
     described.add(Some(IdentifierType::Purl), Some(first));
-    if differ {
-        let message = "The purls of this product differ in more than qualifiers, and it is keyed by the first; give \
-                       each a product.";
-        tell(findings, Code::PurlsDiffer, || format!("{}/purls", at()), message);
-    }
+    differ
 }
 
 /// The texts of a list and their places, without those that are blank.

@@ -37,27 +37,50 @@ struct Branch<'a> {
     /// Its place there.
     n: u32,
     category: Text<'a>,
+    names: Names,
     name: Text<'a>,
+}
+
+/// What the name of a branch says of the products below it, beside their key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Vendor,
+    Version,
+    Range,
+    Other,
+}
+
+impl Names {
+    fn of(category: &str) -> Self {
+        match category {
+            "vendor" => Self::Vendor,
+            "product_version" => Self::Version,
+            "product_version_range" => Self::Range,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl<'a> Branches<'a> {
     /// Adds a branch and gives its number.
     pub(super) fn add(&mut self, parent: Option<u32>, n: usize) -> u32 {
         // A text of less than 2 GiB has fewer branches than that.
-        let branch = Branch { parent, n: n as u32, category: Text::default(), name: Text::default() };
-        self.0.push(branch);
+        let (category, names, name) = (Text::default(), Names::Other, Text::default());
+        self.0.push(Branch { parent, n: n as u32, category, names, name });
         self.0.len() as u32 - 1
     }
 
     /// Says what a branch is called.
     pub(super) fn call(&mut self, number: u32, category: Text<'a>, name: Text<'a>) {
         let branch = &mut self.0[number as usize];
+        branch.names = Names::of(&category);
         (branch.category, branch.name) = (category, name);
     }
 
     pub(super) fn pointer(&self, number: u32) -> String {
         let way: Vec<_> = self.up_from(Some(number)).map(|branch| branch.n).collect();
-        let mut pointer = "/product_tree".to_owned();
+        let mut pointer = String::with_capacity("/product_tree".len() + way.len() * "/branches/000".len());
+        pointer.push_str("/product_tree");
         for n in way.iter().rev() {
             let _ = write!(pointer, "/branches/{n}");
         }
@@ -253,7 +276,7 @@ impl<'a> Collector<'a> {
     pub(super) fn define(
         &mut self,
         id: Text<'a>,
-        described: Described<'a>,
+        described: &mut Described<'a>,
         parts: &[u32],
         place: Place,
         findings: &mut Findings,
@@ -277,9 +300,9 @@ impl<'a> Collector<'a> {
         product.place = Some(place);
         self.parts.set(number, parts);
         if parts.is_empty() && !self.products.is_spent() {
-            let described = self.products.with_vendor_and_trail(described, place);
-            let described = self.products.with_local(described, number);
-            self.products.make(&described, number, &mut self.faults);
+            self.products.add_vendor_and_trail(described, place);
+            self.products.add_local(described, number);
+            self.products.make(described, number, &mut self.faults);
         }
     }
 
@@ -433,7 +456,7 @@ impl<'a> Products<'a> {
         if self.is_spent() {
             return (nothing(), None);
         }
-        self.make(&self.describe(number), number, &mut Findings::default())
+        self.make(&self.describe(number), number, &mut Findings::default()).clone()
     }
 
     /// The component of a product that is composed: with what lies between it and its host, and with what identifies
@@ -457,7 +480,7 @@ impl<'a> Products<'a> {
             let key = cut(&self.whole(host).0.component.key).to_owned();
             described.also.push((IdentifierType::Other("via"), key.into()));
         }
-        self.make(&described, number, findings).0
+        self.make(&described, number, findings).0.clone()
     }
 
     /// Whether the component of a product that is composed is not that of others that begin with the same part.
@@ -469,25 +492,21 @@ impl<'a> Products<'a> {
         let keyed = component::resolve(described, findings, || self.pointer(number))
             .expect("an identifier or the fallback gives a key to every product");
         let place = self.list[number as usize].place;
-        let scope = place.and_then(|place| {
-            let named = |category| self.named(place, category);
-            scope(&keyed, named("product_version_range").as_deref(), named("product_version").as_deref())
-        });
+        let scope = place.and_then(|place| scope(&keyed, |names| self.named(place, names)));
         (keyed, scope)
     }
 
     /// Makes a product of its description, and keeps it for a while.
-    fn make(&mut self, described: &Described<'_>, number: u32, findings: &mut Findings) -> Whole {
+    fn make(&mut self, described: &Described<'_>, number: u32, findings: &mut Findings) -> &Whole {
         let bytes = described.bytes();
         self.left = self.left.saturating_sub(bytes);
         if self.kept.len() == MAX_KNOWN || self.kept_bytes.saturating_add(bytes) > MAX_KNOWN_BYTES {
             self.forget();
         }
         let whole = self.resolve(described, number, findings);
-        self.known[number as usize] = Some(whole.clone());
         self.kept.push(number);
         self.kept_bytes += bytes;
-        whole
+        self.known[number as usize].insert(whole)
     }
 
     /// How many bytes were gone through so far.
@@ -513,7 +532,7 @@ impl<'a> Products<'a> {
         let mut described = Described::default();
         if let Some(place) = self.list[number as usize].place {
             described = self.describe_at(place);
-            described = self.with_vendor_and_trail(described, place);
+            self.add_vendor_and_trail(&mut described, place);
             let first = self.repeated.partition_point(|(found, _)| *found < number);
             for (_, place) in self.repeated[first..].iter().take_while(|(found, _)| *found == number) {
                 let mut more = self.describe_at(*place);
@@ -521,7 +540,8 @@ impl<'a> Products<'a> {
                 described.also.append(&mut more.also);
             }
         }
-        self.with_local(described, number)
+        self.add_local(&mut described, number);
+        described
     }
 
     fn describe_at(&self, place: Place) -> Described<'a> {
@@ -529,35 +549,35 @@ impl<'a> Products<'a> {
             return Described::default();
         };
         let name = FullName::object(members).unwrap_or_default();
-        describe(name, self.edition, &String::new, &mut Findings::default())
+        let mut described = Described::default();
+        describe(name, &mut described, self.edition, &String::new, &mut Findings::default());
+        described
     }
 
-    fn with_vendor_and_trail(&self, mut described: Described<'a>, place: Place) -> Described<'a> {
-        let vendor = self.named(place, "vendor").filter(|vendor| !is_blank(Some(vendor)));
+    fn add_vendor_and_trail(&self, described: &mut Described<'a>, place: Place) {
+        let vendor = self.named(place, Names::Vendor).filter(|vendor| !is_blank(Some(vendor)));
         described.vendor = vendor.map(|vendor| match vendor {
             Cow::Borrowed(vendor) => cut(vendor).into(),
-            Cow::Owned(vendor) => cut(&vendor).to_owned().into(),
+            Cow::Owned(vendor) => cut(vendor).to_owned().into(),
         });
-        if !gives_key(&described) && !self.local.namespace.is_empty() {
+        if !gives_key(described) && !self.local.namespace.is_empty() {
             let trail: Vec<_> = self.branches.up_from(place.list.branch()).collect();
             let key = trail_key(&self.local.namespace, trail.into_iter().rev());
             described.fallback = key.map(|key| (ComponentKind::CsafName, key));
         }
-        described
     }
 
-    fn with_local(&self, mut described: Described<'a>, number: u32) -> Described<'a> {
-        if described.fallback.is_none() && !gives_key(&described) {
+    fn add_local(&self, described: &mut Described<'a>, number: u32) {
+        if described.fallback.is_none() && !gives_key(described) {
             let key = self.local.key(&self.ids.list[number as usize]);
             described.fallback = Some((ComponentKind::CsafLocal, key));
         }
-        described
     }
 
-    /// The name of the innermost branch of a category.
-    fn named(&self, place: Place, category: &str) -> Option<Text<'a>> {
+    /// The name of the innermost branch that names this.
+    fn named(&self, place: Place, names: Names) -> Option<&Text<'a>> {
         let mut branches = self.branches.up_from(place.list.branch());
-        branches.find(|branch| branch.category == category).map(|branch| branch.name.clone())
+        branches.find(|branch| branch.names == names).map(|branch| &branch.name)
     }
 
     fn pointer(&self, number: u32) -> String {
@@ -583,22 +603,19 @@ impl<'a> Products<'a> {
     }
 }
 
-/// What a full product name says of its product.
+/// Adds what a full product name says of its product.
 pub(super) fn describe<'a>(
     name: FullName<'a>,
+    described: &mut Described<'a>,
     edition: Edition,
     at: &dyn Fn() -> String,
     findings: &mut Findings,
-) -> Described<'a> {
-    let mut described = Described {
-        name: name.name.take(findings, || format!("{}/name", at()), "a string"),
-        ..Described::default()
-    };
+) {
+    described.name = name.name.take(findings, || format!("{}/name", at()), "a string");
     let at_helper = || format!("{}/product_identification_helper", at());
     if let Some(helper) = name.helper.take(findings, at_helper, "an object") {
-        identify(helper, &mut described, edition, &at_helper, findings);
+        identify(helper, described, edition, &at_helper, findings);
     }
-    described
 }
 
 fn report_undefined(id: &str, pointer: impl FnOnce() -> String, findings: &mut Findings) {
@@ -612,7 +629,10 @@ fn report_undefined(id: &str, pointer: impl FnOnce() -> String, findings: &mut F
 ///
 /// In names, `%`, `/` and `=` are percent-encoded, so no two trails have one key.
 fn trail_key<'t, 'a: 't>(namespace: &str, trail: impl Iterator<Item = &'t Branch<'a>>) -> Option<String> {
-    let escaped = |text: &str| cut(text).replace('%', "%25").replace('/', "%2F").replace('=', "%3D");
+    let escaped = |text: &'t str| match text.bytes().any(|byte| matches!(byte, b'%' | b'/' | b'=')) {
+        true => Text::from(cut(text).replace('%', "%25").replace('/', "%2F").replace('=', "%3D")),
+        false => cut(text).into(),
+    };
     let [mut vendor, mut product, mut version] = [None, None, None];
     let mut others = String::new();
     for Branch { category, name, .. } in trail {
@@ -658,7 +678,7 @@ fn nothing() -> Keyed {
 ///
 /// A version beside a purl is left out: Red Hat writes the name of the package there, and a purl without version
 /// means every version.
-fn scope(keyed: &Keyed, range: Option<&str>, version: Option<&str>) -> Option<Arc<str>> {
+fn scope<'t>(keyed: &Keyed, named: impl Fn(Names) -> Option<&'t Text<'t>>) -> Option<Arc<str>> {
     use ComponentKind::{Cpe23, CsafLocal, CsafName, Digest, Model, Sku};
     let any_version = match keyed.component.kind {
         Digest | CsafName | CsafLocal => return None,
@@ -666,7 +686,8 @@ fn scope(keyed: &Keyed, range: Option<&str>, version: Option<&str>) -> Option<Ar
         Sku | Model => true,
         _ => false,
     };
-    range.or(version.filter(|_| any_version)).map(Arc::from)
+    let version = || named(Names::Version).filter(|_| any_version);
+    named(Names::Range).or_else(version).map(|name| Arc::from(name.as_ref()))
 }
 
 fn report_circular(pointer: impl FnOnce() -> String, id: &str, findings: &mut Findings) {

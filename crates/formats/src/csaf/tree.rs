@@ -12,9 +12,10 @@ use super::{
     Branch, Edition, FullName, Group, List, Path, Relationship, Text, Tree, list, report_unknown, tell,
     text_at,
 };
+use crate::component::Described;
 use crate::report::{Code, Findings};
 use crate::stated::is_blank;
-use crate::typed::{Member, Placed};
+use crate::typed::{Member, Shape as _, Unread};
 
 /// Most `branches` that may stand in the path of a product (6.1.34).
 const MAX_BRANCHES: usize = 30;
@@ -27,7 +28,8 @@ pub(super) fn read<'a>(
 ) -> (Products<'a>, Groups<'a>) {
     let edition = header.edition;
     report_unknown(edition, &tree.unknown, || "/product_tree".to_owned(), findings);
-    let mut reader = Reader { edition, collector: Collector::new(root, header), findings };
+    let collector = Collector::new(root, header);
+    let mut reader = Reader { edition, collector, described: Described::default(), findings };
     reader.branches(tree.branches);
     let names =
         list(tree.full_product_names, reader.findings, || "/product_tree/full_product_names".to_owned());
@@ -48,6 +50,8 @@ pub(super) fn read<'a>(
 struct Reader<'a, 'f> {
     edition: Edition,
     collector: Collector<'a>,
+    /// Reused for each product.
+    described: Described<'a>,
     findings: &'f mut Findings,
 }
 
@@ -107,8 +111,9 @@ impl<'a> Reader<'a, '_> {
         let first = self.part(relationship.product_reference, || format!("{}/product_reference", at()));
         let host = self.part(relationship.relates_to, || format!("{}/relates_to_product_reference", at()));
         self.composition(&relationship.category, at);
-        let parts = self.whole_chain(&[first, host], at);
-        self.name(relationship.full_product_name, &parts, InList::Relationship(n as u32));
+        let chain = first.zip(host).map(|(first, host)| [first, host]);
+        let parts = self.whole_chain(chain.as_ref().map(<[u32; 2]>::as_slice), at);
+        self.name(relationship.full_product_name, parts, InList::Relationship(n as u32));
     }
 
     fn paths(&mut self, paths: Member<List<'a, Path<'a>>>) {
@@ -135,8 +140,9 @@ impl<'a> Reader<'a, '_> {
             self.composition(&subpath.category, at);
             parts.push(self.part(subpath.next, || format!("{}/next_product_reference", at())));
         }
-        let parts = self.whole_chain(&parts, at);
-        self.name(path.full_product_name, &parts, InList::Path(n as u32));
+        let chain: Option<Vec<u32>> = parts.into_iter().collect();
+        let parts = self.whole_chain(chain.as_deref(), at);
+        self.name(path.full_product_name, parts, InList::Path(n as u32));
     }
 
     fn composition(&mut self, category: &Member<Text<'a>>, at: impl Fn() -> String) {
@@ -154,21 +160,21 @@ impl<'a> Reader<'a, '_> {
 
     /// What a product is composed of, from the component to the outermost host. A composition with a gap is read as
     /// one product: without a host the claim would widen.
-    fn whole_chain(&mut self, parts: &[Option<u32>], at: impl Fn() -> String) -> Vec<u32> {
-        let chain: Option<Vec<u32>> = parts.iter().copied().collect();
+    fn whole_chain<'c>(&mut self, chain: Option<&'c [u32]>, at: impl Fn() -> String) -> &'c [u32] {
         chain.filter(|chain| chain.len() > 1).unwrap_or_else(|| {
             let message =
                 "The composition does not say of which products; add both, or all, of its references.";
             tell(self.findings, Code::UndefinedProduct, at, message);
-            Vec::new()
+            &[]
         })
     }
 
-    fn name(&mut self, name: Member<Placed<FullName<'a>>>, parts: &[u32], list: InList) {
+    fn name(&mut self, name: Member<Unread<'a>>, parts: &[u32], list: InList) {
         let collector = &self.collector;
         let at = || collector.pointer(list);
-        let name = name.take(self.findings, at, "an object").unwrap_or_default();
-        let (place, mut name) = (Place { list, name: name.number }, name.value);
+        let name = name.take(self.findings, at, "an object");
+        let place = Place { list, name: name.as_ref().map_or(0, Unread::number) };
+        let mut name = name.and_then(|name| FullName::object(name.0)).unwrap_or_default();
         report_unknown(self.edition, &name.unknown, at, self.findings);
         let id = std::mem::take(&mut name.product_id);
         let Some(id) = text_at(id, self.findings, || format!("{}/product_id", at())) else {
@@ -179,15 +185,18 @@ impl<'a> Reader<'a, '_> {
         if name.name.value().is_none_or(|name| is_blank(Some(name))) {
             missing("name", at, self.findings);
         }
-        let described = describe(name, self.edition, &at, self.findings);
-        self.collector.define(id, described, parts, place, self.findings);
+        let mut described = std::mem::take(&mut self.described);
+        described.clear();
+        describe(name, &mut described, self.edition, &at, self.findings);
+        self.collector.define(id, &mut described, parts, place, self.findings);
+        self.described = described;
     }
 }
 
 /// Whether a version names several: 6.1.31 with words as words, since names of packages have them as parts.
 fn is_range(name: &str) -> bool {
     const WORDS: [&str; 7] = ["after", "all", "before", "earlier", "later", "prior", "versions"];
-    name.contains(['<', '>'])
+    name.bytes().any(|byte| matches!(byte, b'<' | b'>'))
         || name
             .split_ascii_whitespace()
             .any(|word| WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)))

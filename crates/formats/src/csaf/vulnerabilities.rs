@@ -14,7 +14,7 @@ use provex_core::vex::{
 };
 
 use super::header::{Header, time};
-use super::products::Products;
+use super::products::{Products, Target};
 use super::profile::Profile;
 use super::references::{Groups, plain, resolve};
 use super::said::{ByProduct, Flagged, Impact, Names, Reading, Remedy, action};
@@ -64,6 +64,8 @@ struct Said<'a> {
     notes: ByProduct<Option<Text<'a>>>,
     /// What was made so far of sets of remediations: products share few.
     actions: BTreeMap<Vec<usize>, Shared<Action>>,
+    /// The remediations of a product. Reused for each claim.
+    items: Vec<usize>,
     /// Whether it was told that a product that is not affected has no reason.
     is_unjustified: bool,
     /// Whether it was told that a product that is affected has no remediation.
@@ -141,6 +143,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             remedies: reading.remedies(item.remediations)?,
             notes: reading.notes(item.notes)?,
             actions: BTreeMap::new(),
+            items: Vec::new(),
             is_unjustified: false,
             lacks_action: false,
             is_contestable: self.share_names || are_mixed(&statuses),
@@ -343,12 +346,12 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             tell(self.findings, Code::MissingVulnerability, || pointer, message);
             return None;
         };
-        let target = self.products.target(product);
+        let Target { product: host, subcomponent, scope } = self.products.target(product);
         let is_long = |name: &String| name.len() > MAX_KEY_BYTES;
         if is_long(&vulnerability.id)
             || vulnerability.aliases.iter().any(is_long)
-            || target.product.too_long
-            || target.subcomponent.as_ref().is_some_and(|component| component.too_long)
+            || host.too_long
+            || subcomponent.as_ref().is_some_and(|component| component.too_long)
         {
             let message = "An identifier or the key made of it is longer than 1,024 bytes, and the entry \
                            was dropped; shorten it.";
@@ -365,9 +368,9 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             document: Arc::clone(&self.document),
             locator: Locator { pointer, index: 0 },
             vulnerability,
-            product: Arc::clone(&target.product.component),
-            subcomponent: target.subcomponent.as_ref().map(|keyed| Arc::clone(&keyed.component)),
-            version_scope: target.scope,
+            product: host.component,
+            subcomponent: subcomponent.map(|keyed| keyed.component),
+            version_scope: scope,
             status,
             native_status: entry.group().into(),
             justification,
@@ -466,8 +469,9 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
 
     /// What to do about a product; one that is known to be affected must have it (6.1.27.10).
     fn action(&mut self, at: &str, said: &mut Said<'a>, entry: &Entry) -> Shared<Action> {
-        let items: Vec<usize> = said.remedies.index.of(entry.product).collect();
-        if items.is_empty() {
+        said.items.clear();
+        said.items.extend(said.remedies.index.of(entry.product));
+        if said.items.is_empty() {
             if entry.group() == "known_affected" && self.is_first(&mut said.lacks_action) {
                 let message =
                     "The product is affected and nothing says what to do; add a remediation for it.";
@@ -475,11 +479,11 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             }
             return Arc::clone(&self.no_action);
         }
-        if let Some(known) = said.actions.get(&items) {
+        if let Some(known) = said.actions.get(&said.items) {
             return Arc::clone(known);
         }
-        let made = Canonical::shared(action(items.iter().map(|item| &said.remedies.items[*item])));
-        said.actions.insert(items, Arc::clone(&made));
+        let made = Canonical::shared(action(said.items.iter().map(|item| &said.remedies.items[*item])));
+        said.actions.insert(said.items.clone(), Arc::clone(&made));
         made
     }
 }

@@ -254,7 +254,7 @@ impl<'b, 'a> Elements<'b, 'a> {
         let product = self.product(components, findings);
         let product = product.or_else(|| {
             let described = component::Described { fallback: Some(self.itself()), ..Default::default() };
-            components.resolve(described, findings, String::new)
+            components.resolve(&described, findings, String::new)
         });
         product.map(Target::product)
     }
@@ -268,7 +268,7 @@ impl<'b, 'a> Elements<'b, 'a> {
         let Some(product) = self.nodes.first().filter(|node| node.number.is_none()) else {
             let fallback = Some(self.itself()).filter(|_| self.is_unreadable);
             let described = component::Described { fallback, ..Default::default() };
-            return components.resolve(described, findings, String::new);
+            return components.resolve(&described, findings, String::new);
         };
         let element = product.element;
         match element.bom_ref().value().filter(|name| !is_blank(Some(name))) {
@@ -278,7 +278,7 @@ impl<'b, 'a> Elements<'b, 'a> {
                 let mut described =
                     component::Described { name: element.name(), fallback, ..Default::default() };
                 self.describe(0, &mut described);
-                components.resolve(described, findings, || self.pointer(0))
+                components.resolve(&described, findings, || self.pointer(0))
             }
         }
     }
@@ -298,7 +298,7 @@ impl<'b, 'a> Elements<'b, 'a> {
         for (_, n) in nodes {
             self.describe(*n, &mut described);
         }
-        components.resolve(described, findings, || self.pointer(first))
+        components.resolve(&described, findings, || self.pointer(first))
     }
 
     /// The key of what the BOM is about, where it does not say what that is.
@@ -366,7 +366,7 @@ impl<'b, 'a> Elements<'b, 'a> {
         if is_bom_link(&reference) {
             let mut described = component::Described::default();
             described.add(Some(IdentifierType::Iri), Some(reference));
-            return components.resolve(described, findings, pointer).map(Target::product);
+            return components.resolve(&described, findings, pointer).map(Target::product);
         }
         report_dangling(&reference, findings, pointer);
         let fallback = Some(self.local(&reference));
@@ -376,7 +376,7 @@ impl<'b, 'a> Elements<'b, 'a> {
             known => known,
         };
         described.add(Some(kind), Some(reference));
-        let part = components.resolve(described, findings, pointer)?;
+        let part = components.resolve(&described, findings, pointer)?;
         Some(self.inside(part, components, findings))
     }
 

@@ -26,7 +26,8 @@ pub(super) struct TypeRules {
 
 /// The rules of a registered type, given in lower case. An unregistered type is valid and has none.
 pub(super) fn rules(type_: &str) -> Option<&'static TypeRules> {
-    TYPES.binary_search_by(|rules| rules.type_.cmp(type_)).ok().and_then(|at| TYPES.get(at))
+    let first = type_.as_bytes().first();
+    TYPES.iter().find(|rules| rules.type_.as_bytes().first() == first && rules.type_ == type_)
 }
 
 const fn row(
