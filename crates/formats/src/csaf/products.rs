@@ -433,7 +433,10 @@ impl<'a> Products<'a> {
         let (first, last) = self.chains.ends(number);
         let ((_, inner), (product, outer)) = (self.whole(first), self.whole(last));
         let scope = match (outer, inner) {
-            (Some(outer), Some(inner)) => Some(format!("{outer} & {inner}").into()),
+            (Some(outer), Some(inner)) => {
+                self.spend(outer.len() + inner.len());
+                Some(format!("{outer} & {inner}").into())
+            }
             (outer, inner) => outer.or(inner),
         };
         let subcomponent = Some(self.component(number, &mut Findings::default()));
@@ -498,15 +501,20 @@ impl<'a> Products<'a> {
 
     /// Makes a product of its description, and keeps it for a while.
     fn make(&mut self, described: &Described<'_>, number: u32, findings: &mut Findings) -> &Whole {
-        let bytes = described.bytes();
-        self.left = self.left.saturating_sub(bytes);
+        let whole = self.resolve(described, number, findings);
+        let bytes = described.bytes() + whole.1.as_ref().map_or(0, |scope| scope.len());
+        self.spend(bytes);
         if self.kept.len() == MAX_KNOWN || self.kept_bytes.saturating_add(bytes) > MAX_KNOWN_BYTES {
             self.forget();
         }
-        let whole = self.resolve(described, number, findings);
         self.kept.push(number);
         self.kept_bytes += bytes;
         self.known[number as usize].insert(whole)
+    }
+
+    /// Counts what is gone through for a product.
+    pub(super) const fn spend(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
     }
 
     /// How many bytes were gone through so far.
@@ -555,7 +563,7 @@ impl<'a> Products<'a> {
     }
 
     fn add_vendor_and_trail(&self, described: &mut Described<'a>, place: Place) {
-        let vendor = self.named(place, Names::Vendor).filter(|vendor| !is_blank(Some(vendor)));
+        let vendor = self.named(place, Names::Vendor).filter(|vendor| !is_blank(Some(cut(vendor))));
         described.vendor = vendor.map(|vendor| match vendor {
             Cow::Borrowed(vendor) => cut(vendor).into(),
             Cow::Owned(vendor) => cut(vendor).to_owned().into(),
@@ -594,8 +602,8 @@ impl<'a> Products<'a> {
         let message = if self.ids.refused {
             "The document names more than 1,048,576 products; split it into several documents."
         } else if self.is_spent() {
-            "What the products of this document share, such as the names of branches or a component of many, comes to \
-             more than 1 GiB over all of them; shorten it, or split the document."
+            "What the products of this document share, such as names of branches, a component of many or the ids of a \
+             vulnerability, comes to more than 1 GiB over all of them; shorten it, or split the document."
         } else {
             return Ok(());
         };
@@ -629,9 +637,12 @@ fn report_undefined(id: &str, pointer: impl FnOnce() -> String, findings: &mut F
 ///
 /// In names, `%`, `/` and `=` are percent-encoded, so no two trails have one key.
 fn trail_key<'t, 'a: 't>(namespace: &str, trail: impl Iterator<Item = &'t Branch<'a>>) -> Option<String> {
-    let escaped = |text: &'t str| match text.bytes().any(|byte| matches!(byte, b'%' | b'/' | b'=')) {
-        true => Text::from(cut(text).replace('%', "%25").replace('/', "%2F").replace('=', "%3D")),
-        false => cut(text).into(),
+    let escaped = |text: &'t str| {
+        let text = cut(text);
+        match text.bytes().any(|byte| matches!(byte, b'%' | b'/' | b'=')) {
+            true => Text::from(text.replace('%', "%25").replace('/', "%2F").replace('=', "%3D")),
+            false => text.into(),
+        }
     };
     let [mut vendor, mut product, mut version] = [None, None, None];
     let mut others = String::new();
@@ -737,6 +748,19 @@ mod tests {
         }
         assert!(products.check_number().is_ok());
         assert!((100 << 20..101 << 20).contains(&(MAX_DESCRIBED - products.left)));
+        // The versions that a branch names are copied for each product, too.
+        let range = "x".repeat(1 << 20);
+        let branch = products.branches.add(None, 0);
+        products.branches.call(branch, "product_version_range".into(), range.as_str().into());
+        products.list[0].place = Some(Place { list: InList::Branch(branch), name: 0 });
+        let sku = Described {
+            identifiers: vec![(IdentifierType::Sku, "1".into())],
+            vendor: Some("ACME".into()),
+            ..Described::default()
+        };
+        let before = products.left;
+        products.make(&sku, 0, &mut Findings::default());
+        assert!(before - products.left > 1 << 20);
         products.left = 1 << 20;
         products.whole(0);
         products.make(&described("last"), 0, &mut Findings::default());

@@ -214,7 +214,7 @@ impl<'a> Reading<'a, '_> {
         })?;
         let is_general = |n: &usize| !narrow[*n];
         let general = (0..ids.items.len()).filter(is_general).filter_map(|n| ids.items[n].clone()).collect();
-        Ok(Names { cve, general, ids, known: BTreeMap::new() })
+        Ok(Names { cve, general, ids, known: BTreeMap::new(), known_bytes: 0 })
     }
 }
 
@@ -242,9 +242,14 @@ pub(super) struct Names<'a> {
     general: Vec<Text<'a>>,
     /// All ids.
     ids: ByProduct<Option<Text<'a>>>,
-    /// What was made so far, by the ids that are for some products.
+    /// What was made lately, by the ids that are for some products.
     known: BTreeMap<Vec<usize>, Option<Shared<Name>>>,
+    /// How many bytes those take, about.
+    known_bytes: usize,
 }
+
+/// Most bytes of names that are kept: the ids that are for every product go into each.
+const MAX_KNOWN_BYTES: usize = 16 << 20;
 
 impl Names<'_> {
     /// Whether it has a name at all.
@@ -252,18 +257,26 @@ impl Names<'_> {
         self.cve.is_none() && self.ids.items.iter().all(Option::is_none)
     }
 
-    /// The vulnerability as it is named for a product: by its CVE id, else by the first other id.
-    pub(super) fn of(&mut self, product: u32) -> Option<Shared<Name>> {
+    /// The vulnerability as it is named for a product: by its CVE id, else by the first other id. And about how many
+    /// bytes were gone through to make it.
+    pub(super) fn of(&mut self, product: u32) -> (Option<Shared<Name>>, usize) {
+        const EACH: usize = 64;
         let narrow: Vec<usize> = self.ids.index.of(product).collect();
         if let Some(known) = self.known.get(&narrow) {
-            return known.clone();
+            return (known.clone(), 0);
         }
         let own = narrow.iter().filter_map(|n| self.ids.items[*n].as_deref());
         let mut names =
             self.cve.as_deref().into_iter().chain(self.general.iter().map(AsRef::as_ref)).chain(own);
+        let bytes = names.clone().map(|name| EACH + name.len()).sum();
         let name = names.next().and_then(|id| vulnerability(id, names)).map(Canonical::shared);
+        self.known_bytes = self.known_bytes.saturating_add(bytes);
+        if self.known_bytes > MAX_KNOWN_BYTES {
+            self.known.clear();
+            self.known_bytes = bytes;
+        }
         self.known.insert(narrow, name.clone());
-        name
+        (name, bytes)
     }
 }
 

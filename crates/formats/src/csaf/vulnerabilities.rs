@@ -340,7 +340,9 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     fn claim(&mut self, pointer: String, said: &mut Said<'a>, entry: &Entry) -> Option<Observation> {
         let status = terms::csaf_status(entry.group())?;
         let product = entry.product;
-        let Some(vulnerability) = said.names.of(product) else {
+        let (vulnerability, bytes) = said.names.of(product);
+        self.products.spend(bytes);
+        let Some(vulnerability) = vulnerability else {
             let message = "The vulnerability has no name for this product, and the entry was dropped; add its `cve` or \
                            an id for every product.";
             tell(self.findings, Code::MissingVulnerability, || pointer, message);
