@@ -431,8 +431,8 @@ impl Observation {
         write_text(out, br#"},"nativeStatus":"#, Some(&self.native_status));
         write_text(out, br#","notes":"#, self.notes.as_deref());
         write_part(out, br#","product":"#, Some(&self.product));
-        write_text(out, br#","schema":"#, Some(OBSERVATION_SCHEMA));
-        write_text(out, br#","status":"#, Some(self.status.label()));
+        write_label(out, br#","schema":"#, OBSERVATION_SCHEMA);
+        write_label(out, br#","status":"#, self.status.label());
         write_part(out, br#","subcomponent":"#, self.subcomponent.as_deref());
         write_text(out, br#","versionScope":"#, self.version_scope.as_deref());
         write_part(out, br#","vulnerability":"#, Some(&self.vulnerability));
@@ -620,6 +620,14 @@ fn write_text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
     }
 }
 
+/// Appends a label of ours: none needs an escape.
+#[inline]
+fn write_label(out: &mut Vec<u8>, key: &[u8], label: &str) {
+    for part in [key, b"\"", label.as_bytes(), b"\""] {
+        out.extend_from_slice(part);
+    }
+}
+
 #[inline]
 fn write_part<T: Part>(out: &mut Vec<u8>, key: &[u8], part: Option<&Canonical<T>>) {
     out.extend_from_slice(key);
@@ -686,7 +694,7 @@ impl Part for Component {
             write_identifier(out, identifier);
         }
         write_text(out, br#"],"key":"#, Some(&self.key));
-        write_text(out, br#","kind":"#, Some(self.kind.label()));
+        write_label(out, br#","kind":"#, self.kind.label());
         write_text(out, br#","name":"#, self.name.as_deref());
         out.push(b'}');
     }

@@ -5,6 +5,7 @@ use std::hash::BuildHasher as _;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use provex_core::vex::{Observation, Status, Vulnerability};
 
+use crate::purl::split_once;
 use crate::report::{Code, Findings};
 
 /// Remembers of each claim what it is about, what it says and where it stands. The claim itself is gone once it is
@@ -116,7 +117,7 @@ impl Subjects {
         let mut rest = pointer;
         while let Some(tail) = rest.strip_prefix('/') {
             let token;
-            (token, rest) = tail.split_at(tail.bytes().position(|byte| byte == b'/').unwrap_or(tail.len()));
+            (token, rest) = self::token(tail);
             self.form.push('/');
             match number(token).and_then(|number: u32| Some((number, free.next()?))) {
                 Some((number, place)) => {
@@ -146,6 +147,11 @@ impl Subjects {
     }
 }
 
+/// The first token of what follows a `/` in a pointer, and the rest.
+fn token(pointer: &str) -> (&str, &str) {
+    pointer.split_at(pointer.bytes().position(|byte| byte == b'/').unwrap_or(pointer.len()))
+}
+
 /// A token that an index is written as.
 fn number(token: &str) -> Option<u32> {
     let is_index = token == "0" || token.starts_with(|c| ('1'..='9').contains(&c));
@@ -154,12 +160,14 @@ fn number(token: &str) -> Option<u32> {
 
 /// The numbers of a pointer, if it has this form.
 fn numbers(form: &str, pointer: &str) -> Option<[u32; 3]> {
-    let mut pieces = form.split(NUMBER);
-    let mut rest = pointer.strip_prefix(pieces.next()?)?;
+    let (first, mut pieces) = split_once(form, NUMBER as u8);
+    let mut rest = pointer.strip_prefix(first)?;
     let mut numbers = [0; 3];
-    for (piece, place) in pieces.zip(&mut numbers) {
-        let end = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
-        let (token, tail) = rest.split_at(end);
+    for place in &mut numbers {
+        let Some(all) = pieces else { break };
+        let piece;
+        (piece, pieces) = split_once(all, NUMBER as u8);
+        let (token, tail) = token(rest);
         *place = number(token)?;
         rest = tail.strip_prefix(piece)?;
     }

@@ -430,7 +430,8 @@ pub(crate) struct Plain<'a> {
 /// Most purls of published documents are. Nothing is said of others: those with an escape or a subpath, with a type
 /// that has rules in words, or with upper case where a type folds it.
 pub(crate) fn plain(text: &str) -> Option<Plain<'_>> {
-    let (type_, rest) = text.strip_prefix("pkg:")?.split_once('/')?;
+    let (type_, rest) = split_once(text.strip_prefix("pkg:")?, b'/');
+    let rest = rest?;
     let rules = types::rules(type_).filter(|rules| rules.qualifiers.is_empty())?;
     if matches!(
         rules.type_,
@@ -479,7 +480,7 @@ fn are_plain_qualifiers(text: &str) -> bool {
 }
 
 /// As [`str::split_once`]; for texts as short as these, faster.
-fn split_once(text: &str, separator: u8) -> (&str, Option<&str>) {
+pub(crate) fn split_once(text: &str, separator: u8) -> (&str, Option<&str>) {
     match text.bytes().position(|byte| byte == separator) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
