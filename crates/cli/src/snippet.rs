@@ -21,8 +21,10 @@ pub(crate) fn render(what: &str, places: &[Place], standard_input: Option<&str>)
         Some(text) => text.into(),
         None => source_of(path).unwrap_or_default().into(),
     };
+    // Places are told without a byte order mark.
+    let source = source.strip_prefix('\u{feff}').unwrap_or(&source);
     let pointers: Vec<_> = places.iter().map(|place| place.pointer.as_str()).collect();
-    let pointed = json::locate(&source, &pointers);
+    let pointed = json::locate(source, &pointers);
     let mut end = 0;
     let lines = source.split_inclusive('\n').map(|line| {
         let start = end;
@@ -93,7 +95,7 @@ fn column(place: &Place, pointed: Option<Location>, start: usize, line: &str) ->
         return if told > count { (told, at) } else { (count + 1, bytes) };
     }
     match pointed.filter(|found| Some(found.line as u64) == place.line) {
-        Some(found) if found.column > count => (found.column, found.offset - start),
+        Some(found) if found.column > count => (found.column, found.offset.saturating_sub(start)),
         _ => (count + 1, bytes),
     }
 }
@@ -175,6 +177,8 @@ mod tests {
             shown.starts_with("finding[assumed_utc] -:2:16 at /timestamp\n  |\n2 |   \"timestamp\""),
             "{shown}"
         );
+        let marked = render("finding", &[place("-", "/timestamp", 2)], Some(&format!("\u{feff}{text}")));
+        assert_eq!(marked, shown);
         let other = render("finding", &[place("gone.json", "/timestamp", 2)], Some(text));
         assert!(!other.contains('|'), "{other}");
     }
