@@ -4,6 +4,7 @@
 //! caller; the entry body is built anew from envelope and key; size and root come from the verified checkpoint.
 //! Members that repeat what was computed have to agree, so that no bit of a proof can be changed unnoticed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
@@ -12,7 +13,7 @@ use crate::digest::Digest;
 use crate::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE};
 use crate::entry::{HASHEDREKORD, HASHEDREKORD_VERSION, HashedRekord, LogEntry, UnloggableKey};
 use crate::ids::{DocumentDigest, LogId, ObservationId};
-use crate::intoto::{ObservationsPredicate, Statement, StatementError};
+use crate::intoto::{ObservationSet, ObservationsPredicate, Statement, StatementError};
 use crate::keys::{PublicKey, SignatureVerifier};
 use crate::ledger::{AnchorPredicate, LEDGER_ANCHOR, ORIGIN_PREFIX, verify_root};
 use crate::linkage::{Linkage, LinkageFields, LinkedEntry};
@@ -398,31 +399,48 @@ impl Verifier<'_> {
     }
 }
 
+/// The set of a verified envelope, known whole. It gives each member's linkage when asked: all of their paths together are
+/// many times what the set takes.
+#[derive(Debug, Clone)]
+pub struct LinkedSet {
+    entry: Arc<LinkedEntry>,
+    set: ObservationSet,
+}
+
+impl LinkedSet {
+    /// How many members it has.
+    pub fn size(&self) -> usize {
+        self.set.members().len()
+    }
+
+    /// The linkages of the members at these indexes, in set order; none beyond the set.
+    pub fn linkages(&self, indexes: Range<usize>) -> impl Iterator<Item = Linkage> {
+        indexes.map_while(|at| {
+            let (member, index) = (self.set.members().get(at)?, at as u64);
+            Some(Linkage::verified(LinkageFields {
+                observation: ObservationId::new(*member),
+                entry: Arc::clone(&self.entry),
+                set_index: index,
+                set_path: self.set.path(index)?,
+            }))
+        })
+    }
+}
+
 /// Links members of a verified envelope, its set known whole: the root is computed from the members themselves, so
 /// each one's path holds by construction.
 ///
 /// # Errors
-/// [`VerifyError`] if the signed set is not the one of `members`.
+/// [`VerifyError`] if the signed set is not `set`.
 pub fn link_set(
     entry: &VerifiedEntry,
     append_only: &AppendOnly,
-    set: &crate::intoto::ObservationSet,
-) -> Result<Vec<Linkage>, VerifyError> {
+    set: ObservationSet,
+) -> Result<LinkedSet, VerifyError> {
     agree("checkpoint", append_only.checkpoint == *entry.checkpoint.checkpoint())?;
     let predicate = ObservationsPredicate::from_payload(entry.envelope.payload())?;
     agree("set", set.commitment() == predicate.set)?;
-    let members = (0_u64..).zip(set.members());
-    members
-        .map(|(index, member)| {
-            let set_path = set.path(index).ok_or(VerifyError::Disagreement { member: "set" })?;
-            Ok(Linkage::verified(LinkageFields {
-                observation: ObservationId::new(*member),
-                entry: Arc::clone(&entry.linked),
-                set_index: index,
-                set_path,
-            }))
-        })
-        .collect()
+    Ok(LinkedSet { entry: Arc::clone(&entry.linked), set })
 }
 
 /// Checks that a log only grew between the newest checkpoint seen and this one, whichever is larger.

@@ -27,8 +27,10 @@ pub enum Unit {
     Batch(NonZeroUsize),
 }
 
-/// A transaction records envelopes of whole documents until it has this many.
-const ENVELOPES: usize = 2_000;
+/// Documents whose observations are in memory at a time, where a statement is about one of them.
+const DOCUMENTS: usize = 16;
+/// A transaction records envelopes of whole documents until they have so many members.
+const MEMBERS: usize = 2_000;
 
 impl Pipeline {
     /// Signs statements of all documents that wait for one. How many envelopes that made.
@@ -57,17 +59,21 @@ impl Pipeline {
             return Ok(None);
         }
         let digests: Vec<_> = leased.iter().filter_map(document_of).collect();
-        let documents = self.store.attestable_documents(&self.tenant, &digests).await?;
         let ids: BTreeMap<_, _> = leased.iter().filter_map(|s| Some((document_of(s)?, s.id))).collect();
         let mut batch = Batch::default();
         let mut made = 0;
-        for group in groups(&documents, unit) {
-            for statement in statements(group, unit) {
-                batch.envelopes.push(self.sign_envelope(&statement, signer, salt_key)?);
-            }
-            batch.replaced.extend(group.iter().filter_map(|document| ids.get(&document.digest)));
-            if batch.envelopes.len() >= ENVELOPES {
-                made += self.record_envelopes(std::mem::take(&mut batch), lease.token).await?;
+        // However many large documents there are, little of them is in memory at a time.
+        let some = if let Unit::Batch(size) = unit { size.get() } else { DOCUMENTS };
+        for digests in digests.chunks(some) {
+            let documents = self.store.attestable_documents(&self.tenant, digests).await?;
+            for group in groups(&documents, unit) {
+                for statement in statements(group, unit) {
+                    batch.push(self.sign_envelope(&statement, signer, salt_key)?);
+                }
+                batch.replaced.extend(group.iter().filter_map(|document| ids.get(&document.digest)));
+                if batch.members >= MEMBERS {
+                    made += self.record_envelopes(std::mem::take(&mut batch), lease.token).await?;
+                }
             }
         }
         made += self.record_envelopes(batch, lease.token).await?;
@@ -113,6 +119,15 @@ impl Pipeline {
 struct Batch {
     replaced: Vec<uuid::Uuid>,
     envelopes: Vec<NewEnvelope>,
+    /// Observations of the envelopes, and those that have none.
+    members: usize,
+}
+
+impl Batch {
+    fn push(&mut self, envelope: NewEnvelope) {
+        self.members += envelope.observations.len().max(1);
+        self.envelopes.push(envelope);
+    }
 }
 
 /// Documents whose submissions are replaced together.

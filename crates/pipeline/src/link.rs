@@ -14,7 +14,9 @@ use provex_core::ids::{BundleDigest, EnvelopeDigest, LogId};
 use provex_core::intoto::ObservationSet;
 use provex_core::linkage::Linkage;
 use provex_core::time::Timestamp;
-use provex_core::verify::{AppendOnly, VerifiedAnchor, VerifiedEntry, Verifier, append_only, link_set};
+use provex_core::verify::{
+    AppendOnly, LinkedSet, VerifiedAnchor, VerifiedEntry, Verifier, append_only, link_set,
+};
 use provex_store::{
     Lease, MAX_LINKAGES, NewLink, NewLogEntry, Release, Stage, StoredEnvelope, Submission, SubmissionSubject,
 };
@@ -57,7 +59,28 @@ struct Stored<'a> {
 struct Ready {
     submission: Uuid,
     entry: NewLogEntry,
+    /// What it links; nothing if it is an anchor.
+    set: Option<LinkedSet>,
+}
+
+impl Ready {
+    fn members(&self) -> usize {
+        self.set.as_ref().map_or(0, LinkedSet::size)
+    }
+}
+
+/// As many linkages of an answer as one transaction takes.
+struct Part<'a> {
+    entry: &'a NewLogEntry,
     linkages: Vec<Linkage>,
+    /// The submission, if these are its last.
+    finished: Option<Uuid>,
+}
+
+impl Part<'_> {
+    fn to_new_link(&self) -> NewLink<'_> {
+        NewLink { entry: self.entry, linkages: &self.linkages, finished: self.finished }
+    }
 }
 
 impl Pipeline {
@@ -91,7 +114,7 @@ impl Pipeline {
         let mut seen = Seen::default();
         let mut tokens = Timestamps::asked(self, authority, &leased).await?;
         // However many answers and members there are, little of it is in memory at a time.
-        let (mut ready, mut linkages) = (Vec::new(), 0);
+        let (mut ready, mut members) = (Vec::new(), 0);
         for part in leased.chunks(ENVELOPES) {
             let mut envelopes = self.stored_envelopes(part).await?;
             let sound = self.are_sound(&envelopes).await?;
@@ -114,15 +137,16 @@ impl Pipeline {
                 };
                 self.measure(submission, &held, began);
                 match held {
-                    Ok((entry, linked)) => {
-                        linkages += linked.len();
-                        ready.push(Ready { submission: submission.id, entry, linkages: linked });
+                    Ok((entry, set)) => {
+                        let answer = Ready { submission: submission.id, entry, set };
+                        members += answer.members();
+                        ready.push(answer);
                     }
                     Err(held) => self.hold(submission, held, lease, report).await?,
                 }
-                if linkages >= MAX_LINKAGES {
+                if members >= MAX_LINKAGES {
                     report.linked += self.record_links(&ready, lease).await?;
-                    (ready, linkages) = (Vec::new(), 0);
+                    (ready, members) = (Vec::new(), 0);
                 }
             }
         }
@@ -180,38 +204,40 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Stores what holds, as many envelopes a transaction as its limit allows.
+    /// Stores what holds, as many linkages a transaction as its limit allows.
     async fn record_links(&self, ready: &[Ready], lease: Lease) -> Result<u64, Error> {
         let mut linked = 0;
-        let mut batch: Vec<NewLink<'_>> = Vec::new();
+        let mut parts: Vec<Part<'_>> = Vec::new();
         let mut room = MAX_LINKAGES;
         for ready in ready {
-            let mut rest = ready.linkages.as_slice();
+            let (mut next, members) = (0, ready.members());
             loop {
-                let (part, after) = rest.split_at(rest.len().min(room));
-                let finished = after.is_empty().then_some(ready.submission);
-                batch.push(NewLink { entry: &ready.entry, linkages: part, finished });
-                room -= part.len();
-                rest = after;
+                let end = members.min(next + room);
+                let linkages = ready.set.iter().flat_map(|set| set.linkages(next..end)).collect();
+                let finished = (end == members).then_some(ready.submission);
+                parts.push(Part { entry: &ready.entry, linkages, finished });
+                room -= end - next;
+                next = end;
                 if room == 0 {
-                    linked += self.store_links(&mut batch, lease).await?;
+                    linked += self.store_links(&mut parts, lease).await?;
                     room = MAX_LINKAGES;
                 }
-                if rest.is_empty() {
+                if next == members {
                     break;
                 }
             }
         }
-        linked += self.store_links(&mut batch, lease).await?;
+        linked += self.store_links(&mut parts, lease).await?;
         Ok(linked)
     }
 
-    async fn store_links(&self, batch: &mut Vec<NewLink<'_>>, lease: Lease) -> Result<u64, Error> {
-        if batch.is_empty() {
+    async fn store_links(&self, parts: &mut Vec<Part<'_>>, lease: Lease) -> Result<u64, Error> {
+        if parts.is_empty() {
             return Ok(0);
         }
-        let counts = self.store.link(&self.tenant, &self.recording(), lease.token, batch).await?;
-        batch.clear();
+        let links: Vec<_> = parts.iter().map(Part::to_new_link).collect();
+        let counts = self.store.link(&self.tenant, &self.recording(), lease.token, &links).await?;
+        parts.clear();
         Ok(counts.linked)
     }
 
@@ -250,7 +276,7 @@ impl Pipeline {
         verifier: Verifier<'_>,
         tokens: &[Vec<u8>],
         seen: &mut Seen,
-    ) -> Result<Result<(NewLogEntry, Vec<Linkage>), Held>, Error> {
+    ) -> Result<Result<(NewLogEntry, Option<LinkedSet>), Held>, Error> {
         let Stored { stored, envelope, log: log_id, entry } = answer;
         let verified = match verify_entry(&stored, envelope, entry, tokens, verifier) {
             Ok(verified) => verified,
@@ -266,21 +292,21 @@ impl Pipeline {
             Ok(grew) => grew,
             Err(held) => return Ok(Err(held)),
         };
-        let linkages = match verifier.anchor(&verified) {
+        let set = match verifier.anchor(&verified) {
             Ok(Some(anchor)) => match self.check_anchored(&anchor).await? {
-                Ok(()) => Vec::new(),
+                Ok(()) => None,
                 Err(reason) => return Ok(Err(Held::wait(reason))),
             },
             Ok(None) => {
                 let members = stored.observations.iter().map(|id| *id.digest()).collect();
-                match link_set(&verified, &grew, &ObservationSet::new(members)) {
-                    Ok(linkages) => linkages,
+                match link_set(&verified, &grew, ObservationSet::new(members)) {
+                    Ok(set) => Some(set),
                     Err(error) => return Ok(Err(Held::Again(error.to_string()))),
                 }
             }
             Err(error) => return Ok(Err(Held::wait(error.to_string()))),
         };
-        Ok(Ok((new_log_entry(&verified, entry, tokens)?, linkages)))
+        Ok(Ok((new_log_entry(&verified, entry, tokens)?, set)))
     }
 
     /// Whether the root that an anchor names is the one that is kept; in words, why it is not.

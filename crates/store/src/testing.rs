@@ -425,7 +425,10 @@ impl SignedFixture {
         };
         let verified = verifier.entry(envelope, key, &answer).unwrap();
         let append_only = verify::append_only(None, verified.checkpoint(), &[]).unwrap();
-        let linkages = set.map(|set| verify::link_set(&verified, &append_only, set).unwrap());
+        let linkages = set.map(|set| {
+            let set = verify::link_set(&verified, &append_only, set.clone()).unwrap();
+            set.linkages(0..set.size()).collect()
+        });
         let bundle = Bundle::new(envelope.clone(), key, answer.clone()).to_jcs();
         let entry = NewLogEntry {
             linked: Arc::clone(verified.linked()),
