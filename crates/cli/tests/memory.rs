@@ -1,16 +1,18 @@
 //! Memory: reading and recording take a few times the largest document, however many there are and however much it
-//! says in few bytes.
+//! says in few bytes; a worker takes no more for a longer backlog.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
 
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::{Folder, provex, repository};
-use serde_json::Value;
+use provex_store_postgres::migrate::Layout;
+use provex_store_postgres::testing::TestDatabase;
+use serde_json::{Value, json};
 
 /// The most memory that `provex check` has resident.
 fn peak(path: &Path) -> usize {
@@ -26,7 +28,10 @@ fn least(path: &Path) -> usize {
 
 /// The most memory that a command has resident, in bytes: `VmHWM` of proc_pid_status(5).
 fn peak_of(mut command: Command) -> usize {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    peak_until_it_ends(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+fn peak_until_it_ends(mut child: Child) -> usize {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -131,6 +136,55 @@ fn recording_takes_at_most_six_times_the_largest_document() {
     let document = grown(file, list, name, 24 << 20);
     let taken = ingest("large", &folder.write("large.json", &document)) - least;
     assert!(taken <= 6 * document.len(), "{taken} bytes for {} bytes", document.len());
+}
+
+#[test]
+fn a_worker_takes_no_more_memory_for_a_longer_backlog() {
+    // More than are under way at once in all stages, then four times as many.
+    let (short, long) = (working_peak(20), working_peak(80));
+    // Envelopes, answers and bundles of the difference are twice this.
+    assert!(long < short + (24 << 20), "{short} bytes for 2,000 statements, {long} for 8,000");
+}
+
+/// The most memory that a worker has resident until it has linked so many hundred observations, each in a statement of its
+/// own. On PostgreSQL: SQLite keeps up to 64 MiB of pages, which a longer backlog fills.
+fn working_peak(hundreds: usize) -> usize {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(TestDatabase::migrated(Layout::Flat));
+    let folder = Folder::on(&database.url());
+    for n in 0..hundreds {
+        let claims = (0..100).map(|claim| {
+            json!({
+                "vulnerability": {"name": format!("CVE-2026-{n}{claim:02}")},
+                "products": [{"@id": "pkg:generic/app@1.0"}],
+                "status": "fixed",
+            })
+        });
+        let document = json!({
+            "@context": "https://openvex.dev/ns/v0.2.0",
+            "@id": format!("https://example.org/vex/{n}"),
+            "author": "Example",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "version": 1,
+            "statements": claims.collect::<Vec<_>>(),
+        });
+        folder.write(&format!("many/{n}.json"), document.to_string());
+    }
+    folder.text(0, &["ingest", &folder.path("many").display().to_string()]);
+    let mut worker = folder.command(&["worker", "--unit", "observation", "--interval", "1"]);
+    // What each thread's allocator keeps is no matter of the backlog, and depends on who ran when.
+    let worker =
+        worker.env("MALLOC_ARENA_MAX", "1").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = worker.id().to_string();
+    std::thread::scope(|scope| {
+        let peak = scope.spawn(|| peak_until_it_ends(worker));
+        let linked = || folder.json(0, &["status", "--json"])["observations"]["linked"] == 100 * hundreds;
+        while !linked() && !peak.is_finished() {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+        peak.join().unwrap()
+    })
 }
 
 const CSAF: (&str, &str, &str) = ("csaf20/redhat_claircore_cve-2025-6176.json", "vulnerabilities", "/cve");
