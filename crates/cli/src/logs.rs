@@ -32,8 +32,8 @@ pub(crate) struct Logs {
     pub(crate) own: bool,
     /// Every log that can be read: answers may be of one that is not written to any more.
     pub(crate) known: Vec<Arc<dyn TransparencyLog>>,
-    /// Who says when.
-    pub(crate) authority: Option<Arc<TsaClient>>,
+    /// Who says when, if anybody is configured; in words, why he cannot be asked now.
+    pub(crate) authority: Result<Option<Arc<TsaClient>>, String>,
     /// The folder's trusted root and the configured one.
     pub(crate) trusted_root: TrustedRoot,
     /// The file that whoever verifies new proofs needs.
@@ -110,10 +110,10 @@ impl Logs {
         logs.chosen = clients.chosen(&config)?;
         let first = logs.chosen.as_ref().ok().and_then(|lines| lines.first());
         logs.own = clients.own.as_ref().zip(first).is_some_and(|(own, first)| Arc::ptr_eq(own, first.log()));
-        match clients.authority(&config) {
-            Ok(authority) => logs.authority = authority,
-            // Without the time that is configured, nothing is linked.
-            Err(reason) => logs.chosen = Err(format!("{reason:#}")),
+        logs.authority = clients.authority(&config).map_err(|reason| format!("{reason:#}"));
+        // Without the time that is configured, nothing is linked.
+        if let Err(reason) = &logs.authority {
+            logs.chosen = Err(reason.clone());
         }
         logs.trusted_root.add(root);
         logs.root_path = root_path;
@@ -134,7 +134,7 @@ impl Logs {
             own: false,
             // A folder that writes elsewhere does without its own.
             known: folder.log(pipeline).into_iter().collect(),
-            authority: None,
+            authority: Ok(None),
             trusted_root: folder.trusted_root.clone(),
             root_path: folder.path().join("trusted_root.json"),
         }

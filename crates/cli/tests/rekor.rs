@@ -266,23 +266,12 @@ fn what_a_log_refuses_is_listed_explained_retried_and_dropped_by_command() {
 #[test]
 fn what_cannot_be_a_log_or_an_authority_leaves_everything_pending_and_says_why() {
     let Some(rekor) = Rekor::start(&[]) else { return };
-    let reason = |site: &Site| {
-        let output = site.folder.provex(&site.args(&["prove", "--json", &examples()]));
-        assert_eq!(output.status.code(), Some(3), "{}", all(&output));
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["linkages"], json!({"linked": 0, "pending": 7, "failed": 0}));
-        let rows = site.folder.lines(&["pending", "--queue", "--ndjson"]);
-        rows[0]["why"].as_str().unwrap().to_owned()
-    };
-    let rubbish = || {
-        servers::wire::serve(|_, stream| servers::wire::respond(stream, "200 OK", "", b"<html>hello</html>"))
-    };
-    let no_log = reason(&Site::new(&rekor.identity, &rubbish(), false));
+    let no_log = why_nothing_is_linked(&Site::new(&rekor.identity, &rubbish(), false));
     assert!(no_log.contains("as no Rekor v2 log does"), "{no_log}");
     let stranger = LocalSigner::ed25519_from_random(&[9; 32]).public_key().clone();
     let mut other = TrustedLog::embedded("127.0.0.1", stranger, rekor.identity.valid_from);
     other.base_url = rekor.url();
-    let another_key = reason(&Site::new(&other, &rekor.url(), false));
+    let another_key = why_nothing_is_linked(&Site::new(&other, &rekor.url(), false));
     assert!(another_key.contains("the log's answer does not hold: it is of the log"), "{another_key}");
     let others = leaves(&rekor);
     // The authority answers rubbish: the log has the entries, and nothing is linked without the time.
@@ -290,7 +279,7 @@ fn what_cannot_be_a_log_or_an_authority_leaves_everything_pending_and_says_why()
     let config = site.folder.path("signing_config.json");
     let text = std::fs::read_to_string(&config).unwrap().replace(&authority().0.url, &rubbish());
     std::fs::write(&config, text).unwrap();
-    let no_token = reason(&site);
+    let no_token = why_nothing_is_linked(&site);
     assert!(no_token.contains("what the timestamp authority"), "{no_token}");
     assert!(no_token.contains("answers does not hold"), "{no_token}");
     let site = Site::of(site.folder, &rekor.identity, &rekor.url(), true).reading(&rekor);
@@ -298,16 +287,95 @@ fn what_cannot_be_a_log_or_an_authority_leaves_everything_pending_and_says_why()
     assert_eq!(site.counts(), (7, 0));
     // Nothing was sent again.
     check_leaves_beside(&rekor, &site, &others);
-    // A config whose windows are over.
-    let over = Site::to(&rekor, false);
-    let config = over.folder.path("signing_config.json");
-    let mut value: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
-    value["rekorTlogUrls"][0]["validFor"] =
-        json!({"start": "2020-01-01T00:00:00Z", "end": "2021-01-01T00:00:00Z"});
-    std::fs::write(&config, value.to_string()).unwrap();
-    let output = over.folder.provex(&over.args(&["prove", "--json", &examples()]));
+}
+
+fn rubbish() -> String {
+    servers::wire::serve(|_, stream| servers::wire::respond(stream, "200 OK", "", b"<html>hello</html>"))
+}
+
+/// What all rows of the queue say after a `prove` that links nothing.
+fn why_nothing_is_linked(site: &Site) -> String {
+    let output = site.folder.provex(&site.args(&["prove", "--json", &examples()]));
     assert_eq!(output.status.code(), Some(3), "{}", all(&output));
-    assert!(all(&output).contains("that may be used now; it has"), "{}", all(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["linkages"], json!({"linked": 0, "pending": 7, "failed": 0}));
+    rows_why(site).swap_remove(0)
+}
+
+fn rows_why(site: &Site) -> Vec<String> {
+    let rows = site.folder.lines(&["pending", "--queue", "--ndjson"]);
+    rows.iter().map(|row| row["why"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Ends the window of a signing config's services.
+fn end_window(site: &Site, services: &str) {
+    let config = site.folder.path("signing_config.json");
+    let mut value: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    value[services][0]["validFor"] = json!({"start": "2020-01-01T00:00:00Z", "end": "2021-01-01T00:00:00Z"});
+    std::fs::write(&config, value.to_string()).unwrap();
+}
+
+const NO_LOG: &str = "the signing config names no log of API version [2] that may be used now; it has";
+const NO_AUTHORITY: &str =
+    "the signing config names no timestamp authority of API version [1] that may be used now; it has";
+
+#[test]
+fn rows_say_that_a_window_of_the_signing_config_is_over() {
+    on_both_stores(|folder, _| {
+        let Some(rekor) = Rekor::start(&[]) else { return };
+        let mut site = Site::in_folder(folder, &rekor, true);
+        let renew = |site: Site| Site::of(site.folder, &rekor.identity, &rekor.url(), true).reading(&rekor);
+        for (services, why) in [("rekorTlogUrls", NO_LOG), ("tsaUrls", NO_AUTHORITY)] {
+            end_window(&site, services);
+            why_nothing_is_linked(&site);
+            let rows = rows_why(&site);
+            assert!(rows.len() == 3 && rows.iter().all(|row| row.starts_with(why)), "{rows:?}");
+            let status: Value =
+                serde_json::from_slice(&site.folder.provex(&site.args(&["status", "--json"])).stdout)
+                    .unwrap();
+            assert_eq!(status["queue"]["reasons"][0]["submissions"], 3, "{status}");
+            site = renew(site);
+        }
+        assert_eq!(rekor.leaves(), [], "nothing was sent");
+        site.folder.text(0, &site.args(&["link"]));
+        assert_eq!(site.counts(), (7, 0));
+        check_leaves(&rekor, &site);
+    });
+}
+
+#[test]
+fn what_is_logged_waits_for_the_time_that_is_configured() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let site = Site::to(&rekor, true);
+    let config = site.folder.path("signing_config.json");
+    let text = std::fs::read_to_string(&config).unwrap().replace(&authority().0.url, &rubbish());
+    std::fs::write(&config, text).unwrap();
+    why_nothing_is_linked(&site);
+    // The log has answered, and now there is nobody any more who could say when.
+    end_window(&site, "tsaUrls");
+    assert!(why_nothing_is_linked(&site).starts_with(NO_AUTHORITY));
+    let site = Site::of(site.folder, &rekor.identity, &rekor.url(), true).reading(&rekor);
+    site.folder.text(0, &site.args(&["link"]));
+    let rows = site.folder.lines(&["observations", "--ndjson"]);
+    assert!(rows.iter().all(|row| row["linkage"]["rekorTimestampTime"].is_string()), "{rows:?}");
+    check_leaves(&rekor, &site);
+}
+
+#[test]
+fn rows_say_while_a_worker_goes_on_that_a_window_is_over() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let site = Site::to(&rekor, false);
+    end_window(&site, "rekorTlogUrls");
+    site.folder.text(0, &["init"]);
+    let worker = site.start(&["worker", "--interval", "1"]);
+    site.folder.text(0, &["ingest", &examples()]);
+    eventually("a reason", || {
+        let rows = rows_why(&site);
+        rows.len() == 3 && rows.iter().all(|row| row.starts_with(NO_LOG))
+    });
+    let output = terminate(worker);
+    assert_eq!(output.status.code(), Some(0), "{}", all(&output));
+    assert!(all(&output).contains(NO_LOG), "{}", all(&output));
 }
 
 // Other clients -------------------------------------------------------------------------------------------------------

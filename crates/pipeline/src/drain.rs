@@ -7,6 +7,7 @@ use std::time::Duration;
 use provex_core::intoto::SaltKey;
 use provex_core::keys::Signer;
 use provex_core::verify::Verifier;
+use provex_store::Stage;
 use provex_tlog::TransparencyLog;
 use provex_tlog::tsa::TsaClient;
 use tokio::sync::Notify;
@@ -31,12 +32,12 @@ pub struct Drain<'a> {
     pub salt_key: &'a SaltKey,
     /// What one statement is about.
     pub unit: Unit,
-    /// Where envelopes go, the preferred log first; the next one where a log is frozen.
-    pub lines: &'a [LogLine],
+    /// Where envelopes go, the preferred log first; the next one where a log is frozen. In words, why none may be sent.
+    pub lines: Result<&'a [LogLine], &'a str>,
     /// The logs whose answers can be checked.
     pub known: &'a [Arc<dyn TransparencyLog>],
-    /// Who says when, if anybody has to.
-    pub authority: Option<&'a Arc<TsaClient>>,
+    /// Who says when, if anybody has to. In words, why nobody does who has to: then nothing is linked.
+    pub authority: Result<Option<&'a Arc<TsaClient>>, &'a str>,
     /// What is trusted.
     pub verifier: Verifier<'a>,
 }
@@ -83,6 +84,7 @@ impl Drain<'_> {
                 }
             }
         }
+        self.explain().await?;
         let (submitted_all, woken) = (AtomicBool::new(false), Notify::new());
         let submitting = async {
             let submitted = self.submit(stop).await?;
@@ -158,9 +160,15 @@ impl Drain<'_> {
         let (frozen, submitted_all) = (AtomicBool::new(false), AtomicBool::new(false));
         let stop = || stop() || frozen.load(Ordering::SeqCst);
         let attesting = async {
+            let mut explained = false;
             while !stop() {
-                if !self.patiently(self.attest_some().await, tell)?.unwrap_or(false) {
-                    rest(pause, &stop).await;
+                match self.patiently(self.attest_some().await, tell)? {
+                    Some(true) => explained = false,
+                    // Rows are looked through once, when no more of them come.
+                    Some(false) if !explained => {
+                        explained = self.patiently(self.explain().await, tell)?.is_some();
+                    }
+                    _ => rest(pause, &stop).await,
                 }
             }
             Ok::<_, Error>(())
@@ -218,7 +226,7 @@ impl Drain<'_> {
             salt_key: self.salt_key,
             keys: self.verifier.keys,
             signatures: self.verifier.signatures,
-            anchors: !self.lines.is_empty(),
+            anchors: self.lines.is_ok_and(|lines| !lines.is_empty()),
         }
     }
 
@@ -231,9 +239,25 @@ impl Drain<'_> {
         Ok(any)
     }
 
+    /// Tells the rows that wait for what there is none of: a log, or the time that is configured.
+    async fn explain(&self) -> Result<(), Error> {
+        let stages = [(Stage::Submit, self.lines.err()), (Stage::Link, self.authority.err())];
+        for (stage, reason) in stages {
+            let Some(reason) = reason else { continue };
+            for Pipeline { store, tenant, .. } in self.tenants {
+                store.explain_submissions(tenant, stage, reason).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn submit(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<SubmitReport, Error> {
         let mut all = SubmitReport::default();
-        for line in self.lines {
+        let lines = match self.lines {
+            Ok(lines) => lines,
+            Err(reason) => return Ok(SubmitReport { reason: Some(reason.to_owned()), ..all }),
+        };
+        for line in lines {
             let report = line.submit(self.tenants, self.verifier.keys, stop).await?;
             all.answered += report.answered;
             all.waiting = report.waiting;
@@ -248,8 +272,10 @@ impl Drain<'_> {
 
     async fn link_some(&self, report: &mut LinkReport) -> Result<bool, Error> {
         let mut any = false;
+        // Without the time that is configured, nothing is linked.
+        let Ok(authority) = self.authority else { return Ok(any) };
         for tenant in self.tenants {
-            any |= tenant.link_some(self.known, self.authority, self.verifier, report).await?;
+            any |= tenant.link_some(self.known, authority, self.verifier, report).await?;
         }
         Ok(any)
     }

@@ -258,6 +258,14 @@ impl Store for PostgresStore {
         self.explain("releasing a submission", released)
     }
 
+    async fn explain_submissions(&self, tenant: &TenantId, stage: Stage, reason: &str) -> Result<u64, Error> {
+        let explained = self
+            .database
+            .attempt(as_first, |_| submissions::explain(&self.database, tenant, stage, reason))
+            .await;
+        self.explain("explaining submissions", explained)
+    }
+
     async fn queued_submissions(
         &self,
         tenant: &TenantId,

@@ -110,6 +110,18 @@ pub(crate) async fn release(
     tx.commit(()).await
 }
 
+pub(crate) async fn explain(
+    database: &Database,
+    tenant: &TenantId,
+    stage: Stage,
+    reason: &str,
+) -> Result<Attempt<u64>> {
+    let mut tx = database.begin(tenant).await?;
+    tenants::require(&mut tx, tenant).await?;
+    let explained = set_reasons(&mut tx, tenant, stage, reason).await?;
+    tx.commit(explained).await
+}
+
 pub(crate) async fn queued(
     database: &Database,
     tenant: &TenantId,
@@ -393,6 +405,26 @@ async fn set_due(
     .bind(submission)
     .bind(token.0)
     .bind(Time(at))
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_reasons(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    stage: Stage,
+    reason: &str,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_reasons
+        UPDATE attestor.submissions SET reason = $3
+        WHERE tenant_id = $1 AND stage = $2 AND state = 'queued' AND lease_token IS NULL
+            AND reason IS DISTINCT FROM $3",
+    )
+    .bind(tenant.as_str())
+    .bind(stage.label())
     .bind(reason)
     .execute(connection)
     .await?;

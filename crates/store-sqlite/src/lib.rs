@@ -256,6 +256,11 @@ impl Store for SqliteStore {
         self.explain("releasing a submission", released)
     }
 
+    async fn explain_submissions(&self, tenant: &TenantId, stage: Stage, reason: &str) -> Result<u64, Error> {
+        let explained = submissions::explain(&self.connections, tenant, stage, reason).await;
+        self.explain("explaining submissions", explained)
+    }
+
     async fn queued_submissions(
         &self,
         tenant: &TenantId,

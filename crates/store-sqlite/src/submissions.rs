@@ -85,6 +85,19 @@ pub(crate) async fn release(
     tx.commit().await
 }
 
+pub(crate) async fn explain(
+    connections: &Connections,
+    tenant: &TenantId,
+    stage: Stage,
+    reason: &str,
+) -> Result<u64> {
+    let mut tx = connections.write().await?;
+    tenants::require(&mut tx, tenant).await?;
+    let explained = set_reasons(&mut tx, tenant, stage, reason).await?;
+    tx.commit().await?;
+    Ok(explained)
+}
+
 pub(crate) async fn queued(
     connections: &Connections,
     tenant: &TenantId,
@@ -361,6 +374,25 @@ async fn set_due(
     .bind(submission.to_string())
     .bind(token.0.to_string())
     .bind(at.as_unix_micros())
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+async fn set_reasons(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    stage: Stage,
+    reason: &str,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_reasons
+        UPDATE attestor_submissions SET reason = ?3
+        WHERE tenant_id = ?1 AND stage = ?2 AND state = 'queued' AND lease_token IS NULL AND reason IS NOT ?3",
+    )
+    .bind(tenant.as_str())
+    .bind(stage.label())
     .bind(reason)
     .execute(connection)
     .await?;

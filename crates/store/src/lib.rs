@@ -155,6 +155,10 @@ pub trait Store: Send + Sync {
         release: &Release,
     ) -> Result<(), Error>;
 
+    /// Says of all that waits for a stage why it cannot go on there, in the place of what was said before. When it is due
+    /// stays, and what is leased is left to who works on it. How many rows that changed.
+    async fn explain_submissions(&self, tenant: &TenantId, stage: Stage, reason: &str) -> Result<u64, Error>;
+
     /// Rows of the queue by id, after one; those alone that were given up, if `dead`.
     async fn queued_submissions(
         &self,

@@ -279,7 +279,7 @@ pub struct QueuedSubmission {
     pub envelope: Option<EnvelopeDigest>,
     /// Given up: nothing happens to it by itself.
     pub dead: bool,
-    /// Why the last attempt did not finish it; none before the first.
+    /// Why it is not done, by the last attempt or by who could make none; none before.
     pub reason: Option<String>,
     /// How often it was leased.
     pub attempts: u32,

@@ -134,6 +134,7 @@ macro_rules! store_conformance {
             two_that_sign_at_once_leave_one_root
             two_workers_never_lease_the_same_submission
             verifying_again_with_the_same_outcome_writes_no_row
+            what_cannot_go_on_says_why_and_is_due_as_before
             what_is_recorded_is_there_after_opening_again
             what_is_refused_is_not_said
             what_waits_to_be_tried_again_is_due_when_leases_are_cleared
@@ -630,6 +631,7 @@ pub async fn an_unknown_tenant_is_an_error_everywhere(backend: &impl Backend) {
         store.record_answers(unknown, TOKEN, &[logged.to_answer(id(1))]).await.err(),
         store.link(unknown, &by(0), TOKEN, &[logged.to_new_link(None)]).await.err(),
         store.release_submission(unknown, &by(0), TOKEN, id(1), &dead).await.err(),
+        store.explain_submissions(unknown, Stage::Submit, "x").await.err(),
         store.queued_submissions(unknown, false, None, 1).await.err(),
         store.settle_dead_submissions(unknown, None, Settle::Drop).await.err(),
         store.dropped(unknown, 1).await.err(),
@@ -1663,6 +1665,33 @@ pub async fn a_released_submission_is_due_again_at_its_time(backend: &impl Backe
     let leased = store.acquire_submissions(&tenant(), Stage::Attest, lease(2, 5), 1).await.unwrap();
     assert_eq!((leased[0].id, leased[0].attempts), (id(1), 2));
     assert_eq!(store.counts(&tenant()).await.unwrap().failed, 0);
+}
+
+pub async fn what_cannot_go_on_says_why_and_is_due_as_before(backend: &impl Backend) {
+    let store = store(backend).await;
+    let other: &TenantId = &"other".parse().unwrap();
+    store.add_tenant(other, id(9), at(0)).await.unwrap();
+    record(&store, 10, &[document(1, 1), document(2, 1), document(3, 1), document(4, 1)]).await;
+    let lease = lease(1, 10);
+    store.acquire_submissions(&tenant(), Stage::Attest, lease, 3).await.unwrap();
+    let retry = Release::Retry { at: at(400), reason: "the log did not answer".to_owned() };
+    store.release_submission(&tenant(), &by(0), lease.token, id(2), &retry).await.unwrap();
+    let dead = Release::Dead { reason: "the log refused the key".to_owned() };
+    store.release_submission(&tenant(), &by(0), lease.token, id(3), &dead).await.unwrap();
+    let why = "no log may be used now";
+    for (tenant, stage, explained) in [
+        (&tenant(), Stage::Submit, 0),
+        (other, Stage::Attest, 0),
+        (&tenant(), Stage::Attest, 2),
+        (&tenant(), Stage::Attest, 0),
+    ] {
+        assert_eq!(store.explain_submissions(tenant, stage, why).await.unwrap(), explained);
+    }
+    let rows = store.queued_submissions(&tenant(), false, None, 10).await.unwrap();
+    let rows: Vec<_> = rows.iter().map(|row| (row.reason.as_deref(), row.due)).collect();
+    let refused = Some("the log refused the key");
+    assert_eq!(rows, [(None, at(10)), (Some(why), at(400)), (refused, at(10)), (Some(why), at(10))]);
+    assert_eq!(acquired(&store, Stage::Attest, 10).await, [id(4)]);
 }
 
 pub async fn a_refused_answer_is_dropped_and_its_envelope_submitted_again(backend: &impl Backend) {

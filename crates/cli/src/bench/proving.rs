@@ -75,9 +75,9 @@ impl Prover {
             signer: &self.signer,
             salt_key: &self.salt_key,
             unit,
-            lines: &self.lines,
+            lines: Ok(&self.lines),
             known: &self.known,
-            authority: None,
+            authority: Ok(None),
             verifier: Verifier {
                 trusted_root: &self.trusted_root,
                 keys: &self.keys,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use provex_core::intoto::SaltKey;
 use provex_core::keys::{LocalSigner, PublicKey, Signer as _};
 use provex_core::verify::Verifier;
+use provex_pipeline::environment::Environment as _;
 use provex_pipeline::view::RootView;
 use provex_pipeline::{Drain, Due, Pipeline, Unit};
-use provex_store::RootRow;
+use provex_store::{QueuedSubmission, RootRow};
 use provex_tlog::LogError;
 use provex_tlog::embedded::EmbeddedLog;
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ use super::{queue, worker};
 use crate::args::{Global, Link, UnitArgs};
 use crate::clock;
 use crate::data::{self, DataFolder, WorkLock};
+use crate::environment::System;
 use crate::failure::{Done, Failure};
 use crate::logs::Logs;
 use crate::output;
@@ -141,7 +143,7 @@ async fn stages(
     let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
     // Stopped in between, nothing stays leased: others would wait for the end of those leases.
     let asked = worker::stop_on_signals()?;
-    let mut run = Run { pipeline, logs, working, drain, report, done, asked, told: false, linked_at: None };
+    let mut run = Run { pipeline, working, drain, report, done, asked, told: false, linked_at: None };
     if goals.contains(&Goal::Linked) {
         run.go_on(Goal::Linked).await?;
     }
@@ -157,7 +159,6 @@ async fn stages(
 /// The stages of one call.
 struct Run<'a> {
     pipeline: &'a Pipeline,
-    logs: &'a Logs,
     working: &'a WorkLock,
     drain: Drain<'a>,
     report: &'a mut RunReport,
@@ -174,7 +175,6 @@ impl Run<'_> {
     /// Goes on until that is so, or something is in the way of it.
     async fn go_on(&mut self, goal: Goal) -> Result<(), Failure> {
         let progress = progress::counting_to("linking observations", self.pending().await?);
-        let no_log = self.logs.chosen.as_ref().err();
         let asked = Arc::clone(&self.asked);
         let stop = || asked.load(Ordering::SeqCst);
         let mut away = false;
@@ -191,7 +191,7 @@ impl Run<'_> {
                 self.linked_at = Some(Instant::now());
             }
             let is_away = drained.linked.away || drained.submitted.away;
-            let reason = drained.linked.reason.or(drained.submitted.reason).or(no_log.cloned());
+            let reason = drained.linked.reason.or(drained.submitted.reason);
             if stop() {
                 count(self.pipeline, self.report).await?;
                 break Some("it was stopped; `provex link` goes on".to_owned());
@@ -316,9 +316,9 @@ impl Keys {
             signer: &self.signer,
             salt_key: &self.salt_key,
             unit,
-            lines: logs.chosen.as_deref().unwrap_or_default(),
+            lines: logs.chosen.as_deref().map_err(String::as_str),
             known: &logs.known,
-            authority: logs.authority.as_ref(),
+            authority: logs.authority.as_ref().map(Option::as_ref).map_err(String::as_str),
             verifier: Verifier {
                 trusted_root: &logs.trusted_root,
                 keys: &self.public,
@@ -354,8 +354,9 @@ pub(super) async fn count(pipeline: &Pipeline, report: &mut RunReport) -> Result
 /// Why something that an earlier run gave back is not due yet; what another process holds has no reason.
 async fn waiting(pipeline: &Pipeline) -> Result<Option<String>, Failure> {
     let rows = pipeline.store.queued_submissions(&pipeline.tenant, false, None, 500).await?;
-    let reason =
-        rows.into_iter().filter(|row| !row.dead && row.leased_until.is_none()).find_map(|row| row.reason);
+    let now = System.now();
+    let is_later = |row: &QueuedSubmission| !row.dead && row.leased_until.is_none() && now < row.due;
+    let reason = rows.into_iter().filter(is_later).find_map(|row| row.reason);
     Ok(reason.map(|reason| format!("{reason} (it is tried again when it is due)")))
 }
 

@@ -105,7 +105,7 @@ fn print_destination(logs: &Logs) -> Result<(), Failure> {
         }
         Err(reason) => output::line(&format!("log           none: {reason}"))?,
     }
-    if logs.authority.is_some() {
+    if matches!(logs.authority, Ok(Some(_))) {
         output::line("authority     gets the SHA-256 of each signature, nothing else")?;
     }
     output::line(

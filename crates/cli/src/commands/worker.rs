@@ -127,9 +127,6 @@ impl Group {
         news: &News,
     ) -> Result<(), Failure> {
         let keys = Keys::of(folder)?;
-        if let Err(reason) = &self.logs.chosen {
-            news.tell(Told::Waiting(reason.clone()));
-        }
         let drain = keys.drain(&self.tenants, &self.logs, unit);
         Ok(drain.until(stop, pause, &|told| news.tell(told)).await?)
     }

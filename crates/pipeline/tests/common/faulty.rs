@@ -273,6 +273,7 @@ faulty_store! {
     record_answers(tenant: &TenantId, token: LeaseToken, answers: &[Answer]) -> ();
     link(tenant: &TenantId, recording: &Recording, token: LeaseToken, links: &[NewLink<'_>]) -> LinkCounts;
     release_submission(tenant: &TenantId, recording: &Recording, token: LeaseToken, submission: Uuid, release: &Release) -> ();
+    explain_submissions(tenant: &TenantId, stage: Stage, reason: &str) -> u64;
     queued_submissions(tenant: &TenantId, dead: bool, after: Option<Uuid>, limit: usize) -> Vec<QueuedSubmission>;
     settle_dead_submissions(tenant: &TenantId, only: Option<Uuid>, settle: Settle) -> u64;
     dropped(tenant: &TenantId, limit: usize) -> Vec<Dropped>;
