@@ -26,7 +26,7 @@ use crate::detect::OPENVEX_CONTEXT;
 use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES};
 use crate::purl;
 use crate::repeats;
-use crate::report::{Code, Findings, Rejection, child, element, quoted};
+use crate::report::{Code, Findings, Rejection, child, element, push_element, quoted};
 use crate::stated::{Parts, Texts, Time, Times, integer, is_blank, is_iri};
 use crate::terms;
 use crate::typed::{Entries, List, Member, Number, Shape, Unread, object};
@@ -65,8 +65,11 @@ fn read_document<'a, 'c>(
 ) -> Result<(DocumentFacts, Claims<'c>), Rejection> {
     let (facts, form, statements) = facts(document, context, findings)?;
     let mut reader = Reader::new(&facts, form, context, claims, findings);
+    let mut at = String::new();
     for (n, statement) in statements.enumerate() {
-        reader.statement(&element("", "statements", n), statement)?;
+        at.clear();
+        push_element(&mut at, "statements", n);
+        reader.statement(&at, statement)?;
     }
     let Reader { claims, about, findings, .. } = reader;
     if claims.is_empty() {
@@ -413,8 +416,14 @@ struct Placed {
     component: Keyed,
 }
 
-/// Products, each with the subcomponents it lists, if it does.
-type Products = Vec<(Placed, Option<Vec<Placed>>)>;
+/// A product of a statement.
+struct Listed {
+    /// Its place in the list.
+    n: usize,
+    component: Keyed,
+    /// The subcomponents it lists, if it does.
+    own: Option<Vec<Placed>>,
+}
 
 /// Most products of a statement that are resolved at once: each takes several times what the document has of it.
 const MAX_PRODUCTS: usize = 1_024;
@@ -442,6 +451,11 @@ struct Reader<'a, 'f, 'c> {
     components: Components<'a>,
     /// Reused for each component.
     described: Described<'a>,
+    /// Reused for each statement.
+    products: Vec<Listed>,
+    names: Names<'a>,
+    /// Reused for each product.
+    pointer: String,
     claims: Claims<'c>,
     about: Subjects,
     findings: &'f mut Findings,
@@ -468,6 +482,9 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             vulnerabilities: HashMap::new(),
             components: Components::default(),
             described: Described::default(),
+            products: Vec::new(),
+            names: Names::default(),
+            pointer: String::new(),
             claims,
             about: Subjects::default(),
             findings,
@@ -502,11 +519,11 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         // claim; those of a long list are resolved again for their claims.
         let length = targets.products.len();
         let mut too_long = None;
-        let mut products = Products::new();
+        let mut products = std::mem::take(&mut self.products);
         let mut listed = targets.products.clone().enumerate();
         for _ in (0..length).step_by(MAX_PRODUCTS) {
-            products = self.products(at, form, listed.by_ref().take(MAX_PRODUCTS));
-            too_long = too_long.or_else(|| first_too_long(&products));
+            self.products(at, form, listed.by_ref().take(MAX_PRODUCTS), &mut products);
+            too_long = too_long.or_else(|| first_too_long(at, &products));
         }
         let (Some(vulnerability), Some(status)) = (vulnerability, status) else { return Ok(()) };
         if self.is_too_long(at, &vulnerability, too_long, targets.shared.as_deref()) {
@@ -544,14 +561,16 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             return self.inherited_claims(at, &said, targets.shared.as_deref());
         }
         if length <= MAX_PRODUCTS {
-            return self.claims_of(&said, products, targets.shared.as_deref());
+            let done = self.claims_of(at, &said, products.drain(..), targets.shared.as_deref());
+            self.products = products;
+            return done;
         }
         // What is wrong with them is told already.
         let findings = std::mem::take(self.findings);
         let mut listed = targets.products.enumerate();
         for _ in (0..length).step_by(MAX_PRODUCTS) {
-            let products = self.products(at, form, listed.by_ref().take(MAX_PRODUCTS));
-            self.claims_of(&said, products, targets.shared.as_deref())?;
+            self.products(at, form, listed.by_ref().take(MAX_PRODUCTS), &mut products);
+            self.claims_of(at, &said, products.drain(..), targets.shared.as_deref())?;
         }
         *self.findings = findings;
         Ok(())
@@ -560,7 +579,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     fn vulnerability(&mut self, at: &str, member: Member<Named<'a>>) -> Option<Shared<Vulnerability>> {
         let at = || format!("{at}/vulnerability");
         let found = match member {
-            Member::Value(Named::Name(name)) => self.named(name, Vec::new()),
+            Member::Value(Named::Name(name)) => self.named(&(name, Vec::new())),
             Member::Value(Named::Object(object)) => self.vulnerability_object(at, object),
             Member::Absent | Member::Wrong(_) => None,
         };
@@ -585,7 +604,11 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         let id = object.id.take(self.findings, || at("@id"), "a string");
         check_iri(id.as_deref(), || at("@id"), self.findings);
         let listed = object.aliases.take(self.findings, || at("aliases"), "a list of strings");
-        let mut aliases: Vec<Cow<'a, str>> = id.into_iter().filter(|id| !id.contains("://")).collect();
+        let mut names = std::mem::take(&mut self.names);
+        names.0 = name;
+        let aliases = &mut names.1;
+        aliases.clear();
+        aliases.extend(id.into_iter().filter(|id| !id.contains("://")));
         let others = aliases.len();
         for (n, alias) in listed.into_iter().flatten().enumerate() {
             aliases.extend(alias.take(self.findings, || at(&format!("aliases/{n}")), "a string"));
@@ -594,18 +617,19 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             let message = "An alias stands in this list twice; leave one out.";
             self.findings.add(Code::RepeatedElement, || at("aliases"), || message.to_owned());
         }
-        self.named(name, aliases)
+        let found = self.named(&names);
+        self.names = names;
+        found
     }
 
     /// The vulnerability of this name, which many statements are about.
-    fn named(&mut self, name: Cow<'a, str>, aliases: Vec<Cow<'a, str>>) -> Option<Shared<Vulnerability>> {
-        let names = (name, aliases);
-        if let Some(known) = self.vulnerabilities.get(&names) {
+    fn named(&mut self, names: &Names<'a>) -> Option<Shared<Vulnerability>> {
+        if let Some(known) = self.vulnerabilities.get(names) {
             return known.clone();
         }
         let found = vulnerability(&names.0, names.1.iter().map(Cow::as_ref));
         let found = found.map(Canonical::shared);
-        self.vulnerabilities.insert(names, found.clone());
+        self.vulnerabilities.insert(names.clone(), found.clone());
         found
     }
 
@@ -654,26 +678,31 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         Some(Targets { products: listed, shared, inherits })
     }
 
+    /// Reads products, in place of those that are in `products`.
     fn products(
         &mut self,
         at: &str,
         form: Form,
         listed: impl Iterator<Item = (usize, Member<Product<'a>>)>,
-    ) -> Products {
-        let mut products = Products::new();
+        products: &mut Vec<Listed>,
+    ) {
+        products.clear();
+        let mut pointer = std::mem::take(&mut self.pointer);
         for (m, product) in listed {
-            let pointer = element(at, "products", m);
+            pointer.clear();
+            pointer.push_str(at);
+            push_element(&mut pointer, "products", m);
             let Some((component, own)) = self.component(&pointer, form, product) else { continue };
             if self.subjects.is_some_and(|subjects| !subjects.include(&component)) {
                 let message = "The product is no subject of the in-toto Statement, which says nothing of it, and was \
                                dropped; list it among the subjects.";
-                self.findings.add(Code::NotASubject, || pointer, || message.to_owned());
+                self.findings.add(Code::NotASubject, || pointer.clone(), || message.to_owned());
                 continue;
             }
             let own = self.subcomponents(&pointer, Form::V020, own);
-            products.push((Placed { pointer, component }, own));
+            products.push(Listed { n: m, component, own });
         }
-        products
+        self.pointer = pointer;
     }
 
     /// The subcomponents listed at `at`; `None` if none are, so that the claim is about the whole product.
@@ -855,31 +884,27 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     /// One claim for each product, or for each of its subcomponents.
     fn claims_of(
         &mut self,
+        at: &str,
         said: &Said,
-        products: Products,
+        products: impl Iterator<Item = Listed>,
         shared: Option<&[Placed]>,
     ) -> Result<(), Rejection> {
-        for (product, own) in products {
+        for Listed { n, component: product, own } in products {
             match (own, shared) {
                 (Some(own), _) => {
                     for Placed { pointer, component } in own {
-                        self.claim(
-                            said,
-                            Locator { pointer, index: 0 },
-                            &product.component,
-                            Some(&component),
-                        )?;
+                        self.claim(said, Locator { pointer, index: 0 }, &product, Some(&component))?;
                     }
                 }
                 (None, Some(shared)) => {
                     for (index, subcomponent) in (0..).zip(shared) {
-                        let locator = Locator { pointer: product.pointer.clone(), index };
-                        self.claim(said, locator, &product.component, Some(&subcomponent.component))?;
+                        let locator = Locator { pointer: element(at, "products", n), index };
+                        self.claim(said, locator, &product, Some(&subcomponent.component))?;
                     }
                 }
                 (None, None) => {
-                    let locator = Locator { pointer: product.pointer, index: 0 };
-                    self.claim(said, locator, &product.component, None)?;
+                    let locator = Locator { pointer: element(at, "products", n), index: 0 };
+                    self.claim(said, locator, &product, None)?;
                 }
             }
         }
@@ -958,8 +983,11 @@ fn too_long<'p>(mut placed: impl Iterator<Item = &'p Placed>) -> Option<String> 
     placed.find(|placed| placed.component.too_long).map(|placed| placed.pointer.clone())
 }
 
-fn first_too_long(products: &Products) -> Option<String> {
-    too_long(products.iter().flat_map(|(product, own)| [product].into_iter().chain(own.iter().flatten())))
+fn first_too_long(at: &str, products: &[Listed]) -> Option<String> {
+    products.iter().find_map(|product| {
+        let own = product.component.too_long.then(|| element(at, "products", product.n));
+        own.or_else(|| too_long(product.own.iter().flatten()))
+    })
 }
 
 /// The 0.2.0 schema closes every object, so a member it does not have is a mistake or an extension of a tool's.

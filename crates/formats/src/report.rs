@@ -491,11 +491,17 @@ pub(crate) fn child(pointer: &str, key: &str) -> String {
 /// Appends a list's key, which needs no escapes, and an index to a JSON pointer.
 pub(crate) fn element(pointer: &str, list: &str, index: usize) -> String {
     let mut element = String::with_capacity(pointer.len() + list.len() + 8);
-    for part in [pointer, "/", list, "/"] {
-        element.push_str(part);
-    }
-    push_number(&mut element, index);
+    element.push_str(pointer);
+    push_element(&mut element, list, index);
     element
+}
+
+/// As [`element`], to a pointer whose memory is used again.
+pub(crate) fn push_element(pointer: &mut String, list: &str, index: usize) {
+    for part in ["/", list, "/"] {
+        pointer.push_str(part);
+    }
+    push_number(pointer, index);
 }
 
 fn push_number(text: &mut String, number: usize) {
