@@ -140,30 +140,28 @@ struct Ids<'a> {
     /// Hash and number of each.
     numbers: HashTable<(u32, u32)>,
     list: Vec<Text<'a>>,
-    /// The last two numbers that were found, the later one first.
-    recent: [usize; 2],
+    /// The last number that was found.
+    last: usize,
     /// Whether there were more than [`MAX_PRODUCTS`]. The document is then refused, so that those beyond may be taken
     /// for the first until it is.
     refused: bool,
 }
 
 impl<'a> Ids<'a> {
-    /// The number of an id, and whether it is new. Lists of ids tend to be in the order of definitions, and compositions
-    /// to name one component after the other on one host, so what follows is tried first.
+    /// The number of an id, and whether it is new. Lists of ids tend to be in the order of definitions, so the next one
+    /// is tried first.
     fn number(&mut self, id: Text<'a>) -> (u32, bool) {
-        let [last, before] = self.recent;
-        for near in [last + 1, before + 1, before] {
-            if self.list.get(near).is_some_and(|found| *found == id) {
-                self.recent = [near, last];
-                return (near as u32, false);
-            }
+        let next = self.last + 1;
+        if self.list.get(next).is_some_and(|found| *found == id) {
+            self.last = next;
+            return (next as u32, false);
         }
         // Half of the hash is kept, so that a table that grows need not look at the ids again.
         let hash = self.hasher.hash_one(id.as_ref()) as u32;
         let whole = |hash: u32| u64::from(hash) << 32 | u64::from(hash);
         let is_same = |(found, number): &(u32, u32)| *found == hash && self.list[*number as usize] == id;
         if let Some((_, number)) = self.numbers.find(whole(hash), is_same) {
-            self.recent = [*number as usize, last];
+            self.last = *number as usize;
             return (*number, false);
         }
         if self.list.len() == MAX_PRODUCTS {
