@@ -289,6 +289,47 @@ fn what_cannot_be_a_log_or_an_authority_leaves_everything_pending_and_says_why()
     check_leaves_beside(&rekor, &site, &others);
 }
 
+#[test]
+fn a_root_that_could_not_be_logged_is_no_success() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (read_url, why) in [(format!("http://{nobody}"), "Connection refused"), (rubbish(), "does not hold")]
+    {
+        // What a log answers to its first entries is linked without a tile; the next one needs some.
+        let mut site = Site::new(&rekor.identity, &rekor.url(), false);
+        site.log.extend(["--log-read-url".to_owned(), read_url]);
+        let output = site.folder.provex(&site.args(&["prove", "--json", &examples()]));
+        assert_eq!(output.status.code(), Some(3), "{}", all(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["linkages"], json!({"linked": 7, "pending": 0, "failed": 0}));
+        let said = all(&output);
+        assert!(said.contains("the ledger's root is not anchored yet") && said.contains(why), "{said}");
+        assert!(!said.contains("is waited for"), "it never worked: {said}");
+        let rows = rows_why(&site);
+        assert!(rows.len() == 1 && rows[0].contains(why), "{rows:?}");
+        let site = Site::of(site.folder, &rekor.identity, &rekor.url(), false).reading(&rekor);
+        site.folder.text(0, &site.args(&["link"]));
+        assert_eq!(site.folder.text(0, &["pending", "--queue"]), "none\n");
+    }
+}
+
+#[test]
+fn what_a_real_log_finds_too_large_is_given_up_with_its_words() {
+    let Some(mut rekor) = Rekor::start(&["--max-request-body-size=100"]) else { return };
+    let site = Site::to(&rekor, false);
+    let report = site.folder.json(1, &site.args(&["prove", "--json", &examples()]));
+    assert_eq!(report["linkages"], json!({"linked": 0, "pending": 0, "failed": 7}));
+    let dead = site.folder.lines(&["pending", "--failed", "--ndjson"]);
+    assert_eq!(dead[0]["why"], "given up: the log refuses the entry: http: request body too large");
+    // Still pending, and taken once the log takes more.
+    assert_eq!(site.folder.lines(&["pending", "--ndjson"]).len(), 7);
+    rekor.stop();
+    rekor.again(&[]);
+    let report = site.folder.json(0, &site.args(&["link", "--json", "--retry", "all"]));
+    assert_eq!(report["linkages"], json!({"linked": 7, "pending": 0, "failed": 0}));
+    check_leaves(&rekor, &site);
+}
+
 fn rubbish() -> String {
     servers::wire::serve(|_, stream| servers::wire::respond(stream, "200 OK", "", b"<html>hello</html>"))
 }

@@ -39,8 +39,12 @@ pub struct LinkReport {
     pub unverified: u64,
     /// Why.
     pub reason: Option<String>,
-    /// A log or an authority did not answer something, and may later.
+    /// An authority did not answer something, and may later.
     pub away: bool,
+    /// What proves that a log only grew could not be read, and may be later.
+    pub unread: bool,
+    /// It could be read.
+    pub read: bool,
 }
 
 /// Envelopes whose members are in memory at a time.
@@ -151,6 +155,7 @@ impl Pipeline {
             }
         }
         report.linked += self.record_links(&ready, lease).await?;
+        report.read |= seen.read;
         Ok(any)
     }
 
@@ -189,7 +194,8 @@ impl Pipeline {
         let release = match held {
             Held::Again(reason) => Release::Resubmit { at, reason },
             Held::Wait { reason, asked, away } => {
-                report.away |= away;
+                report.away |= away == Some(Away::Authority);
+                report.unread |= away == Some(Away::Log);
                 let asked = asked.map_or(0, |asked| i64::try_from(asked.as_micros()).unwrap_or(i64::MAX));
                 let later = self.environment.now().plus_micros(asked).map_err(|_| Error::Clock)?;
                 Release::Retry { at: at.max(later), reason }
@@ -331,7 +337,7 @@ impl Pipeline {
         seen: &mut Seen,
     ) -> Result<Result<AppendOnly, Held>, Error> {
         let key = (*log_id, now.checkpoint().size, now.checkpoint().root);
-        if let Some(grew) = seen.0.get(&key) {
+        if let Some(grew) = seen.checkpoints.get(&key) {
             return Ok(Ok(grew.clone()));
         }
         let known = match self.newest_checkpoint(log_id, verifier).await? {
@@ -343,12 +349,16 @@ impl Pipeline {
             Some(known) => (known.checkpoint().size.min(size), known.checkpoint().size.max(size)),
             None => (0, size),
         };
-        let proof =
-            if old == 0 || old == new { Ok(Vec::new()) } else { log.consistency_proof(old, new).await };
+        let needed = old != 0 && old != new;
+        let proof = if needed { log.consistency_proof(old, new).await } else { Ok(Vec::new()) };
         let proof = match proof {
-            Ok(proof) => proof,
+            Ok(proof) => {
+                seen.read |= needed;
+                proof
+            }
             Err(error) => {
-                let (reason, asked, away) = (error.to_string(), error.retry_after(), error.is_away());
+                let (reason, asked) = (error.to_string(), error.retry_after());
+                let away = error.is_away().then_some(Away::Log);
                 return Ok(Err(Held::Wait { reason, asked, away }));
             }
         };
@@ -358,7 +368,7 @@ impl Pipeline {
         };
         let newest = log_checkpoint(now, self.environment.now());
         self.store.record_log_checkpoint(log_id, &newest).await?;
-        seen.0.insert(key, grew.clone());
+        seen.checkpoints.insert(key, grew.clone());
         Ok(Ok(grew))
     }
 
@@ -393,18 +403,25 @@ enum Held {
         reason: String,
         /// How long whoever has it asks to be left alone.
         asked: Option<Duration>,
-        /// Whoever has it did not answer.
-        away: bool,
+        /// Who did not answer, and may later.
+        away: Option<Away>,
     },
+}
+
+/// Who does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Away {
+    Authority,
+    Log,
 }
 
 impl Held {
     fn wait(reason: impl Into<String>) -> Self {
-        Self::Wait { reason: reason.into(), asked: None, away: false }
+        Self::Wait { reason: reason.into(), asked: None, away: None }
     }
 
     fn timestamp(error: &TsaError) -> Self {
-        let away = matches!(error, TsaError::Unavailable { .. });
+        let away = matches!(error, TsaError::Unavailable { .. }).then_some(Away::Authority);
         Self::Wait { reason: error.to_string(), asked: error.retry_after(), away }
     }
 }
@@ -464,9 +481,14 @@ impl Timestamps {
     }
 }
 
-/// Checkpoints that were found consistent in this run: a batch of a log shares one.
+/// What was seen of logs in one lease.
 #[derive(Default)]
-struct Seen(HashMap<(LogId, u64, Digest), AppendOnly>);
+struct Seen {
+    /// Checkpoints that were found consistent: a batch of a log shares one.
+    checkpoints: HashMap<(LogId, u64, Digest), AppendOnly>,
+    /// A proof could be read.
+    read: bool,
+}
 
 fn verify_entry(
     stored: &StoredEnvelope,

@@ -143,7 +143,8 @@ async fn stages(
     let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
     // Stopped in between, nothing stays leased: others would wait for the end of those leases.
     let asked = worker::stop_on_signals()?;
-    let mut run = Run { pipeline, working, drain, report, done, asked, told: false, linked_at: None };
+    let mut run =
+        Run { pipeline, working, drain, report, done, asked, told: false, linked_at: None, read: false };
     if goals.contains(&Goal::Linked) {
         run.go_on(Goal::Linked).await?;
     }
@@ -169,12 +170,17 @@ struct Run<'a> {
     told: bool,
     /// When something was linked last.
     linked_at: Option<Instant>,
+    /// Whether what proves that the log only grew could be read: a first batch is linked without.
+    read: bool,
 }
 
 impl Run<'_> {
     /// Goes on until that is so, or something is in the way of it.
     async fn go_on(&mut self, goal: Goal) -> Result<(), Failure> {
-        let progress = progress::counting_to("linking observations", self.pending().await?);
+        let progress = match goal {
+            Goal::Linked => progress::counting_to("linking observations", self.pending().await?),
+            Goal::Anchored => progress::busy("logging the ledger's root"),
+        };
         let asked = Arc::clone(&self.asked);
         let stop = || asked.load(Ordering::SeqCst);
         let mut away = false;
@@ -190,7 +196,10 @@ impl Run<'_> {
             if drained.linked.linked > 0 {
                 self.linked_at = Some(Instant::now());
             }
-            let is_away = drained.linked.away || drained.submitted.away;
+            self.read |= drained.linked.read;
+            // A log that does not answer either is the one that worked; else its tiles may be elsewhere.
+            let unread = drained.linked.unread && (self.read || away);
+            let is_away = drained.submitted.away || drained.linked.away || unread;
             let reason = drained.linked.reason.or(drained.submitted.reason);
             if stop() {
                 count(self.pipeline, self.report).await?;
@@ -416,7 +425,8 @@ pub(super) fn anchored(linked: &Linked) -> Done {
     if linked.unanchored.is_some() { Done::Unchecked } else { Done::Yes }
 }
 
-/// Something that waits for the log could not be checked yet; a log that is damaged was, and so was a changed ledger.
+/// Something that waits for the log could not be checked yet, the ledger's root included; a log that is damaged was, and so
+/// was a changed ledger.
 pub(super) fn done(report: &RunReport, linked: &Linked) -> Done {
     if linked.damaged || linked.forked.is_some() {
         return Done::NotAll;
@@ -424,5 +434,11 @@ pub(super) fn done(report: &RunReport, linked: &Linked) -> Done {
     if linked.off {
         return report.done();
     }
-    if linked.reason.is_some() && report.linkages.pending > 0 { Done::Unchecked } else { report.done() }
+    if linked.reason.is_some() && report.linkages.pending > 0 {
+        return Done::Unchecked;
+    }
+    match report.done() {
+        Done::Yes if linked.unanchored.is_some() => Done::Unchecked,
+        done => done,
+    }
 }
