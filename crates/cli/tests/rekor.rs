@@ -242,6 +242,11 @@ fn what_a_log_refuses_is_listed_explained_retried_and_dropped_by_command() {
     assert_eq!(why, "given up: the log refuses the entry: invalid hashedrekord request");
     assert!(refused.folder.text(0, &["pending", "--failed"]).contains("invalid hashedrekord request"));
     assert_eq!(refused.folder.lines(&["pending", "--ndjson"]).len(), 7);
+    let told = refused.folder.text(1, &refused.args(&["link"]));
+    assert!(
+        told.contains("`provex pending --failed` says why, and `provex link --retry all` sends it"),
+        "{told}"
+    );
     // The same folder, and the log itself.
     let site = Site::of(refused.folder, &rekor.identity, &rekor.url(), false).reading(&rekor);
     let (first, last) =
@@ -258,6 +263,8 @@ fn what_a_log_refuses_is_listed_explained_retried_and_dropped_by_command() {
         "it is not there any more"
     );
     // What was dropped by mistake has a way back.
+    let status = site.folder.text(0, &site.args(&["status"]));
+    assert!(status.contains("what is pending was dropped from the queue; provex link"), "{status}");
     let report = site.folder.json(0, &site.args(&["link", "--json", "--requeue"]));
     assert_eq!((report["linkages"]["pending"].as_u64(), site.linked_leaves().len()), (Some(0), 3));
     check_leaves(&rekor, &site);

@@ -79,6 +79,9 @@ pub(super) async fn run(global: &Global, args: Link) -> Result<Done, Failure> {
 /// Nothing is under way, and the newest root is in no log.
 const GIVEN_UP: &str = "its anchor was given up; `provex pending --failed` says why, and `provex link --retry all` sends it again";
 
+/// What a person can do about what is counted as failed.
+const FAILED: &str = "what failed was given up: `provex pending --failed` says why, and `provex link --retry all` sends it again";
+
 /// How long a log or authority is waited for that answers no more, since something was linked last.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// How often it is looked whether it does again.
@@ -378,6 +381,9 @@ pub(super) fn print(report: &RunReport, linked: &Linked) -> Result<(), Failure> 
     ))?;
     if let Some(reason) = linked.reason_text() {
         output::line(&format!("              {reason}"))?;
+    }
+    if linkages.failed > 0 {
+        output::line(&format!("              {FAILED}"))?;
     }
     if let Some(root) = &linked.root {
         output::line(&format!("ledger        {}", root_line(root, linked.unanchored.as_deref())))?;

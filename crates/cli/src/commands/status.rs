@@ -146,9 +146,10 @@ fn pending(counts: &Counts) -> u64 {
     counts.observations - counts.linked - counts.failed
 }
 
+/// Whether `link` has anything to go on with: what was dropped from the queue is pending, too.
 fn waiting(status: &Status) -> bool {
     let backlog = &status.backlog;
-    pending(&status.counts) + backlog.attest + backlog.submit + backlog.link > 0
+    backlog.attest + backlog.submit + backlog.link > 0
 }
 
 fn print(global: &Global, status: &Status) -> Result<(), Failure> {
@@ -260,6 +261,8 @@ fn next(global: &Global, status: &Status) -> String {
         format!("provex link{data}")
     } else if status.backlog.dead > 0 {
         format!("provex pending{data} --failed says what was given up and why")
+    } else if pending(&status.counts) > 0 {
+        format!("what is pending was dropped from the queue; provex link{data} --requeue brings it back")
     } else {
         format!("nothing waits; provex export{data} --proof OBSERVATION hands out a proof")
     }
