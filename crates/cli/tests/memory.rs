@@ -140,10 +140,10 @@ fn recording_takes_at_most_six_times_the_largest_document() {
 
 #[test]
 fn a_worker_takes_no_more_memory_for_a_longer_backlog() {
-    // More than are under way at once in all stages, then four times as many.
-    let (short, long) = (working_peak(20), working_peak(80));
-    // Envelopes, answers and bundles of the difference are twice this.
-    assert!(long < short + (24 << 20), "{short} bytes for 2,000 statements, {long} for 8,000");
+    // More than are under way at once in all stages, then twice as many and some.
+    let (short, long) = (working_peak(40), working_peak(90));
+    // Entries and bundles of the difference are twice this.
+    assert!(long < short + (16 << 20), "{short} bytes for 4,000 statements, {long} for 9,000");
 }
 
 /// The most memory that a worker has resident until it has linked so many hundred observations, each in a statement of its
