@@ -233,6 +233,9 @@ impl Connections {
         let readers = Readers::new(options.clone().pragma("query_only", "ON"));
         // Room for the index pages that an ingest touches: rows come in the order of their digests.
         let options = options.pragma("cache_size", "-65536");
+        // What would undo one statement, whose triggers may refuse it, is a copy of every page that it changes: in a file it
+        // is several times what the commits write.
+        let options = options.pragma("temp_store", "MEMORY");
         let (writer, probe) = (Mutex::new(None), Probe::new(path));
         Self { path: path.to_owned(), options, patience, writer, readers, full: false, probe }
     }

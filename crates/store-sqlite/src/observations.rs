@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, EnvelopeDigest, LogId, ObservationId, TenantId};
 use provex_core::jcs::ObjectWriter;
-use provex_core::linkage::{Linkage, LinkageFields, LinkedEntry};
+use provex_core::linkage::{LinkageFields, LinkedEntry};
 use provex_core::time::Timestamp;
 use provex_core::vex::Status;
 use provex_store::ledger::{AttestedMember, KnownMember, LinkedNow};
@@ -249,36 +249,48 @@ pub(crate) async fn link(
     tenant: &TenantId,
     linkages: &[LinkedNow<'_>],
 ) -> Result<()> {
-    // Those of one entry follow one another, and share its proof.
-    for of_entry in linkages.chunk_by(|a, b| Arc::ptr_eq(&a.linkage.entry, &b.linkage.entry)) {
-        let proof = write_proof(&of_entry[0].linkage.entry)?;
-        for LinkedNow { linkage, at } in of_entry {
-            set_linkage(connection, tenant, linkage, &proof, *at).await?;
-        }
+    // Those of one event follow one another: they have its entry and its time.
+    let of_one_event = |a: &LinkedNow<'_>, b: &LinkedNow<'_>| {
+        Arc::ptr_eq(&a.linkage.entry, &b.linkage.entry) && a.at == b.at
+    };
+    for linked in linkages.chunk_by(of_one_event) {
+        set_linkages(connection, tenant, linked).await?;
     }
     Ok(())
 }
 
-async fn set_linkage(
+/// Sets linkages to one entry, all at one time. `MATERIALIZED` and the `+` keep SQLite from going over all that is pending
+/// to look each up in the list.
+async fn set_linkages(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
-    linkage: &Linkage,
-    proof: &str,
-    at: Timestamp,
+    linked: &[LinkedNow<'_>],
 ) -> Result<()> {
+    let Some(LinkedNow { linkage, at }) = linked.first() else { return Ok(()) };
     let entry = &linkage.entry;
-    let path: Vec<u8> = linkage.set_path.iter().flat_map(|hash| *hash.as_bytes()).collect();
+    let place = |LinkedNow { linkage, .. }: &LinkedNow<'_>| {
+        let path: String = linkage.set_path.iter().map(|hash| hash.to_hex()).collect();
+        Ok(format!(
+            r#"["{}",{},"{path}"]"#,
+            linkage.observation.digest().to_hex(),
+            signed(linkage.set_index)?
+        ))
+    };
+    let places = linked.iter().map(place).collect::<Result<Vec<_>>>()?;
     sqlx::query(
-        "-- set_linkage
+        "-- set_linkages
+        WITH place (observation_id, set_index, set_path) AS MATERIALIZED
+            (SELECT value ->> 0, value ->> 1, unhex(value ->> 2) FROM json_each(?16))
         UPDATE vex_observations SET
-            rekor_uuid = ?3, rekor_log_id = ?4, rekor_log_index = ?5, rekor_log_url = ?6, rekor_tree_size = ?7,
-            rekor_tree_root = ?8, rekor_integrated_time = ?9, rekor_timestamp_time = ?10, rekor_entry_kind = ?11,
-            rekor_entry_version = ?12, rekor_entry_body_hash = ?13, rekor_inclusion_proof = ?14,
-            rekor_envelope_digest = ?15, rekor_set_index = ?16, rekor_set_path = ?17, rekor_linked_at = ?18
-        WHERE tenant_id = ?1 AND observation_id = ?2 AND rekor_uuid IS NULL",
+            rekor_uuid = ?2, rekor_log_id = ?3, rekor_log_index = ?4, rekor_log_url = ?5, rekor_tree_size = ?6,
+            rekor_tree_root = ?7, rekor_integrated_time = ?8, rekor_timestamp_time = ?9, rekor_entry_kind = ?10,
+            rekor_entry_version = ?11, rekor_entry_body_hash = ?12, rekor_inclusion_proof = ?13,
+            rekor_envelope_digest = ?14, rekor_linked_at = ?15,
+            rekor_set_index = place.set_index, rekor_set_path = place.set_path
+        FROM place
+        WHERE tenant_id = ?1 AND vex_observations.observation_id = place.observation_id AND +rekor_uuid IS NULL",
     )
     .bind(tenant.as_str())
-    .bind(linkage.observation.digest().to_hex())
     .bind(entry.rekor_uuid.to_hex())
     .bind(entry.log_id.to_text())
     .bind(signed(entry.log_index)?)
@@ -290,11 +302,10 @@ async fn set_linkage(
     .bind(entry.entry_kind.as_str())
     .bind(entry.entry_version.as_str())
     .bind(entry.entry_body_hash.to_hex())
-    .bind(proof)
+    .bind(write_proof(entry)?)
     .bind(entry.envelope_digest.to_text())
-    .bind(signed(linkage.set_index)?)
-    .bind(path)
     .bind(at.as_unix_micros())
+    .bind(format!("[{}]", places.join(",")))
     .execute(connection)
     .await?;
     Ok(())

@@ -122,6 +122,7 @@ pub(super) async fn connect(path: &Path) -> anyhow::Result<SqliteConnection> {
         .foreign_keys(true)
         .pragma("recursive_triggers", "ON")
         .pragma("cache_size", "-65536")
+        .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(256)
         .disable_statement_logging();
     Ok(SqliteConnection::connect_with(&options).await?)
