@@ -517,6 +517,9 @@ pub fn sort_names(names: &mut Vec<String>) {
 #[derive(Debug, Default)]
 pub struct BodyWriter {
     heads: Vec<Head>,
+    /// The last body, and the head that it begins with.
+    body: Vec<u8>,
+    last: Option<usize>,
 }
 
 /// The beginning of bodies, as [`Observation::write_head`] writes it.
@@ -541,29 +544,40 @@ impl BodyWriter {
     /// Most heads that are kept: a document may have another time for every claim.
     const MAX_HEADS: usize = 64;
 
-    /// Appends a body as [`Observation::write_body`] does, and gives its id.
-    pub fn write(&mut self, observation: &Observation, out: &mut Vec<u8>) -> ObservationId {
-        let head = self.head(observation);
-        let start = out.len();
-        out.extend_from_slice(&head.bytes);
-        observation.write_tail(out);
+    /// The id and the body of an observation, the bytes that [`Observation::write_body`] writes.
+    pub fn write(&mut self, observation: &Observation) -> (ObservationId, &[u8]) {
+        let known = self.head(observation);
+        let Self { heads, body, last } = self;
+        let head = &heads[known];
+        if *last == Some(known) {
+            body.truncate(head.bytes.len());
+        } else {
+            body.clear();
+            body.extend_from_slice(&head.bytes);
+            *last = Some(known);
+        }
+        observation.write_tail(body);
         let mut hasher = head.state.clone();
-        hasher.update(out.get(start + head.hashed..).unwrap_or_default());
+        hasher.update(body.get(head.hashed..).unwrap_or_default());
         let digest = Digest::from_bytes(hasher.finalize().into());
-        debug_assert_eq!(digest, Digest::of(&out[start..]), "a body must be hashed as if it were alone");
-        ObservationId::new(digest)
+        debug_assert_eq!(digest, Digest::of(body), "a body must be hashed as if it were alone");
+        debug_assert_eq!(*body, observation.body(), "a body must be written as if it were alone");
+        (ObservationId::new(digest), body)
     }
 
-    fn head(&mut self, observation: &Observation) -> &Head {
-        let known = self.heads.iter().rposition(|head| head.begins(observation));
-        let known = known.unwrap_or_else(|| {
+    /// The number of the head that a body begins with.
+    fn head(&mut self, observation: &Observation) -> usize {
+        let is_last = |n: &usize| self.heads[*n].begins(observation);
+        let known = self.last.filter(is_last);
+        let known = known.or_else(|| self.heads.iter().rposition(|head| head.begins(observation)));
+        known.unwrap_or_else(|| {
             if self.heads.len() == Self::MAX_HEADS {
                 self.heads.clear();
+                self.last = None;
             }
             self.heads.push(Head::of(observation));
             self.heads.len() - 1
-        });
-        &self.heads[known]
+        })
     }
 }
 
@@ -793,8 +807,8 @@ pub(crate) mod tests {
             Observation { locator: Locator { index: 7, ..first.locator.clone() }, ..first.clone() };
         let mut writer = BodyWriter::default();
         let mut check = |observation: &Observation| {
-            let mut body = Vec::new();
-            assert_eq!(writer.write(observation, &mut body), observation.id());
+            let (id, body) = writer.write(observation);
+            assert_eq!(id, observation.id());
             assert_eq!(body, crate::jcs::to_vec(observation).unwrap());
         };
         check(&first);

@@ -1,14 +1,19 @@
 //! What a parsed document is: facts about it, its claims, and what was found.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use provex_core::digest::Digest;
 use provex_core::ids::{ClaimDigest, DocumentDigest, ObservationId};
 use provex_core::json::Node;
-use provex_core::vex::{BodyWriter, Canonical, DocumentRef, Format, Issuer, Observation, Shared};
+use provex_core::vex::{
+    AssertedAtSource, BodyWriter, Canonical, Component, ComponentKind, DocumentRef, Format, Issuer, Locator,
+    Observation, Schema, Shared, Status, Vulnerability,
+};
 
 use crate::ParseLimits;
 use crate::component::forms;
+use crate::purl;
 use crate::report::{Code, Finding, Findings, Rejection};
 
 /// A document that was read, but for its claims.
@@ -69,6 +74,32 @@ impl DocumentFacts {
         Canonical::shared(reference)
     }
 
+    /// A claim of the document about nothing yet, for a reader that makes one claim of the other.
+    pub(crate) fn claim(&self) -> Observation {
+        let nothing =
+            Component { key: String::new(), kind: ComponentKind::Iri, identifiers: Vec::new(), name: None };
+        Observation {
+            schema: Schema::V1,
+            issuer: self.shared_issuer(),
+            document: self.reference(),
+            locator: Locator { pointer: String::new(), index: 0 },
+            vulnerability: Canonical::shared(Vulnerability { id: String::new(), aliases: Vec::new() }),
+            product: Canonical::shared(nothing),
+            subcomponent: None,
+            version_scope: None,
+            status: Status::Unknown,
+            native_status: Cow::default(),
+            justification: None,
+            impact: None,
+            action: Arc::default(),
+            notes: None,
+            asserted_at: None,
+            asserted_at_source: AssertedAtSource::None,
+            last_updated: None,
+            canon: purl::RULE_SET.into(),
+        }
+    }
+
     /// The issuer as its claims name it.
     pub(crate) fn shared_issuer(&self) -> Option<Shared<Issuer>> {
         self.issuer.clone().map(Canonical::shared)
@@ -94,6 +125,24 @@ impl Retirement {
             Self::Superseded => "superseded",
             Self::Withdrawn => "withdrawn",
         }
+    }
+}
+
+/// One claim as it is read, lent to whoever takes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'c> {
+    /// The claim. A copy of it shares what claims share.
+    pub observation: &'c Observation,
+    /// SHA-256 of the body.
+    pub id: ObservationId,
+    /// The JCS bytes of the observation.
+    pub body: &'c [u8],
+}
+
+impl Claim<'_> {
+    /// As [`ParsedObservation::keys`].
+    pub fn keys(&self) -> Vec<LookupKey> {
+        keys(self.observation)
     }
 }
 
@@ -123,19 +172,23 @@ impl ParsedObservation {
     /// Under which keys it is to be found; sorted, without doubles. Made at each call: only what stores claims
     /// needs them.
     pub fn keys(&self) -> Vec<LookupKey> {
-        let key = |kind, key: &String| LookupKey { kind, key: key.clone() };
-        let Observation { vulnerability, product, subcomponent, .. } = &self.observation;
-        let components = [Some(product), subcomponent.as_ref()].into_iter().flatten();
-        let mut keys = vec![key(KeyKind::Vulnerability, &vulnerability.id)];
-        keys.extend(vulnerability.aliases.iter().map(|alias| key(KeyKind::Alias, alias)));
-        keys.push(key(KeyKind::Product, &product.key));
-        keys.extend(subcomponent.iter().map(|component| key(KeyKind::Subcomponent, &component.key)));
-        let forms = components.flat_map(|component| forms(component));
-        keys.extend(forms.map(|form| LookupKey { kind: KeyKind::Identifier, key: form }));
-        keys.sort_unstable();
-        keys.dedup();
-        keys
+        keys(&self.observation)
     }
+}
+
+fn keys(observation: &Observation) -> Vec<LookupKey> {
+    let key = |kind, key: &String| LookupKey { kind, key: key.clone() };
+    let Observation { vulnerability, product, subcomponent, .. } = observation;
+    let components = [Some(product), subcomponent.as_ref()].into_iter().flatten();
+    let mut keys = vec![key(KeyKind::Vulnerability, &vulnerability.id)];
+    keys.extend(vulnerability.aliases.iter().map(|alias| key(KeyKind::Alias, alias)));
+    keys.push(key(KeyKind::Product, &product.key));
+    keys.extend(subcomponent.iter().map(|component| key(KeyKind::Subcomponent, &component.key)));
+    let forms = components.flat_map(|component| forms(component));
+    keys.extend(forms.map(|form| LookupKey { kind: KeyKind::Identifier, key: form }));
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 /// A key that an observation is found under.
@@ -178,40 +231,37 @@ impl KeyKind {
 /// Longest identifier, vulnerability name or derived key, in bytes of UTF-8: a database index holds no longer ones.
 pub const MAX_KEY_BYTES: usize = 1_024;
 
-/// Takes claims as they are read: each with the JCS bytes of its body, which its id is the SHA-256 of.
-pub(crate) type Each<'c> = dyn FnMut(ParsedObservation, &[u8]) + 'c;
+/// Takes claims as they are read.
+pub(crate) type Each<'c> = dyn FnMut(Claim<'_>) + 'c;
 
-/// Turns observations into [`ParsedObservation`]s and hands them over, one by one.
+/// Names observations and lends them out, one by one.
 pub(crate) struct Claims<'c> {
     each: &'c mut Each<'c>,
     count: u64,
     bodies: BodyWriter,
     /// How many bytes of bodies may still come.
     body_bytes_left: usize,
-    /// Reused for each claim.
-    buffer: Vec<u8>,
 }
 
 impl<'c> Claims<'c> {
     /// No claims yet, and none over the limit.
     pub(crate) fn new(limits: &ParseLimits, each: &'c mut Each<'c>) -> Self {
         let body_bytes_left = limits.max_body_bytes;
-        Self { each, count: 0, bodies: BodyWriter::default(), body_bytes_left, buffer: Vec::new() }
+        Self { each, count: 0, bodies: BodyWriter::default(), body_bytes_left }
     }
 
     /// Adds a claim.
-    pub(crate) fn add(&mut self, observation: Observation) -> Result<(), Rejection> {
-        self.buffer.clear();
-        let id = self.bodies.write(&observation, &mut self.buffer);
-        let Some(left) = self.body_bytes_left.checked_sub(self.buffer.len()) else {
+    pub(crate) fn add(&mut self, observation: &Observation) -> Result<(), Rejection> {
+        let (id, body) = self.bodies.write(observation);
+        let Some(left) = self.body_bytes_left.checked_sub(body.len()) else {
             let message =
                 "The claims of this document take too much memory; split it into several documents.";
-            let (format, pointer) = (observation.document.format, observation.locator.pointer);
+            let (format, pointer) = (observation.document.format, &observation.locator.pointer);
             return Err(Rejection::new(Code::TooManyClaims, Some(format), pointer, message));
         };
         self.body_bytes_left = left;
         self.count += 1;
-        (self.each)(ParsedObservation { observation, id }, &self.buffer);
+        (self.each)(Claim { observation, id, body });
         Ok(())
     }
 

@@ -37,7 +37,7 @@ use provex_core::json::{self, Limits, Node};
 use crate::detect::Carrier;
 use crate::document::Claims;
 pub use crate::document::{
-    Accepted, DocumentFacts, KeyKind, LookupKey, MAX_KEY_BYTES, Parsed, ParsedObservation, Retirement,
+    Accepted, Claim, DocumentFacts, KeyKind, LookupKey, MAX_KEY_BYTES, Parsed, ParsedObservation, Retirement,
 };
 pub use crate::report::{Code, Finding, Rejection, too_large};
 use crate::wrapper::{Subjects, Wrapper};
@@ -77,19 +77,21 @@ pub(crate) struct Context<'a> {
 /// statement in it makes a claim.
 pub fn parse(bytes: &[u8], limits: &ParseLimits) -> Result<Parsed, Rejection> {
     let mut observations = Vec::new();
-    let accepted = parse_each(bytes, limits, |observation, _| observations.push(observation))?;
+    let accepted = parse_each(bytes, limits, |Claim { observation, id, .. }| {
+        observations.push(ParsedObservation { observation: observation.clone(), id });
+    })?;
     Ok(Parsed { document: accepted.document, observations, findings: accepted.findings })
 }
 
-/// Reads a document of any format and hands over each of its claims as soon as it is read, with the JCS bytes of its
-/// body: what is held is not more for more claims. The same bytes give the same claims in the same order.
+/// Reads a document of any format and lends out each of its claims as soon as it is read: what is held is not more for
+/// more claims. The same bytes give the same claims in the same order.
 ///
 /// # Errors
-/// As [`parse`]. Claims that were handed over before are void.
+/// As [`parse`]. Claims that were lent out before are void.
 pub fn parse_each(
     bytes: &[u8],
     limits: &ParseLimits,
-    mut each: impl FnMut(ParsedObservation, &[u8]),
+    mut each: impl FnMut(Claim<'_>),
 ) -> Result<Accepted, Rejection> {
     let digest = || DocumentDigest::new(Digest::of(bytes));
     read_received(bytes, digest, limits, Claims::new(limits, &mut each))
@@ -98,12 +100,12 @@ pub fn parse_each(
 /// As [`parse_each`], for those who know the SHA-256 of `bytes` already.
 ///
 /// # Errors
-/// As [`parse`]. Claims that were handed over before are void.
+/// As [`parse`]. Claims that were lent out before are void.
 pub fn parse_digested(
     bytes: &[u8],
     digest: DocumentDigest,
     limits: &ParseLimits,
-    mut each: impl FnMut(ParsedObservation, &[u8]),
+    mut each: impl FnMut(Claim<'_>),
 ) -> Result<Accepted, Rejection> {
     debug_assert_eq!(digest.digest(), &Digest::of(bytes), "claims must name the document that they stand in");
     read_received(bytes, || digest, limits, Claims::new(limits, &mut each))

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 use provex_core::json::{Members, Node};
 use provex_core::vex::{
-    Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
-    Schema, Shared, Status, Vulnerability,
+    Action, AssertedAtSource, Canonical, Format, Issuer, Justification, Locator, Observation, Shared, Status,
+    Vulnerability,
 };
 
 use crate::Context;
@@ -24,7 +24,6 @@ use crate::component::{Components, Described, IdentifierType, Keyed};
 use crate::conflicts::Subjects;
 use crate::detect::OPENVEX_CONTEXT;
 use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES};
-use crate::purl;
 use crate::repeats;
 use crate::report::{Code, Findings, Rejection, child, element, push_element, quoted};
 use crate::stated::{Parts, Texts, Time, Times, integer, is_blank, is_iri};
@@ -397,19 +396,6 @@ fn has_doubles(texts: &[Cow<'_, str>]) -> bool {
 /// A vulnerability's name and aliases, as written.
 type Names<'a> = (Cow<'a, str>, Vec<Cow<'a, str>>);
 
-/// What one statement says of each of its products.
-struct Said {
-    vulnerability: Shared<Vulnerability>,
-    status: Status,
-    justification: Option<Shared<Justification>>,
-    impact: Option<Arc<str>>,
-    action: Shared<Action>,
-    notes: Option<Arc<str>>,
-    asserted_at: Option<Arc<str>>,
-    asserted_at_source: AssertedAtSource,
-    last_updated: Option<Arc<str>>,
-}
-
 /// A component and the place it stands in.
 struct Placed {
     pointer: String,
@@ -440,9 +426,9 @@ struct Targets<'a> {
 struct Reader<'a, 'f, 'c> {
     form: Form,
     subjects: Option<&'a wrapper::Subjects>,
-    issuer: Option<Shared<Issuer>>,
-    document: Shared<DocumentRef>,
     stated_at: Option<Arc<str>>,
+    /// One claim after the other: a statement sets what it says of all its products.
+    claim: Observation,
     actions: Parts<Action>,
     justifications: Parts<Justification>,
     texts: Texts,
@@ -472,9 +458,8 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         Self {
             form,
             subjects: context.subjects,
-            issuer: facts.shared_issuer(),
-            document: facts.reference(),
             stated_at: facts.stated_at.clone(),
+            claim: facts.claim(),
             actions: Parts::default(),
             justifications: Parts::default(),
             texts: Texts::default(),
@@ -546,22 +531,22 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         let (asserted_at, asserted_at_source) = self.asserted_at(at, statement.timestamp);
         let last_updated =
             self.times.read(statement.last_updated, self.findings, || format!("{at}/last_updated"));
-        let said = Said {
-            vulnerability,
-            status,
-            justification: justification.map(|justification| self.justifications.share(justification)),
-            impact: self.texts.share(impact.as_deref()),
-            action: self.actions.share(Action { text: action.map(Cow::into_owned), ..Action::default() }),
-            notes: self.texts.share(notes.as_deref()),
-            asserted_at,
-            asserted_at_source,
-            last_updated: last_updated.text(),
-        };
+        let claim = &mut self.claim;
+        claim.vulnerability = vulnerability;
+        claim.status = status;
+        // The canonical labels are OpenVEX's.
+        claim.native_status = status.label().into();
+        claim.justification = justification.map(|justification| self.justifications.share(justification));
+        claim.impact = self.texts.share(impact.as_deref());
+        claim.action = self.actions.share(Action { text: action.map(Cow::into_owned), ..Action::default() });
+        claim.notes = self.texts.share(notes.as_deref());
+        (claim.asserted_at, claim.asserted_at_source) = (asserted_at, asserted_at_source);
+        claim.last_updated = last_updated.text();
         if targets.inherits {
-            return self.inherited_claims(at, &said, targets.shared.as_deref());
+            return self.inherited_claims(at, targets.shared.as_deref());
         }
         if length <= MAX_PRODUCTS {
-            let done = self.claims_of(at, &said, products.drain(..), targets.shared.as_deref());
+            let done = self.claims_of(at, products.drain(..), targets.shared.as_deref());
             self.products = products;
             return done;
         }
@@ -570,7 +555,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         let mut listed = targets.products.enumerate();
         for _ in (0..length).step_by(MAX_PRODUCTS) {
             self.products(at, form, listed.by_ref().take(MAX_PRODUCTS), &mut products);
-            self.claims_of(at, &said, products.drain(..), targets.shared.as_deref())?;
+            self.claims_of(at, products.drain(..), targets.shared.as_deref())?;
         }
         *self.findings = findings;
         Ok(())
@@ -885,84 +870,56 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     fn claims_of(
         &mut self,
         at: &str,
-        said: &Said,
         products: impl Iterator<Item = Listed>,
         shared: Option<&[Placed]>,
     ) -> Result<(), Rejection> {
         for Listed { n, component: product, own } in products {
-            match (own, shared) {
-                (Some(own), _) => {
-                    for Placed { pointer, component } in own {
-                        self.claim(said, Locator { pointer, index: 0 }, &product, Some(&component))?;
-                    }
+            self.claim.product = product.component;
+            if let Some(own) = own {
+                for Placed { pointer, component } in own {
+                    self.claim.locator = Locator { pointer, index: 0 };
+                    self.claim_of(Some(component))?;
                 }
-                (None, Some(shared)) => {
-                    for (index, subcomponent) in (0..).zip(shared) {
-                        let locator = Locator { pointer: element(at, "products", n), index };
-                        self.claim(said, locator, &product, Some(&subcomponent.component))?;
-                    }
-                }
-                (None, None) => {
-                    let locator = Locator { pointer: element(at, "products", n), index: 0 };
-                    self.claim(said, locator, &product, None)?;
-                }
+                continue;
             }
+            let Locator { pointer, index } = &mut self.claim.locator;
+            pointer.clear();
+            pointer.push_str(at);
+            push_element(pointer, "products", n);
+            *index = 0;
+            self.claims_of_parts(shared)?;
         }
         Ok(())
     }
 
     /// One claim for each subject, or for each subcomponent of each: all come from the statement as a whole.
-    fn inherited_claims(
-        &mut self,
-        at: &str,
-        said: &Said,
-        shared: Option<&[Placed]>,
-    ) -> Result<(), Rejection> {
-        let mut index = 0..;
-        let mut locator = || Locator { pointer: at.to_owned(), index: index.next().unwrap_or_default() };
+    fn inherited_claims(&mut self, at: &str, shared: Option<&[Placed]>) -> Result<(), Rejection> {
+        self.claim.locator = Locator { pointer: at.to_owned(), index: 0 };
         for product in self.subjects.map(wrapper::Subjects::components).unwrap_or_default() {
-            match shared {
-                Some(shared) => {
-                    for part in shared {
-                        self.claim(said, locator(), product, Some(&part.component))?;
-                    }
-                }
-                None => self.claim(said, locator(), product, None)?,
-            }
+            self.claim.product = Arc::clone(&product.component);
+            self.claims_of_parts(shared)?;
         }
         Ok(())
     }
 
-    fn claim(
-        &mut self,
-        said: &Said,
-        locator: Locator,
-        product: &Keyed,
-        subcomponent: Option<&Keyed>,
-    ) -> Result<(), Rejection> {
-        let observation = Observation {
-            schema: Schema::V1,
-            issuer: self.issuer.clone(),
-            document: Arc::clone(&self.document),
-            locator,
-            vulnerability: Arc::clone(&said.vulnerability),
-            product: Arc::clone(&product.component),
-            subcomponent: subcomponent.map(|keyed| Arc::clone(&keyed.component)),
-            version_scope: None,
-            status: said.status,
-            // The canonical labels are OpenVEX's.
-            native_status: said.status.label().into(),
-            justification: said.justification.clone(),
-            impact: said.impact.clone(),
-            action: Arc::clone(&said.action),
-            notes: said.notes.clone(),
-            asserted_at: said.asserted_at.clone(),
-            asserted_at_source: said.asserted_at_source,
-            last_updated: said.last_updated.clone(),
-            canon: purl::RULE_SET.into(),
+    /// One claim about the product, or one about each of these subcomponents, which come from the same place.
+    fn claims_of_parts(&mut self, parts: Option<&[Placed]>) -> Result<(), Rejection> {
+        let Some(parts) = parts else {
+            self.claim_of(None)?;
+            self.claim.locator.index += 1;
+            return Ok(());
         };
-        self.about.note(&observation, observation.asserted_at.as_deref());
-        self.claims.add(observation)
+        for part in parts {
+            self.claim_of(Some(part.component.clone()))?;
+            self.claim.locator.index += 1;
+        }
+        Ok(())
+    }
+
+    fn claim_of(&mut self, subcomponent: Option<Keyed>) -> Result<(), Rejection> {
+        self.claim.subcomponent = subcomponent.map(|keyed| keyed.component);
+        self.about.note(&self.claim, self.claim.asserted_at.as_deref());
+        self.claims.add(&self.claim)
     }
 
     /// Says where one part is in the form of another version than what it stands in.

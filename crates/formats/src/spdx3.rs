@@ -800,7 +800,7 @@ impl<'g, 'c> Reader<'g, 'c> {
             canon: purl::RULE_SET.into(),
         };
         self.about.note(&observation, observation.asserted_at.as_deref());
-        self.claims.add(observation)
+        self.claims.add(&observation)
     }
 }
 

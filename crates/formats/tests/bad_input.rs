@@ -21,9 +21,9 @@ fn document(file: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vex").join(file)).unwrap()
 }
 
-/// The code of the refusal, before which nothing was handed over.
+/// The code of the refusal, before which no claim was lent out.
 fn refusal(bytes: &[u8]) -> Option<&'static str> {
-    let refused = parse_each(bytes, &ParseLimits::default(), |claim, _| panic!("{claim:?}")).err()?;
+    let refused = parse_each(bytes, &ParseLimits::default(), |claim| panic!("{claim:?}")).err()?;
     Some(refused.code.label())
 }
 

@@ -28,9 +28,9 @@ fn claims_of_one_document_differ_and_come_with_the_bytes_that_name_them() {
         let bytes = std::fs::read(&path).unwrap();
         let limits = ParseLimits::default();
         let mut ids = Vec::new();
-        let accepted = parse_each(&bytes, &limits, |claim, body| {
-            assert_eq!(Digest::of(body), *claim.id.digest());
-            assert_eq!(body, claim.body());
+        let accepted = parse_each(&bytes, &limits, |claim| {
+            assert_eq!(Digest::of(claim.body), *claim.id.digest());
+            assert_eq!(claim.body, claim.observation.body());
             ids.push(claim.id);
         });
         let parsed = parse(&bytes, &limits);

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use provex_core::time::StatedTime;
 use provex_core::vex::Format;
 use provex_formats::{
-    Accepted, Code, Finding, ParseLimits, ParsedObservation, Rejection, parse_digested, parse_each, too_large,
+    Accepted, Claim, Code, Finding, ParseLimits, Rejection, parse_digested, parse_each, too_large,
 };
 use provex_store::{
     Authentication, DocumentFacts, FindingRow, KeyKind, MoreObservations, NewDocument, NewObservation,
@@ -233,9 +233,9 @@ struct Portion {
 }
 
 impl Portion {
-    fn add(&mut self, parsed: &ParsedObservation, body: &[u8]) {
-        self.bytes += body.len();
-        self.observations.push(new_observation(parsed, body));
+    fn add(&mut self, claim: Claim<'_>) {
+        self.bytes += claim.body.len();
+        self.observations.push(new_observation(claim));
     }
 
     fn is_full(&self) -> bool {
@@ -255,8 +255,8 @@ struct FirstReading {
 }
 
 impl FirstReading {
-    fn add(&mut self, parsed: &ParsedObservation, body: &[u8]) {
-        let stated = parsed.observation.asserted_at.as_ref();
+    fn add(&mut self, claim: Claim<'_>) {
+        let stated = claim.observation.asserted_at.as_ref();
         if let Some(stated) = stated.filter(|stated| **stated > self.arrival.latest)
             && self.ahead.as_ref().is_none_or(|ahead| stated < ahead)
         {
@@ -264,7 +264,7 @@ impl FirstReading {
         }
         match self.kept.is_full() {
             true => self.more += 1,
-            false => self.kept.add(parsed, body),
+            false => self.kept.add(claim),
         }
     }
 
@@ -322,10 +322,10 @@ impl Reread {
     /// Whoever receives counts: what cannot be read again, which it was before, does not go unnoticed.
     fn send(&self, parts: &mpsc::Sender<Vec<NewObservation>>) {
         let (mut portion, mut passed, mut wanted) = (Portion::default(), 0, true);
-        let read = parse_digested(&self.body, self.digest, &self.limits, |parsed, body| {
+        let read = parse_digested(&self.body, self.digest, &self.limits, |claim| {
             passed += 1;
             if passed > self.kept && wanted {
-                portion.add(&parsed, body);
+                portion.add(claim);
                 if portion.is_full() {
                     wanted = parts.blocking_send(std::mem::take(&mut portion).observations).is_ok();
                 }
@@ -396,9 +396,9 @@ fn read_one(
         more: 0,
         ahead: None,
     });
-    let accepted = parse_each(&bytes, limits, |parsed, body| {
+    let accepted = parse_each(&bytes, limits, |claim| {
         if let Some(reading) = &mut reading {
-            reading.add(&parsed, body);
+            reading.add(claim);
         }
     });
     let accepted = match accepted {
@@ -490,17 +490,17 @@ fn facts(accepted: &Accepted, name: &str) -> DocumentFacts {
     }
 }
 
-fn new_observation(parsed: &ParsedObservation, body: &[u8]) -> NewObservation {
-    let observation = &parsed.observation;
+fn new_observation(claim: Claim<'_>) -> NewObservation {
+    let observation = claim.observation;
     NewObservation {
-        id: parsed.id,
-        claim_digest: parsed.claim_digest(),
-        body: body.to_vec(),
+        id: claim.id,
+        claim_digest: observation.claim_digest(),
+        body: claim.body.to_vec(),
         status: observation.status,
         vulnerability_id: observation.vulnerability.id.clone(),
         product_key: observation.product.key.clone(),
         subcomponent_key: observation.subcomponent.as_ref().map(|component| component.key.clone()),
-        keys: parsed.keys().into_iter().map(|key| (key_kind(key.kind), key.key)).collect(),
+        keys: claim.keys().into_iter().map(|key| (key_kind(key.kind), key.key)).collect(),
     }
 }
 

@@ -8,10 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use provex_core::json::Content;
-use provex_core::vex::{
-    Action, AssertedAtSource, Canonical, DocumentRef, Issuer, Justification, Locator, Observation, Schema,
-    Shared, Status,
-};
+use provex_core::vex::{Action, AssertedAtSource, Canonical, Justification, Observation, Shared, Status};
 
 use super::header::{Header, time};
 use super::products::{Products, Target};
@@ -25,8 +22,7 @@ use super::{
 };
 use crate::conflicts::Subjects;
 use crate::document::{Claims, MAX_KEY_BYTES};
-use crate::purl;
-use crate::report::{Code, Findings, Rejection, element, quoted};
+use crate::report::{Code, Findings, Rejection, push_element, quoted};
 use crate::stated::{Texts, Time};
 use crate::terms;
 use crate::typed::{Member, Unread};
@@ -35,9 +31,9 @@ use crate::typed::{Member, Unread};
 pub(super) struct Reader<'a, 'f, 'c> {
     edition: Edition,
     profile: Profile,
-    issuer: Option<Shared<Issuer>>,
-    document: Shared<DocumentRef>,
     stated_at: Option<Arc<str>>,
+    /// One claim after the other.
+    claim: Observation,
     products: Products<'a>,
     groups: Groups<'a>,
     /// CVE ids so far, and where they stand.
@@ -86,9 +82,8 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         Self {
             edition: header.edition,
             profile: header.profile,
-            issuer: header.facts.shared_issuer(),
-            document: header.facts.reference(),
             stated_at: header.facts.stated_at.clone(),
+            claim: header.facts.claim(),
             products,
             groups,
             cves: HashMap::new(),
@@ -316,29 +311,34 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         stated: &Stated,
     ) -> Result<(), Rejection> {
         for entry in entries {
-            let pointer = element(at, entry.group(), entry.place());
-            let observation = self.claim(pointer, &mut said, entry);
+            let is_made = self.claim(at, &mut said, entry);
             self.products.check_number()?;
-            let Some(observation) = observation else { continue };
-            if said.is_contestable && !stated.has_told(*entry) {
-                self.note(&observation, entry.product);
+            if !is_made {
+                continue;
             }
-            self.claims.add(observation)?;
+            if said.is_contestable && !stated.has_told(*entry) {
+                self.note(entry.product);
+            }
+            self.claims.add(&self.claim)?;
         }
         Ok(())
     }
 
     /// Remembers a claim. Two chains with the same ends are two products: what tells them apart stands among the
     /// identifiers of their component.
-    fn note(&mut self, observation: &Observation, product: u32) {
-        let own = observation.subcomponent.as_ref().filter(|_| self.products.has_own_component(product));
+    fn note(&mut self, product: u32) {
+        let own = self.claim.subcomponent.as_ref().filter(|_| self.products.has_own_component(product));
         let apart = own.into_iter().flat_map(|component| &component.identifiers);
-        self.about.note(observation, apart.map(|identifier| identifier.value.as_str()));
+        self.about.note(&self.claim, apart.map(|identifier| identifier.value.as_str()));
     }
 
-    /// What an entry claims, or nothing if it was dropped.
-    fn claim(&mut self, pointer: String, said: &mut Said<'a>, entry: &Entry) -> Option<Observation> {
-        let status = terms::csaf_status(entry.group())?;
+    /// Makes the claim of an entry, unless it is dropped.
+    fn claim(&mut self, at: &str, said: &mut Said<'a>, entry: &Entry) -> bool {
+        let Some(status) = terms::csaf_status(entry.group()) else { return false };
+        let mut pointer = std::mem::take(&mut self.claim.locator.pointer);
+        pointer.clear();
+        pointer.push_str(at);
+        push_element(&mut pointer, entry.group(), entry.place());
         let product = entry.product;
         let (vulnerability, bytes) = said.names.of(product);
         self.products.spend(bytes);
@@ -346,7 +346,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             let message = "The vulnerability has no name for this product, and the entry was dropped; add its `cve` or \
                            an id for every product.";
             tell(self.findings, Code::MissingVulnerability, || pointer, message);
-            return None;
+            return false;
         };
         let Target { product: host, subcomponent, scope } = self.products.target(product);
         let is_long = |name: &String| name.len() > MAX_KEY_BYTES;
@@ -358,32 +358,26 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             let message = "An identifier or the key made of it is longer than 1,024 bytes, and the entry \
                            was dropped; shorten it.";
             tell(self.findings, Code::KeyTooLong, || pointer, message);
-            return None;
+            return false;
         }
         let justification = self.justification(&pointer, said, product, status);
         let impact = self.impact(&pointer, said, product, status, justification.is_some());
         let (asserted_at, asserted_at_source) = self.asserted_at(said, product, status);
         let action = self.action(&pointer, said, entry);
-        Some(Observation {
-            schema: Schema::V1,
-            issuer: self.issuer.clone(),
-            document: Arc::clone(&self.document),
-            locator: Locator { pointer, index: 0 },
-            vulnerability,
-            product: host.component,
-            subcomponent: subcomponent.map(|keyed| keyed.component),
-            version_scope: scope,
-            status,
-            native_status: entry.group().into(),
-            justification,
-            impact,
-            action,
-            notes: self.texts.joined(said.notes.of(product).flatten().map(AsRef::as_ref)),
-            asserted_at,
-            asserted_at_source,
-            last_updated: None,
-            canon: purl::RULE_SET.into(),
-        })
+        let claim = &mut self.claim;
+        claim.locator.pointer = pointer;
+        claim.vulnerability = vulnerability;
+        claim.product = host.component;
+        claim.subcomponent = subcomponent.map(|keyed| keyed.component);
+        claim.version_scope = scope;
+        claim.status = status;
+        claim.native_status = entry.group().into();
+        claim.justification = justification;
+        claim.impact = impact;
+        claim.action = action;
+        claim.notes = self.texts.joined(said.notes.of(product).flatten().map(AsRef::as_ref));
+        (claim.asserted_at, claim.asserted_at_source) = (asserted_at, asserted_at_source);
+        true
     }
 
     /// The first justification, which stays with the claim even under a status that it does not belong to: it was said.

@@ -513,7 +513,7 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
             let observation = said.observation(self.issuer.clone(), &self.document, pointer, &target, scope);
             // Whenever it is said: CycloneDX has no history inside a document.
             self.about.note(&observation, None);
-            self.claims.add(observation)?;
+            self.claims.add(&observation)?;
         }
         Ok(())
     }
