@@ -78,7 +78,15 @@ impl Logs {
     pub(crate) fn open(folder: &DataFolder, pipeline: &Pipeline, args: &LogArgs) -> Result<Self, Failure> {
         let configured = folder.config.log_of(&pipeline.tenant);
         let named = args.signing_config.is_some() || args.trusted_root.is_some();
-        if configured.log == Some(NoLog::None) && !named {
+        if configured.log == Some(NoLog::None) {
+            // What was logged cannot be taken back, so that no flag says it in passing.
+            if named {
+                return Err(Failure::call(format!(
+                    "statements of the tenant {} go to no log (`log = \"none\"` in provex.toml), and no flag changes \
+                     that: take the line out, or leave --signing-config away",
+                    pipeline.tenant
+                )));
+            }
             return Ok(Self { off: true, ..Self::none(folder, pipeline) });
         }
         let within = |path: &Option<PathBuf>| path.as_ref().map(|path| folder.path().join(path));

@@ -1,10 +1,14 @@
 //! What `provex.toml` says, and what the program says to do next.
-#![allow(clippy::unwrap_used)] // helpers of tests cannot go on either
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests cannot go on either
+#![allow(clippy::disallowed_methods)] // processes are waited for in real time
 
 mod common;
 
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
 use common::{Folder, all, examples, provex};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn configured(text: &str) -> Folder {
     let folder = Folder::new();
@@ -46,6 +50,85 @@ fn a_tenant_without_a_log_is_well() {
     // Once it has one, what was kept is linked.
     std::fs::write(folder.data().join("provex.toml"), "").unwrap();
     assert_eq!(folder.json(0, &["link", "--json"])["linkages"]["linked"], 7);
+}
+
+/// A worker that ends with this value.
+struct Worker(Child);
+
+impl Worker {
+    fn start(folder: &Folder, args: &[&str]) -> Self {
+        let mut command = folder.command(&["worker", "--interval", "1"]);
+        Self(command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    panic!("{what} does not come about");
+}
+
+/// What the rows of a tenant's queue say.
+fn rows_why(folder: &Folder, tenant: &str) -> Vec<String> {
+    let rows = folder.lines(&["pending", "--queue", "--ndjson", "--tenant", tenant]);
+    rows.iter().map(|row| row["why"].as_str().unwrap().to_owned()).collect()
+}
+
+fn linked(folder: &Folder, tenant: &str) -> u64 {
+    let rows = folder.lines(&["observations", "--ndjson", "--tenant", tenant]);
+    rows.iter().filter(|row| !row["linkage"].is_null()).count() as u64
+}
+
+/// Writes a signing config of the folder's own log whose window is over.
+fn write_ended_config(folder: &Folder, name: &str) {
+    let own = std::fs::read(folder.data().join("signing_config.json")).unwrap();
+    let mut config: Value = serde_json::from_slice(&own).unwrap();
+    config["rekorTlogUrls"][0]["validFor"] =
+        json!({"start": "2020-01-01T00:00:00Z", "end": "2021-01-01T00:00:00Z"});
+    std::fs::write(folder.data().join(name), config.to_string()).unwrap();
+}
+
+#[test]
+fn flags_for_all_tenants_redirect_none_that_the_file_names() {
+    let folder = configured("");
+    for tenant in ["secret", "acme"] {
+        folder.text(0, &["tenant", "add", tenant]);
+        folder.text(0, &["ingest", "--tenant", tenant, &examples()]);
+    }
+    folder.text(0, &["ingest", &examples()]);
+    write_ended_config(&folder, "acme.json");
+    let tenants = "tenants = { secret = { log = \"none\" }, acme = { signing_config = \"acme.json\" } }\n";
+    std::fs::write(folder.data().join("provex.toml"), tenants).unwrap();
+    let own = folder.data().join("signing_config.json").display().to_string();
+    {
+        let _worker = Worker::start(&folder, &["--signing-config", &own]);
+        eventually("the end of the work", || {
+            linked(&folder, "default") == 7
+                && [("secret", "this tenant's statements go to no log"), ("acme", "names no log")]
+                    .iter()
+                    .all(|(tenant, why)| rows_why(&folder, tenant).iter().all(|row| row.contains(why)))
+        });
+    }
+    assert_eq!((linked(&folder, "secret"), linked(&folder, "acme")), (0, 0));
+    // Named, a tenant goes where the call says, but not to a log where none is to have it.
+    for command in ["link", "status", "worker"] {
+        let output = folder.provex(&[command, "--tenant", "secret", "--signing-config", &own]);
+        assert_eq!(output.status.code(), Some(2), "{command}: {}", all(&output));
+        assert!(all(&output).contains("secret go to no log (`log = \"none\"` in provex.toml)"));
+    }
+    folder.text(0, &["link", "--tenant", "acme", "--signing-config", &own]);
+    assert_eq!((linked(&folder, "secret"), linked(&folder, "acme")), (0, 7));
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(super) async fn work(
         let _working = folder.work(&tenants).await?;
         let until = tokio::time::Instant::now() + RELOAD;
         let mut groups = JoinSet::new();
-        for group in groups_of(folder, tenants, &args.log)? {
+        for group in groups_of(folder, tenants, only, &args.log)? {
             let (folder, asked, news) = (Arc::clone(folder), Arc::clone(asked), Arc::clone(&news));
             let stop = move || asked.load(Ordering::SeqCst) || tokio::time::Instant::now() >= until;
             groups.spawn(async move { group.work(&folder, unit, &stop, pause, &news).await });
@@ -102,15 +102,24 @@ struct Group {
     logs: Logs,
 }
 
-fn groups_of(folder: &DataFolder, tenants: Vec<Pipeline>, args: &LogArgs) -> Result<Vec<Group>, Failure> {
-    let mut groups: Vec<(LogConfig, Group)> = Vec::new();
+/// The flags hold for the tenant that is named. Where none is, they do not redirect a tenant of which `provex.toml` says
+/// where it goes: nobody asked to have its statements published elsewhere.
+fn groups_of(
+    folder: &DataFolder,
+    tenants: Vec<Pipeline>,
+    only: Option<&TenantId>,
+    args: &LogArgs,
+) -> Result<Vec<Group>, Failure> {
+    let no_flags = LogArgs::default();
+    let mut groups: Vec<((LogConfig, bool), Group)> = Vec::new();
     for pipeline in tenants {
-        let config = folder.config.log_of(&pipeline.tenant);
-        match groups.iter_mut().find(|(known, _)| *known == config) {
+        let flags_hold = only.is_some() || !folder.config.tenants.contains_key(&pipeline.tenant);
+        let way = (folder.config.log_of(&pipeline.tenant), flags_hold);
+        match groups.iter_mut().find(|(known, _)| *known == way) {
             Some((_, group)) => group.tenants.push(pipeline),
             None => {
-                let logs = Logs::open(folder, &pipeline, args)?;
-                groups.push((config, Group { tenants: vec![pipeline], logs }));
+                let logs = Logs::open(folder, &pipeline, if flags_hold { args } else { &no_flags })?;
+                groups.push((way, Group { tenants: vec![pipeline], logs }));
             }
         }
     }
