@@ -718,7 +718,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         for (k, subcomponent) in list.enumerate() {
             let pointer = element(at, "subcomponents", k);
             let Some((component, nested)) = self.component(&pointer, form, subcomponent) else { continue };
-            if nested.is_stated() {
+            if !nested.is_absent() {
                 let message =
                     "OpenVEX subcomponents do not nest, and this one was dropped; list its parts beside it.";
                 let pointer = || format!("{pointer}/subcomponents");

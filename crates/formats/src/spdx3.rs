@@ -79,6 +79,7 @@ pub(crate) fn read(
     };
     let graph = Graph::of(&root)?;
     let mut reader = Reader::new(&graph, context, claims);
+    graph.report_unread(&mut reader.findings);
     let mut facts = reader.facts(&root, context);
     let mut any_statement = false;
     for (at, node) in graph.nodes() {
@@ -877,6 +878,8 @@ fn report_hashes(member: &Member<Many<IntegrityMethod<'_>>>, at: &str, findings:
         found.check(findings, at, "an object");
         let Some(found) = found.value() else { continue };
         report_unknown(&found.unknown, &at(), findings);
+        found.types.check(findings, || format!("{}/type", at()), "a string");
+        found.at_types.check(findings, || format!("{}/@type", at()), "a string");
         found.algorithm.check(findings, || format!("{}/algorithm", at()), "a string");
         found.value.check(findings, || format!("{}/hashValue", at()), "a string");
     }

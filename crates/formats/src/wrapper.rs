@@ -397,6 +397,14 @@ impl Subjects {
             let name = subject.value().and_then(|subject| subject.name.value()).map(ToString::to_string);
             let described = subject.value().map(|subject| describe(subject, document)).unwrap_or_default();
             let has_digest = subject.value().is_some_and(has_digest);
+            if subject.value().is_some_and(|subject| matches!(subject.name, Member::Wrong(_))) {
+                let message = || {
+                    format!(
+                        "The name of subject {n} of the in-toto Statement is no string and was not read; make it one."
+                    )
+                };
+                findings.add(Code::BadSubject, String::new, message);
+            }
             match components.resolve(&described, findings, String::new) {
                 Some(keyed) if !keyed.too_long => {
                     if !has_digest {

@@ -3,9 +3,11 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use provex_formats::{ParseLimits, parse, parse_each};
+use provex_formats::{ParseLimits, ParsedObservation, parse, parse_each};
+use serde_json::Value;
 
 /// A published document of each form.
 const DOCUMENTS: [&str; 6] = [
@@ -92,6 +94,69 @@ fn a_byte_order_mark_is_no_fault_of_utf8_and_one_of_others() {
         assert_eq!(refusal(&utf16), Some("not_utf8"), "{file}");
         assert!(refusal(&utf16[2..]).is_some(), "{file}");
     }
+}
+
+/// The pointer of every member and element of a value.
+fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
+    let below: Vec<_> = match value {
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect()
+        }
+        Value::Array(elements) => (0..).map(|n: usize| n.to_string()).zip(elements).collect(),
+        _ => return,
+    };
+    for (key, value) in below {
+        let pointer = format!("{at}/{key}");
+        pointers(value, &pointer, found);
+        found.push(pointer);
+    }
+}
+
+#[test]
+fn no_claim_changes_silently_where_a_null_stands() {
+    let mut silent = Vec::new();
+    for file in [
+        "hand/openvex-accept-history-and-offsets.json",
+        "hand/openvex-accept-identifiers-only.json",
+        "hand/intoto-accept-inherited-products.json",
+        "hand/cyclonedx-accept-range-statuses.json",
+        "hand/spdx3-accept-all-four.json",
+        "csaf20/oasis_2022-evd-uc-03-ms-001.json",
+        "csaf20/oasis_2022-evd-uc-04-001.json",
+        "csaf20/trivy_csaf-relationships.json",
+        "csaf21/oasis_2022-evd-uc-02-na-001.json",
+        "cyclonedx/spec_valid-vulnerability-1.4.json",
+        "cyclonedx/examples_Use-Cases_Case-5_vex.json",
+        "cyclonedx/guac_cyclonedx-vex-affected.json",
+        "cyclonedx/secobserve_cyclonedx_product_no_branch.json",
+        "openvex/trivy_openvex-nested.json",
+        "spdx3/tools-java_double.jsonld",
+    ] {
+        let whole: Value = serde_json::from_slice(&document(file)).unwrap();
+        let read = |value: &Value| {
+            let parsed = parse(value.to_string().as_bytes(), &ParseLimits::default()).ok()?;
+            // The digest changes, and nothing else should.
+            let digest = parsed.document.digest.digest().to_hex();
+            let body =
+                |claim: &ParsedObservation| String::from_utf8(claim.body()).unwrap().replace(&digest, "");
+            let claims: Vec<_> = parsed.observations.iter().map(body).collect();
+            let findings: BTreeSet<_> =
+                parsed.findings.into_iter().map(|found| (found.code, found.pointer)).collect();
+            Some((claims, findings))
+        };
+        let (claims, findings) = read(&whole).unwrap();
+        let mut all = Vec::new();
+        pointers(&whole, "", &mut all);
+        for pointer in all {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(&pointer).unwrap() = Value::Null;
+            let Some((found, told)) = read(&changed) else { continue };
+            if found != claims && told.is_subset(&findings) {
+                silent.push(format!("{file}: {pointer}"));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
 }
 
 #[test]

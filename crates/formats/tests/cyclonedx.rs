@@ -731,6 +731,8 @@ fn only_an_analysis_with_a_state_makes_a_claim() {
         (r#""analysis": {"detail": "d"}"#, "missing_status 1"),
         (r#""analysis": {"response": []}"#, "missing_status 1"),
         (r#""analysis": {"state": 7}"#, "missing_status 1"),
+        (r#""analysis": {"state": null}"#, "missing_status 1"),
+        (r#""analysis": {"detail": null}"#, "missing_status 1"),
         (r#""analysis": {"state": "affected"}"#, "unknown_status 1"),
         (r#""analysis": {"state": "Resolved"}"#, "unknown_status 1"),
     ] {

@@ -274,7 +274,11 @@ fn examples(code: Code) -> Vec<Example> {
             let part = r#"{"@id": "pkg:npm/b", "subcomponents": [{"@id": "pkg:npm/c"}]}"#;
             one(about(&format!(r#"{{"@id": "pkg:npm/a", "subcomponents": [{part}]}}"#), FIXED))
         }
-        Code::MissingStatus => one(states(r#""supplier": "ACME""#)),
+        Code::MissingStatus => {
+            let mut both = one(states(r#""supplier": "ACME""#));
+            both.extend(one(cyclonedx(r#""analysis": {"state": null}"#)));
+            both
+        }
         Code::UnknownStatus => one(states(r#""status": "wontfix""#)),
         Code::KeyTooLong => {
             one(about(&format!(r#"{{"@id": "pkg:npm/a@1?download_url={}"}}"#, "x".repeat(1_100)), FIXED))

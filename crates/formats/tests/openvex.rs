@@ -476,6 +476,11 @@ fn a_claim_about_unreadable_subcomponents_is_not_widened() {
             Code::NestedSubcomponents,
             "/subcomponents/0/subcomponents",
         ),
+        (
+            "[{\"@id\": \"urn:b\", \"subcomponents\": null}]",
+            Code::NestedSubcomponents,
+            "/subcomponents/0/subcomponents",
+        ),
     ] {
         let text = products(&format!(r#"{{"@id": "pkg:npm/a", "subcomponents": {subcomponents}}}, {other}"#));
         let parsed = parsed(&document(&text));

@@ -146,16 +146,17 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         self.bom_refs.insert(name);
     }
 
-    /// The state, without which there is no claim. An analysis that says other things without it lost it.
+    /// The state, without which there is no claim. An analysis that has a state which says nothing, or says other
+    /// things without one, lost it.
     fn state(&mut self, at: &str, analysis: &mut Analysis<'a>) -> Option<(Status, Cow<'a, str>)> {
         let at = || format!("{at}/analysis/state");
         let state = std::mem::take(&mut analysis.state);
-        let meant = state.is_stated()
-            || analysis.justification.is_stated()
-            || analysis.detail.is_stated()
-            || analysis.response.is_stated();
+        let is_bare = state.is_absent()
+            && analysis.justification.is_absent()
+            && analysis.detail.is_absent()
+            && analysis.response.is_absent();
         let Member::Value(native) = state else {
-            if meant {
+            if !is_bare {
                 let message = "The analysis has no state, and the vulnerability was dropped; add one.";
                 self.findings.add(Code::MissingStatus, at, || message.to_owned());
             }

@@ -9,8 +9,8 @@ use provex_core::json::{self, Elements, Members};
 use provex_core::vex::Format;
 
 use super::{ExternalIdentifier, ExternalMap, IntegrityMethod, Text};
-use crate::report::{Code, Rejection, child};
-use crate::typed::{Member, Shape};
+use crate::report::{Code, Findings, Rejection, child};
+use crate::typed::{Member, Shape, Type};
 
 /// One value, or a list of them.
 #[derive(Debug)]
@@ -395,6 +395,23 @@ impl<'g> Graph<'g> {
             }
         }
         Ok(())
+    }
+
+    /// Says which elements of the graph are no objects: each may have been a statement.
+    pub(super) fn report_unread(&self, findings: &mut Findings) {
+        for (at, node) in self.nodes() {
+            let Some(graph) = node.rare.as_deref().map(|rare| &rare.graph) else { continue };
+            graph.check(findings, || format!("{}/@graph", self.pointer(at)), "a list of elements");
+            for (n, element) in graph.value().into_iter().flat_map(|many| many.list.iter().enumerate()) {
+                let of = || format!("{}/@graph/{n}", self.pointer(at));
+                match element {
+                    Member::Value(Reference::Id(_)) => {
+                        Member::<()>::Wrong(Type::String).check(findings, of, "an object");
+                    }
+                    element => element.check(findings, of, "an object"),
+                }
+            }
+        }
     }
 
     /// All nodes and their places.
