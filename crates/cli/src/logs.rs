@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use provex_core::trusted_root::{Service, ServiceSelection, SigningConfig, TrustedRoot};
+use provex_core::trusted_root::{ServiceSelection, SigningConfig, TrustedLog, TrustedRoot};
 use provex_pipeline::environment::Environment as _;
 use provex_pipeline::{LogLine, Pipeline};
 use provex_tlog::TransparencyLog;
@@ -113,9 +113,9 @@ impl Logs {
         let (reach, tls_roots) = (folder.reach(), tls_roots(folder)?);
         let clients = Clients { root: &root, own, read_url, reach, tls_roots };
         let readable = clients.readable(&config)?;
+        logs.chosen = clients.chosen(&config, &readable)?;
         logs.known.retain(|own| readable.iter().all(|log| log.identity().id != own.identity().id));
         logs.known.extend(readable);
-        logs.chosen = clients.chosen(&config)?;
         let first = logs.chosen.as_ref().ok().and_then(|lines| lines.first());
         logs.own = clients.own.as_ref().zip(first).is_some_and(|(own, first)| Arc::ptr_eq(own, first.log()));
         logs.authority = clients.authority(&config).map_err(|reason| format!("{reason:#}"));
@@ -168,8 +168,13 @@ struct Clients<'a> {
 
 impl Clients<'_> {
     /// The logs to write to now; in words, why there is none.
-    fn chosen(&self, config: &SigningConfig) -> Result<Result<Vec<LogLine>, String>, Failure> {
-        let services = match config.logs(&VERSIONS, System.now()) {
+    fn chosen(
+        &self,
+        config: &SigningConfig,
+        readable: &[Arc<dyn TransparencyLog>],
+    ) -> Result<Result<Vec<LogLine>, String>, Failure> {
+        let now = System.now();
+        let services = match config.logs(&VERSIONS, now) {
             Ok(services) => services,
             Err(error) => return Ok(Err(error.to_string())),
         };
@@ -177,8 +182,10 @@ impl Clients<'_> {
             .map_err(Failure::call)?;
         let mut lines = Vec::new();
         for service in services {
-            match self.log(service)? {
-                Some(log) => lines.push(LogLine::new(log)),
+            let identity = self.root.log_at(&service.url, now);
+            let log = identity.and_then(|log| readable.iter().find(|known| known.identity().id == log.id));
+            match log {
+                Some(log) => lines.push(LogLine::new(Arc::clone(log))),
                 None if lines.is_empty() => {
                     return Ok(Err(format!(
                         "the trusted root knows no log of {} whose key is valid now",
@@ -191,40 +198,39 @@ impl Clients<'_> {
         Ok(Ok(lines))
     }
 
-    /// Every log that the config names and the root knows, whatever their windows.
+    /// Every log that the root knows, whatever the windows, at the URL that the config has for it, else at its own: what a
+    /// log answered before its end is linked after it, too.
     fn readable(&self, config: &SigningConfig) -> Result<Vec<Arc<dyn TransparencyLog>>, Failure> {
         let services =
             config.rekor_tlog_urls.iter().filter(|service| VERSIONS.contains(&service.major_api_version));
+        let named =
+            services.flat_map(|service| self.root.logs_at(&service.url).map(|log| (&service.url, log)));
         let mut logs: Vec<Arc<dyn TransparencyLog>> = Vec::new();
-        for service in services {
-            if let Some(log) = self.log(service)?
-                && logs.iter().all(|known| known.identity().id != log.identity().id)
-            {
-                logs.push(log);
+        for (url, identity) in named.chain(self.root.logs.iter().map(|log| (&log.base_url, log))) {
+            if logs.iter().all(|known| known.identity().id != identity.id) {
+                logs.push(self.log(url, identity)?);
             }
         }
         Ok(logs)
     }
 
-    fn log(&self, service: &Service) -> Result<Option<Arc<dyn TransparencyLog>>, Failure> {
-        let Some(identity) = self.root.log_at(&service.url, System.now()) else { return Ok(None) };
+    fn log(&self, url: &str, identity: &TrustedLog) -> Result<Arc<dyn TransparencyLog>, Failure> {
         if let Some(own) = self.own.as_ref().filter(|own| own.identity().id == identity.id) {
-            return Ok(Some(Arc::clone(own)));
+            return Ok(Arc::clone(own));
         }
         let mut limits = RekorV2Limits::default();
         limits.concurrency = self.reach.concurrency.map_or(limits.concurrency, usize::from);
         limits.timeout =
             self.reach.timeout.map_or(limits.timeout, |seconds| Duration::from_secs(seconds.into()));
         let config = RekorV2Config {
-            url: service.url.clone(),
+            url: url.to_owned(),
             read_url: self.read_url.clone(),
             identity: identity.clone(),
             signatures: Arc::new(AwsLc),
             tls_roots: self.tls_roots.clone(),
             limits,
         };
-        let client = RekorV2::new(config).map_err(Failure::call)?;
-        Ok(Some(Arc::new(client)))
+        Ok(Arc::new(RekorV2::new(config).map_err(Failure::call)?))
     }
 
     fn authority(&self, config: &SigningConfig) -> Result<Option<Arc<TsaClient>>, anyhow::Error> {

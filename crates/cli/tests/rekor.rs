@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use common::{Folder, all, examples};
 use provex_core::keys::{LocalSigner, Signer as _};
+use provex_core::time::Timestamp;
 use provex_core::trusted_root::{Service, ServiceWindow, SigningConfig, TrustedLog, TrustedRoot};
 use provex_store_postgres::migrate::Layout;
 use provex_store_postgres::testing::TestDatabase;
@@ -406,6 +407,24 @@ fn what_is_logged_waits_for_the_time_that_is_configured() {
     site.folder.text(0, &site.args(&["link"]));
     let rows = site.folder.lines(&["observations", "--ndjson"]);
     assert!(rows.iter().all(|row| row["linkage"]["rekorTimestampTime"].is_string()), "{rows:?}");
+    check_leaves(&rekor, &site);
+}
+
+#[test]
+fn what_a_shard_answered_before_its_end_is_linked_after_it() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let site = Site::to(&rekor, true);
+    let config = site.folder.path("signing_config.json");
+    let text = std::fs::read_to_string(&config).unwrap().replace(&authority().0.url, &rubbish());
+    std::fs::write(&config, text).unwrap();
+    why_nothing_is_linked(&site);
+    // The log has answered. Now its operator ends it, in the signing config and in the trusted root.
+    let mut ended = rekor.identity.clone();
+    ended.valid_until = Some(Timestamp::parse("2021-01-01T00:00:00Z").unwrap());
+    let site = Site::of(site.folder, &ended, &rekor.url(), false).reading(&rekor);
+    end_window(&site, "rekorTlogUrls");
+    site.folder.text(0, &site.args(&["link"]));
+    assert_eq!(site.counts(), (7, 0));
     check_leaves(&rekor, &site);
 }
 

@@ -205,18 +205,19 @@ impl TrustedRoot {
         }
     }
 
-    /// The log to expect behind a URL of a signing config: the one of this very URL, else of its host, the newest
-    /// whose key is valid now.
+    /// The logs to expect behind a URL of a signing config, whenever their keys are valid: those of this very URL, else
+    /// those of its host.
+    pub fn logs_at(&self, url: &str) -> impl Iterator<Item = &TrustedLog> {
+        let is_at = |log: &TrustedLog| log.base_url.trim_end_matches('/') == url.trim_end_matches('/');
+        // A URL of its own is never another log's, not even when its key's time is over.
+        let named = self.logs.iter().any(is_at);
+        let host = host(url);
+        self.logs.iter().filter(move |log| if named { is_at(log) } else { host == Some(log.origin()) })
+    }
+
+    /// The newest of them whose key is valid now.
     pub fn log_at(&self, url: &str, now: Timestamp) -> Option<&TrustedLog> {
-        let valid = |log: &&TrustedLog| log.is_valid_at(now);
-        let newest = |logs: &mut dyn Iterator<Item = &'_ TrustedLog>| {
-            logs.max_by_key(|log| log.valid_from).map(|log| log.id)
-        };
-        let same_url = |log: &&TrustedLog| log.base_url.trim_end_matches('/') == url.trim_end_matches('/');
-        let same_host = |log: &&TrustedLog| host(url) == Some(log.origin());
-        let id = newest(&mut self.logs.iter().filter(valid).filter(same_url))
-            .or_else(|| newest(&mut self.logs.iter().filter(valid).filter(same_host)))?;
-        self.log(&id)
+        self.logs_at(url).filter(|log| log.is_valid_at(now)).max_by_key(|log| log.valid_from)
     }
 
     /// The file's text: two-space indented JSON with a final newline.
@@ -646,5 +647,20 @@ mod tests {
         assert_eq!(found(&format!("http://{}:1", old.origin()), now), Some(new.id));
         assert_eq!(found(&format!("http://{}:1", old.origin()), before), Some(old.id));
         assert_eq!(found("https://elsewhere", now), None);
+    }
+
+    #[test]
+    fn a_shard_whose_key_ended_is_still_found_and_is_not_another_of_its_host() {
+        let (mut old, new) = (log(), LocalSigner::ed25519_from_random(&[6; 32]));
+        (old.base_url, old.valid_until) = (format!("https://{}:1", old.origin()), Some(Timestamp::EPOCH));
+        let mut new = TrustedLog::embedded(old.origin(), new.public_key().clone(), Timestamp::EPOCH);
+        new.base_url = format!("https://{}:2", old.origin());
+        let root = TrustedRoot::new(vec![old.clone(), new.clone()]);
+        let now = Timestamp::from_unix_seconds(2_000).unwrap();
+        let found = |url: &str| root.logs_at(url).map(|log| log.id).collect::<Vec<_>>();
+        assert_eq!(found(&old.base_url), [old.id]);
+        assert_eq!(found(&format!("{}/", new.base_url)), [new.id]);
+        assert_eq!(found(&format!("http://{}", old.origin())), [old.id, new.id]);
+        assert_eq!(root.log_at(&old.base_url, now).map(|log| log.id), None);
     }
 }
