@@ -299,7 +299,8 @@ pub(crate) struct LogArgs {
     /// The Sigstore trusted root that knows their keys [default: the data folder's].
     #[arg(long, value_name = "FILE", requires = "signing_config")]
     pub(crate) trusted_root: Option<PathBuf>,
-    /// Where the log's checkpoint and tiles are served [default: the log's URL with and without `/api/v2`].
+    /// Where the checkpoint and tiles of the one log are served that may be used now [default: provex.toml's, else the
+    /// log's URL with and without `/api/v2`].
     #[arg(long, value_name = "URL", requires = "signing_config")]
     pub(crate) log_read_url: Option<String>,
 }

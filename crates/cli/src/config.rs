@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -14,7 +15,7 @@ use toml::{Spanned, Value};
 
 use crate::args::{UnitArgs, UnitName};
 use crate::failure::Failure;
-use crate::logs::LogConfig;
+use crate::logs::{LogConfig, OneLog};
 
 /// The file that a fresh data folder gets.
 pub(crate) const EXAMPLE: &str = "\
@@ -33,10 +34,11 @@ pub(crate) const EXAMPLE: &str = "\
 # Where statements are logged instead of in this folder's own log; files relative to this folder.
 # signing_config = \"rekor/signing_config.json\"
 # trusted_root = \"rekor/trusted_root.json\"
-# log_read_url = \"https://tiles.example\"  # where the log's tiles are served, if elsewhere
+# log_read_url = \"https://tiles.example\"  # where the tiles are served, if elsewhere; of several logs, see logs
 # log_concurrency = 256        # submissions under way at once
 # log_timeout_seconds = 30     # how long a log or timestamp authority may take to answer
 # log_tls_roots = \"ca.pem\"     # the only certificates that their chains may end in
+# logs = { \"https://2026.log.example\" = { read_url = \"https://2026.tiles.example\", max_request_bytes = 1048576 } }
 # tenants = { secret = { log = \"none\" }, acme = { signing_config = \"acme.json\", trusted_root = \"acme-root.json\" } }
 ";
 
@@ -67,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) log_concurrency: Option<u16>,
     pub(crate) log_timeout_seconds: Option<u16>,
     pub(crate) log_tls_roots: Option<PathBuf>,
+    /// How single logs are reached, by their URL. In the file only.
+    pub(crate) logs: BTreeMap<String, OneLog>,
     /// Where single tenants' statements are logged. In the file only.
     pub(crate) tenants: BTreeMap<TenantId, LogConfig>,
 }
@@ -80,8 +84,13 @@ const DATABASE_URL: &str = "database_url";
 const TENANT: &str = "1 to 63 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit";
 const URL: &str = "an http or https URL";
 
-/// The one setting that is a table.
+/// The settings that are tables.
+const LOGS: &str = "logs";
 const TENANTS: &str = "tenants";
+
+const CONCURRENCY: RangeInclusive<u16> = 1..=10_000;
+const TIMEOUT_SECONDS: RangeInclusive<u16> = 1..=3_600;
+const REQUEST_BYTES: RangeInclusive<u32> = 1..=64 << 20;
 
 /// One key of the file, and of the environment in capitals behind `PROVEX_`.
 struct Setting {
@@ -135,7 +144,7 @@ const SETTINGS: [Setting; 14] = [
         is_number: true,
         allowed: "a number from 1 to 10000",
         set: |config, text| {
-            set(&mut config.log_concurrency, text.parse().ok().filter(|number| (1..=10000).contains(number)))
+            set(&mut config.log_concurrency, text.parse().ok().filter(|number| CONCURRENCY.contains(number)))
         },
     },
     Setting {
@@ -151,7 +160,7 @@ const SETTINGS: [Setting; 14] = [
         set: |config, text| {
             set(
                 &mut config.log_timeout_seconds,
-                text.parse().ok().filter(|number| (1..=3600).contains(number)),
+                text.parse().ok().filter(|number| TIMEOUT_SECONDS.contains(number)),
             )
         },
     },
@@ -203,6 +212,10 @@ fn path(text: &str) -> Option<PathBuf> {
 fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace))
+}
+
+fn a_number<T: std::fmt::Display>(range: &RangeInclusive<T>) -> String {
+    format!("a number from {} to {}", range.start(), range.end())
 }
 
 fn set<T>(slot: &mut Option<T>, value: Option<T>) -> Option<()> {
@@ -263,8 +276,13 @@ impl Config {
             let tenants = tenants.map_err(|error| format!("{TENANTS}: {}", error.message()))?;
             return tenants.into_iter().try_for_each(|(name, logs)| self.take_tenant(&name, logs));
         }
+        if key == LOGS {
+            let logs = value.clone().try_into::<BTreeMap<String, OneLog>>();
+            let logs = logs.map_err(|error| format!("{LOGS}: {}", error.message()))?;
+            return logs.into_iter().try_for_each(|(url, log)| self.take_log(url, log));
+        }
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
-            let known: Vec<_> = SETTINGS.iter().map(|setting| setting.key).chain([TENANTS]).collect();
+            let known: Vec<_> = SETTINGS.iter().map(|setting| setting.key).chain([LOGS, TENANTS]).collect();
             return Err(format!("there is no setting `{key}`; there are {}", known.join(", ")));
         };
         let text = match value {
@@ -276,6 +294,29 @@ impl Config {
         let shown = if key == DATABASE_URL { "its value".to_owned() } else { format!("`{written}`") };
         let quoted = if setting.is_number { "" } else { ", in quotes" };
         taken.ok_or_else(|| format!("{shown} is not allowed: {key} is {}{quoted}", setting.allowed))
+    }
+
+    fn take_log(&mut self, url: String, log: OneLog) -> Result<(), String> {
+        if !is_url(&url) {
+            return Err(format!("{LOGS}: `{url}` is not {URL}"));
+        }
+        let (concurrency, timeout, request) = (CONCURRENCY, TIMEOUT_SECONDS, REQUEST_BYTES);
+        for (key, allowed, is_allowed) in [
+            ("read_url", URL.to_owned(), log.read_url.as_deref().is_none_or(is_url)),
+            ("concurrency", a_number(&concurrency), log.concurrency.is_none_or(|n| concurrency.contains(&n))),
+            ("timeout_seconds", a_number(&timeout), log.timeout_seconds.is_none_or(|n| timeout.contains(&n))),
+            (
+                "max_request_bytes",
+                a_number(&request),
+                log.max_request_bytes.is_none_or(|n| request.contains(&n)),
+            ),
+        ] {
+            if !is_allowed {
+                return Err(format!("{LOGS}: {key} of `{url}` is {allowed}"));
+            }
+        }
+        self.logs.insert(url, log);
+        Ok(())
     }
 
     fn take_tenant(&mut self, name: &str, logs: LogConfig) -> Result<(), String> {
@@ -354,8 +395,18 @@ mod tests {
             log_concurrency: Some(256),
             log_timeout_seconds: Some(30),
             log_tls_roots: Some("ca.pem".into()),
+            logs: logs(),
             tenants: tenants(),
         }
+    }
+
+    fn logs() -> BTreeMap<String, OneLog> {
+        let log = OneLog {
+            read_url: Some("https://2026.tiles.example".to_owned()),
+            max_request_bytes: Some(1 << 20),
+            ..OneLog::default()
+        };
+        BTreeMap::from([("https://2026.log.example".to_owned(), log)])
     }
 
     fn tenants() -> BTreeMap<TenantId, LogConfig> {
@@ -377,7 +428,7 @@ mod tests {
             .map(|line| format!("{line}\n"))
             .collect();
         assert_eq!(read(&uncommented), Ok(full()));
-        assert_eq!(uncommented.lines().count(), SETTINGS.len() + 1);
+        assert_eq!(uncommented.lines().count(), SETTINGS.len() + 2);
         assert_eq!(read(EXAMPLE), Ok(Config::default()));
     }
 
@@ -402,6 +453,22 @@ mod tests {
                 1,
                 "tenants: log_read_url of `a` is an http or https URL",
             ),
+            ("logs = 5", 1, "logs: "),
+            ("[logs.\"log.example\"]", 1, "logs: `log.example` is not an http or https URL"),
+            ("\n[logs.\"https://a\"]\nread = 1", 2, "logs: unknown field `read`"),
+            (
+                "[logs.\"https://a\"]\nread_url = \"b\"",
+                1,
+                "logs: read_url of `https://a` is an http or https URL",
+            ),
+            (
+                "[logs.\"https://a\"]\nconcurrency = 0",
+                1,
+                "logs: concurrency of `https://a` is a number from 1 to 10000",
+            ),
+            ("[logs.\"https://a\"]\ntimeout_seconds = 3601", 1, "a number from 1 to 3600"),
+            ("[logs.\"https://a\"]\nmax_request_bytes = -1", 1, "logs: invalid value: integer `-1`"),
+            ("[logs.\"https://a\"]\nmax_request_bytes = 0", 1, "a number from 1 to 67108864"),
             ("log_read_url = \"not a url\"", 1, "log_read_url is an http or https URL, in quotes"),
             ("database_url_file = \"\"", 1, "database_url_file is a path, in quotes"),
             (
@@ -456,7 +523,8 @@ mod tests {
             ("PROVEX_UNIT", "document"),
         ]);
         config.take_environment(all).unwrap();
-        let expected = Config { database_url: None, tenants: BTreeMap::new(), ..full() };
+        let expected =
+            Config { database_url: None, logs: BTreeMap::new(), tenants: BTreeMap::new(), ..full() };
         assert_eq!(config, expected);
         config.take_environment(variables(&[("PROVEX_UNIT", "")])).unwrap();
         assert_eq!(config, expected, "an empty variable says nothing");

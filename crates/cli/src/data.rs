@@ -90,6 +90,7 @@ impl DataFolder {
             tls_roots: self.config.log_tls_roots.clone(),
             concurrency: self.config.log_concurrency,
             timeout: self.config.log_timeout_seconds,
+            logs: self.config.logs.clone(),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Which logs and which timestamp authority a tenant's statements go to: as the call says, else as `provex.toml` does,
 //! else the data folder's own log.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use provex_core::trusted_root::{ServiceSelection, SigningConfig, TrustedLog, TrustedRoot};
+use provex_core::trusted_root::{Service, ServiceSelection, SigningConfig, TrustedLog, TrustedRoot};
 use provex_pipeline::environment::Environment as _;
 use provex_pipeline::{LogLine, Pipeline};
 use provex_tlog::TransparencyLog;
@@ -50,7 +51,7 @@ pub(crate) struct LogConfig {
     pub(crate) signing_config: Option<PathBuf>,
     /// The trusted root that knows its logs and authorities.
     pub(crate) trusted_root: Option<PathBuf>,
-    /// Where the log's tiles are served, if elsewhere.
+    /// Where the tiles of its one log are served, if elsewhere.
     pub(crate) log_read_url: Option<String>,
 }
 
@@ -71,6 +72,47 @@ pub(crate) struct Reach {
     pub(crate) concurrency: Option<u16>,
     /// Seconds that an answer may take.
     pub(crate) timeout: Option<u16>,
+    /// What is said of single logs, by their URL.
+    pub(crate) logs: BTreeMap<String, OneLog>,
+}
+
+/// What `provex.toml` says of one log, in place of what it says of all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OneLog {
+    /// Where its checkpoint and tiles are served.
+    pub(crate) read_url: Option<String>,
+    /// Submissions under way at once.
+    pub(crate) concurrency: Option<u16>,
+    /// Seconds that an answer may take.
+    pub(crate) timeout_seconds: Option<u16>,
+    /// The longest request that it takes.
+    pub(crate) max_request_bytes: Option<u32>,
+}
+
+impl Reach {
+    fn one(&self, url: &str) -> OneLog {
+        let same = |(known, _): &(&String, &OneLog)| is_same(known, url);
+        self.logs.iter().find(same).map(|(_, log)| log.clone()).unwrap_or_default()
+    }
+
+    fn limits(&self, log: &OneLog) -> RekorV2Limits {
+        let limits = RekorV2Limits::default();
+        RekorV2Limits {
+            concurrency: log.concurrency.or(self.concurrency).map_or(limits.concurrency, usize::from),
+            timeout: log.timeout_seconds.map_or(self.timeout(), |s| Duration::from_secs(s.into())),
+            max_request: log.max_request_bytes.map_or(limits.max_request, |bytes| bytes as usize),
+            ..limits
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        self.timeout.map_or(RekorV2Limits::default().timeout, |seconds| Duration::from_secs(seconds.into()))
+    }
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 impl Logs {
@@ -103,7 +145,6 @@ impl Logs {
         };
         let root_path = args.trusted_root.clone().or_else(|| within(&configured.trusted_root));
         let root_path = root_path.unwrap_or_else(|| folder.path().join("trusted_root.json"));
-        let read_url = args.log_read_url.clone().or_else(|| configured.log_read_url.clone());
         let config = SigningConfig::parse(&data::read(&signing_config)?).map_err(|error| {
             Failure::Call(anyhow::Error::new(error).context(signing_config.display().to_string()))
         })?;
@@ -111,6 +152,7 @@ impl Logs {
         let mut logs = Self::none(folder, pipeline);
         let own = logs.known.first().cloned();
         let (reach, tls_roots) = (folder.reach(), tls_roots(folder)?);
+        let read_url = ReadUrl::of(args, &configured, &config, &reach)?;
         let clients = Clients { root: &root, own, read_url, reach, tls_roots };
         let readable = clients.readable(&config)?;
         logs.chosen = clients.chosen(&config, &readable)?;
@@ -156,12 +198,55 @@ impl Logs {
     }
 }
 
+/// Where tiles are, said without the log that they are of: there has to be but one.
+struct ReadUrl {
+    /// The log's URL.
+    log: String,
+    tiles: String,
+}
+
+impl ReadUrl {
+    /// What the call says, else `provex.toml` for tenant or folder, where that says nothing of the very log.
+    fn of(
+        args: &LogArgs,
+        configured: &LogConfig,
+        config: &SigningConfig,
+        reach: &Reach,
+    ) -> Result<Option<Self>, Failure> {
+        let (said, tiles) = match (&args.log_read_url, &configured.log_read_url) {
+            (Some(tiles), _) => ("--log-read-url", tiles),
+            (None, Some(tiles)) => ("log_read_url", tiles),
+            (None, None) => return Ok(None),
+        };
+        let is_free = |url: &str| args.log_read_url.is_some() || reach.one(url).read_url.is_none();
+        let urls = |services: &mut dyn Iterator<Item = &'_ Service>| -> BTreeSet<String> {
+            let urls = services.map(|service| service.url.trim_end_matches('/').to_owned());
+            urls.collect()
+        };
+        let mut logs = urls(&mut config.open_logs(&VERSIONS, System.now()));
+        if logs.is_empty() {
+            logs = urls(&mut config.rekor_tlog_urls.iter());
+        } else if logs.len() > 1 && logs.iter().any(|url| is_free(url)) {
+            let named: Vec<_> = logs.iter().map(String::as_str).collect();
+            return Err(Failure::call(format!(
+                "{said} says where the tiles of one log are, and the signing config names several that may be used now \
+                 ({}): say it of each in provex.toml, as in `[logs.\"{}\"]` and `read_url = \"{tiles}\"`",
+                named.join(", "),
+                named[0]
+            )));
+        }
+        let mut logs = logs.into_iter();
+        let (Some(log), None) = (logs.next(), logs.next()) else { return Ok(None) };
+        Ok(is_free(&log).then(|| Self { log, tiles: tiles.clone() }))
+    }
+}
+
 /// What clients are made of.
 struct Clients<'a> {
     root: &'a TrustedRoot,
     /// The data folder's own log, which a signing config may name, too: to have its statements timestamped.
     own: Option<Arc<dyn TransparencyLog>>,
-    read_url: Option<String>,
+    read_url: Option<ReadUrl>,
     reach: Reach,
     tls_roots: Option<Vec<u8>>,
 }
@@ -218,13 +303,12 @@ impl Clients<'_> {
         if let Some(own) = self.own.as_ref().filter(|own| own.identity().id == identity.id) {
             return Ok(Arc::clone(own));
         }
-        let mut limits = RekorV2Limits::default();
-        limits.concurrency = self.reach.concurrency.map_or(limits.concurrency, usize::from);
-        limits.timeout =
-            self.reach.timeout.map_or(limits.timeout, |seconds| Duration::from_secs(seconds.into()));
+        let log = self.reach.one(url);
+        let given = self.read_url.as_ref().filter(|given| is_same(&given.log, url));
+        let limits = self.reach.limits(&log);
         let config = RekorV2Config {
             url: url.to_owned(),
-            read_url: self.read_url.clone(),
+            read_url: given.map(|given| given.tiles.clone()).or(log.read_url),
             identity: identity.clone(),
             signatures: Arc::new(AwsLc),
             tls_roots: self.tls_roots.clone(),
@@ -245,8 +329,7 @@ impl Clients<'_> {
                 service.url
             ));
         }
-        let timeout =
-            self.reach.timeout.map_or(RekorV2Limits::default().timeout, |s| Duration::from_secs(s.into()));
+        let timeout = self.reach.timeout();
         let client = TsaClient::new(&service.url, authorities, self.tls_roots.as_deref(), timeout);
         Ok(Some(Arc::new(client.with_context(|| service.url.clone())?)))
     }

@@ -429,6 +429,58 @@ fn what_a_shard_answered_before_its_end_is_linked_after_it() {
 }
 
 #[test]
+fn shards_are_each_read_where_their_own_tiles_are() {
+    let (Some(mut old), Some(next)) = (Rekor::start(&[]), Rekor::start(&[])) else { return };
+    let site = Site::new(&old.identity, &old.url(), false);
+    let config = site.folder.path("signing_config.json");
+    let mut value: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    let mut second = value["rekorTlogUrls"][0].clone();
+    (second["url"], second["operator"]) = (next.url().into(), "another".into());
+    value["rekorTlogUrls"].as_array_mut().unwrap().push(second);
+    std::fs::write(&config, value.to_string()).unwrap();
+    let root = TrustedRoot::new(vec![old.identity.clone(), next.identity.clone()]);
+    std::fs::write(site.root(), root.to_json()).unwrap();
+    site.folder.text(0, &["init"]);
+    // One place cannot be that of both.
+    let examples = examples();
+    let command = ["prove", &examples, "--log-read-url", &old.read_url];
+    let refused = site.folder.provex(&site.args(&command));
+    assert_eq!(refused.status.code(), Some(2), "{}", all(&refused));
+    assert!(all(&refused).contains("names several that may be used now"), "{}", all(&refused));
+    let table = |log: &Rekor| format!("[logs.\"{}/\"]\nread_url = \"{}\"\n", log.url(), log.read_url);
+    std::fs::write(site.folder.data().join("provex.toml"), table(&old) + &table(&next)).unwrap();
+    site.folder.text(0, &site.args(&["prove", &examples]));
+    check_leaves(&old, &site);
+    let in_old = leaves(&old);
+    old.stop();
+    old.again(&["--read-only"]);
+    // Two batches: the second is linked by what the tiles prove.
+    let documents = documents(&site.folder, 2);
+    for number in 0..2 {
+        site.folder.text(0, &site.args(&["prove", &format!("{documents}/{number}.json")]));
+    }
+    assert_eq!(site.counts(), (9, 0));
+    assert_eq!(leaves(&old), in_old);
+    let all: BTreeSet<_> = in_old.union(&leaves(&next)).cloned().collect();
+    assert!(site.linked_leaves().is_subset(&all) && leaves(&next).len() == 4, "two statements, two anchors");
+}
+
+#[test]
+fn what_is_longer_than_a_log_takes_is_given_up_unsent() {
+    let Some(rekor) = Rekor::start(&[]) else { return };
+    let site = Site::to(&rekor, false);
+    site.folder.text(0, &["init"]);
+    let log = format!("[logs.\"{}\"]\nmax_request_bytes = 100\n", rekor.url());
+    std::fs::write(site.folder.data().join("provex.toml"), log).unwrap();
+    let report = site.folder.json(1, &site.args(&["prove", "--json", &examples()]));
+    assert_eq!(report["linkages"], json!({"linked": 0, "pending": 0, "failed": 7}));
+    let dead = site.folder.lines(&["pending", "--failed", "--ndjson"]);
+    let why = dead[0]["why"].as_str().unwrap();
+    assert!(why.starts_with("given up: the log refuses the entry: the request has"), "{why}");
+    assert_eq!(rekor.leaves(), []);
+}
+
+#[test]
 fn rows_say_while_a_worker_goes_on_that_a_window_is_over() {
     let Some(rekor) = Rekor::start(&[]) else { return };
     let site = Site::to(&rekor, false);

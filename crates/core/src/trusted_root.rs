@@ -374,6 +374,17 @@ pub struct ServiceWindow {
     pub end: Option<String>,
 }
 
+impl ServiceWindow {
+    fn start(&self) -> Result<Timestamp, TimeError> {
+        Timestamp::parse(&self.start)
+    }
+
+    fn holds(&self, now: Timestamp) -> Result<bool, TimeError> {
+        let end = self.end.as_deref().map(Timestamp::parse).transpose()?;
+        Ok(self.start()? <= now && end.is_none_or(|end| now <= end))
+    }
+}
+
 /// How many services to use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceSelection {
@@ -429,6 +440,13 @@ impl SigningConfig {
     /// [`SelectionError`] where there is none now, or fewer than the config asks for.
     pub fn logs(&self, versions: &[u32], now: Timestamp) -> Result<Vec<&Service>, SelectionError> {
         select("log", &self.rekor_tlog_urls, self.rekor_tlog_config.as_ref(), versions, now)
+    }
+
+    /// Every log that may be used now, in the order of the file. A window that cannot be read is open to nobody.
+    pub fn open_logs(&self, versions: &[u32], now: Timestamp) -> impl Iterator<Item = &Service> {
+        self.rekor_tlog_urls.iter().filter(move |service| {
+            versions.contains(&service.major_api_version) && service.valid_for.holds(now) == Ok(true)
+        })
     }
 
     /// The timestamp authorities to ask now, the preferred one first; none where the config names none.
@@ -499,12 +517,10 @@ fn select<'a>(
     };
     let mut usable = Vec::new();
     for service in services {
-        let time =
-            |text: &str| Timestamp::parse(text).map_err(|e| unreadable(format!("{}: {e}", service.url)));
-        let start = time(&service.valid_for.start)?;
-        let end = service.valid_for.end.as_deref().map(time).transpose()?;
-        let now_valid = start <= now && end.is_none_or(|end| now <= end);
-        if now_valid && versions.contains(&service.major_api_version) {
+        let window = &service.valid_for;
+        let read = window.start().and_then(|start| Ok((start, window.holds(now)?)));
+        let (start, open) = read.map_err(|error| unreadable(format!("{}: {error}", service.url)))?;
+        if open && versions.contains(&service.major_api_version) {
             usable.push((std::cmp::Reverse((service.major_api_version, start)), service));
         }
     }
@@ -616,6 +632,12 @@ mod tests {
             service("https://other", 2, "2025-06-01T00:00:00Z", Some("2026-06-01T00:00:00Z"), "b"),
         ];
         let at = |now| selected(&config, now);
+        let open = |now| {
+            let logs = config.open_logs(&[2], Timestamp::parse(now).unwrap());
+            logs.map(|service| service.url.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(open("2026-01-01T00:00:00Z"), ["https://2025", "https://2026", "https://other"]);
+        assert_eq!(open("2024-01-01T00:00:00Z"), [] as [&str; 0]);
         assert_eq!(at("2025-03-01T00:00:00Z").unwrap(), ["https://2025"]);
         // Both ends belong to a window; the newer shard of one operator is preferred.
         assert_eq!(at("2026-01-01T00:00:00Z").unwrap(), ["https://2026", "https://other"]);

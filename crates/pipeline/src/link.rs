@@ -1,7 +1,7 @@
 //! Link: a log's answer to linkages. Everything is verified from bytes before anything is stored; what does not
 //! verify is asked for again, and the observations stay pending.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ use crate::{Error, Pipeline, STAGE_BATCH};
 pub struct LinkReport {
     /// Observations linked.
     pub linked: u64,
+    /// The logs that they are linked in.
+    pub logs: BTreeSet<LogId>,
     /// Envelopes whose answer did not verify, and why the last one did not.
     pub unverified: u64,
     /// Why.
@@ -149,12 +151,12 @@ impl Pipeline {
                     Err(held) => self.hold(submission, held, lease, report).await?,
                 }
                 if members >= MAX_LINKAGES {
-                    report.linked += self.record_links(&ready, lease).await?;
+                    self.record_links(&ready, lease, report).await?;
                     (ready, members) = (Vec::new(), 0);
                 }
             }
         }
-        report.linked += self.record_links(&ready, lease).await?;
+        self.record_links(&ready, lease, report).await?;
         report.read |= seen.read;
         Ok(any)
     }
@@ -211,8 +213,12 @@ impl Pipeline {
     }
 
     /// Stores what holds, as many linkages a transaction as its limit allows.
-    async fn record_links(&self, ready: &[Ready], lease: Lease) -> Result<u64, Error> {
-        let mut linked = 0;
+    async fn record_links(
+        &self,
+        ready: &[Ready],
+        lease: Lease,
+        report: &mut LinkReport,
+    ) -> Result<(), Error> {
         let mut parts: Vec<Part<'_>> = Vec::new();
         let mut room = MAX_LINKAGES;
         for ready in ready {
@@ -225,7 +231,7 @@ impl Pipeline {
                 room -= end - next;
                 next = end;
                 if room == 0 {
-                    linked += self.store_links(&mut parts, lease).await?;
+                    report.linked += self.store_links(&mut parts, lease).await?;
                     room = MAX_LINKAGES;
                 }
                 if next == members {
@@ -233,8 +239,10 @@ impl Pipeline {
                 }
             }
         }
-        linked += self.store_links(&mut parts, lease).await?;
-        Ok(linked)
+        report.linked += self.store_links(&mut parts, lease).await?;
+        let sets = ready.iter().filter(|ready| ready.set.is_some());
+        report.logs.extend(sets.map(|ready| ready.entry.linked.log_id));
+        Ok(())
     }
 
     async fn store_links(&self, parts: &mut Vec<Part<'_>>, lease: Lease) -> Result<u64, Error> {

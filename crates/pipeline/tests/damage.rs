@@ -65,7 +65,8 @@ fn an_observation_whose_body_was_changed_is_not_linked_until_it_is_mended() {
         assert!(rows(&opened).await.iter().any(|row| row.linkage.is_some()));
         flip(&world, "vex_observations", "body", &pick).await;
         world.environment.advance(BACK_OFF);
-        assert_eq!(link(&world, &opened).await.unverified, 0);
+        let report = link(&world, &opened).await;
+        assert_eq!((report.unverified, report.logs), (0, [opened.log.identity().id].into()));
         assert!(rows(&opened).await.iter().all(|row| row.linkage.is_some()));
     });
 }

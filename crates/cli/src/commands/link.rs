@@ -1,11 +1,14 @@
 //! `provex link`, and the stages after ingest that `prove` shares with it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use provex_core::ids::LogId;
 use provex_core::intoto::SaltKey;
 use provex_core::keys::{LocalSigner, PublicKey, Signer as _};
+use provex_core::trusted_root::TrustedLog;
 use provex_core::verify::Verifier;
 use provex_pipeline::environment::Environment as _;
 use provex_pipeline::view::RootView;
@@ -30,7 +33,7 @@ use crate::signatures::{AwsLc, Tokens};
 /// What the stages after ingest did.
 #[derive(Default)]
 pub(super) struct Linked {
-    /// The log that was written to, in words.
+    /// The log that something was linked in, else the one to write to, in words.
     pub(super) log: String,
     /// Statements signed.
     pub(super) envelopes: u64,
@@ -146,14 +149,29 @@ async fn stages(
     let drain = keys.drain(std::slice::from_ref(pipeline), logs, unit);
     // Stopped in between, nothing stays leased: others would wait for the end of those leases.
     let asked = worker::stop_on_signals()?;
-    let mut run =
-        Run { pipeline, working, drain, report, done, asked, told: false, linked_at: None, read: false };
+    let mut run = Run {
+        pipeline,
+        working,
+        drain,
+        report,
+        done,
+        asked,
+        told: false,
+        linked_at: None,
+        read: false,
+        logs: BTreeSet::new(),
+    };
     if goals.contains(&Goal::Linked) {
         run.go_on(Goal::Linked).await?;
     }
     run.seal(Due::Now).await?;
     if logs.chosen.is_ok() {
         run.anchor().await?;
+    }
+    let names: Vec<_> =
+        run.logs.iter().filter_map(|id| logs.trusted_root.log(id)).map(TrustedLog::origin).collect();
+    if !names.is_empty() {
+        run.done.log = names.join(" and ");
     }
     run.done.root = pipeline.store.newest_ledger_root(&pipeline.tenant, false).await?;
     run.report.ledger_root = run.done.root.as_ref().map(|root| RootView::new(&pipeline.tenant, root));
@@ -175,6 +193,8 @@ struct Run<'a> {
     linked_at: Option<Instant>,
     /// Whether what proves that the log only grew could be read: a first batch is linked without.
     read: bool,
+    /// What something was linked in: where a shard is frozen, the next one.
+    logs: BTreeSet<LogId>,
 }
 
 impl Run<'_> {
@@ -195,6 +215,7 @@ impl Run<'_> {
             let drained = self.drain.once(&stop).await?;
             self.done.envelopes += drained.envelopes;
             self.report.linkages.linked += drained.linked.linked;
+            self.logs.extend(drained.linked.logs);
             progress.set(self.report.linkages.linked);
             if drained.linked.linked > 0 {
                 self.linked_at = Some(Instant::now());

@@ -39,8 +39,8 @@ impl RekorV2 {
         let error = last.expect("there is always a URL to try");
         match (&error, self.read_urls.len()) {
             (LogError::Misbehaving(_), 2..) => Err(LogError::unavailable(format!(
-                "its checkpoint is neither at {0}/checkpoint nor at {1}/checkpoint ({error}); --log-read-url says where its \
-                 tiles are served",
+                "its checkpoint is neither at {0}/checkpoint nor at {1}/checkpoint ({error}); `read_url` of the log in \
+                 provex.toml, or --log-read-url, says where its tiles are served",
                 self.read_urls[0], self.read_urls[1]
             ))),
             _ => Err(error),
