@@ -585,6 +585,11 @@ fn decode_qualifiers(text: &str) -> Result<Vec<Qualifier<'_>>, PurlError> {
         .collect()
 }
 
+/// What a text stands for in which bytes may be percent-encoded; nothing if that is no UTF-8, or broken.
+pub(crate) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
+    decode(text, Component::Name).ok()
+}
+
 /// Whether there is something to decode; for texts as short as these, faster than [`str::contains`].
 fn has_escapes(text: &str) -> bool {
     text.bytes().any(|byte| byte == b'%')

@@ -321,7 +321,9 @@ fn a_ref_is_a_part_of_the_product_or_a_product_elsewhere() {
         ("api", PRODUCT.to_owned(), Some(local("api")), ""),
         (own, PRODUCT.to_owned(), None, ""),
         (&format!("{own}#lib"), PRODUCT.to_owned(), Some("purl:pkg:npm/lib@1".to_owned()), ""),
-        (&format!("{own}#gone"), format!("bomlink:{own}#gone"), None, ""),
+        (&format!("{own}#%6Cib"), PRODUCT.to_owned(), Some("purl:pkg:npm/lib@1".to_owned()), ""),
+        (&format!("{own}#gone"), PRODUCT.to_owned(), Some(local("gone")), "dangling_ref 1"),
+        (&format!("{own}#100%"), PRODUCT.to_owned(), Some(local("100%")), "dangling_ref 1"),
         (older, format!("bomlink:{older}"), None, ""),
         (elsewhere, format!("bomlink:{elsewhere}"), None, ""),
         ("pkg:pypi/Raw@1", PRODUCT.to_owned(), Some("purl:pkg:pypi/raw@1".to_owned()), "dangling_ref 1"),
@@ -339,6 +341,69 @@ fn a_ref_is_a_part_of_the_product_or_a_product_elsewhere() {
         assert_eq!(codes(&parsed), findings, "{reference}");
         assert_eq!(only(&parsed).locator.pointer, "/vulnerabilities/0/affects/0");
     }
+}
+
+#[test]
+fn components_outside_of_the_lists_are_known_by_their_refs() {
+    let element = |name: &str| {
+        format!(r#"{{"type": "library", "name": "{name}", "bom-ref": "{name}", "purl": "pkg:npm/{name}@1"}}"#)
+    };
+    let service = |name: &str| format!(r#"{{"name": "{name}", "bom-ref": "{name}"}}"#);
+    let insert = |text: &str, before: &str, members: &str| {
+        assert_eq!(text.matches(before).count(), 1, "{before}");
+        text.replace(before, &format!("{members}, {before}"))
+    };
+    let text = affects(
+        r#"[{"ref": "old"}, {"ref": "new"}, {"ref": "other"}, {"ref": "tool"}, {"ref": "scan"}, {"ref": "step"},
+            {"ref": "who"}, {"ref": "urn:cdx:3e671687-395b-41f5-a30f-a58921a69b79/2#old"}]"#,
+    );
+    let pedigree = format!(
+        r#""pedigree": {{"ancestors": [{}], "descendants": [{}], "variants": [{}]}}"#,
+        element("old"),
+        element("new"),
+        element("other")
+    );
+    let text = insert(&text, r#""name": "inner""#, &pedigree);
+    let tools =
+        format!(r#""tools": {{"components": [{}], "services": [{}]}}"#, element("tool"), service("scan"));
+    let text = insert(&text, r#""timestamp""#, &tools);
+    let formulation = format!(r#""formulation": [{{"bom-ref": "f", "components": [{}]}}]"#, element("step"));
+    let text = insert(&text, r#""services": [{"group""#, &formulation);
+    let annotator = format!(r#""annotations": [{{"annotator": {{"component": {}}}}}]"#, element("who"));
+    let good = insert(&text, r#""services": [{"group""#, &annotator);
+    let found = parsed(&good);
+    assert_eq!(found.findings, []);
+    let scan = format!("csaf-local:cyclonedx|{SERIAL}|scan");
+    let purl = |name: &str| format!("purl:pkg:npm/{name}@1");
+    let parts =
+        [purl("old"), purl("new"), purl("other"), purl("tool"), scan, purl("step"), purl("who"), purl("old")];
+    let expected: Vec<_> = parts.iter().map(|part| ("purl:pkg:npm/app@2", Some(part.as_str()))).collect();
+    assert_eq!(keys(&found), expected);
+    let names = found
+        .observations
+        .iter()
+        .map(|found| found.observation.subcomponent.as_ref().unwrap().name.as_deref());
+    assert_eq!(names.collect::<Vec<_>>()[..2], [Some("old"), Some("new")]);
+
+    let faults = good.replace("pkg:npm/old@1\"", "pkg:npm/\", \"colour\": 1");
+    let at = "/components/0/components/0/pedigree/ancestors/0";
+    let expected = [(Code::UnknownMember, format!("{at}/colour")), (Code::BadPurl, at.to_owned())];
+    assert_eq!(findings(&parsed(&faults)), expected.each_ref().map(|(code, at)| (*code, at.as_str())));
+
+    let doubled = parsed(&good.replace(r#""bom-ref": "new""#, r#""bom-ref": "old""#));
+    let doubles: Vec<_> =
+        findings(&doubled).into_iter().filter(|(code, _)| *code == Code::AmbiguousProduct).collect();
+    let second = "/components/0/components/0/pedigree/descendants/0";
+    assert_eq!(
+        doubles,
+        [(Code::AmbiguousProduct, format!("{second}/bom-ref").as_str()), (Code::AmbiguousProduct, at)]
+    );
+
+    // Names of other things are none of a component.
+    let formula = parsed(
+        &affects(r#"[{"ref": "f"}]"#).replace(r#""services""#, &format!(r#"{formulation}, "services""#)),
+    );
+    assert_eq!(findings(&formula), [(Code::DanglingRef, "/vulnerabilities/0/affects/0/ref")]);
 }
 
 #[test]

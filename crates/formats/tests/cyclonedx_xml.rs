@@ -75,30 +75,56 @@ fn xml_and_json_of_one_document_make_the_same_claims() {
 fn every_member_has_its_place_in_both_notations() {
     let json = r#"{"bomFormat": "CycloneDX", "specVersion": "1.6",
         "serialNumber": "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79", "version": 7,
-        "metadata": {"timestamp": "2026-03-01T00:00:00Z", "authors": [{"name": "Ann"}],
+        "metadata": {"timestamp": "2026-03-01T00:00:00Z", "tools": {"components": [{"bom-ref": "t", "name": "t"}],
+                "services": [{"bom-ref": "u", "name": "u"}]}, "authors": [{"name": "Ann"}],
             "component": {"bom-ref": "app", "group": "g", "name": "app", "version": "1", "cpe": "cpe:/a:acme:app:1"}},
         "components": [{"bom-ref": "c", "name": "c", "swid": {"tagId": "tag"},
+            "pedigree": {"ancestors": [{"bom-ref": "x", "name": "x", "purl": "pkg:npm/x@1"}],
+                "descendants": [{"bom-ref": "y", "name": "y"}], "variants": [{"bom-ref": "z", "name": "z"}]},
             "hashes": [{"alg": "SHA-1", "content": "ab"}],
             "components": [{"bom-ref": "d", "name": "d", "purl": "pkg:npm/d@1"}]}],
         "services": [{"name": "s", "services": [{"bom-ref": "s", "group": "g", "name": "s", "version": "1"}]}],
-        "vulnerabilities": [{"bom-ref": "v", "id": "CVE-2026-0001", "references": [{"id": "GHSA-1"}],
+        "formulation": [{"components": [{"bom-ref": "k", "name": "k"}], "services": [{"bom-ref": "l", "name": "l"}]}],
+        "annotations": [{"annotator": {"component": {"bom-ref": "m", "name": "m"}}},
+            {"annotator": {"service": {"bom-ref": "n", "name": "n"}}}],
+        "declarations": {"targets": {"components": [{"bom-ref": "o", "name": "o"}],
+            "services": [{"bom-ref": "p", "name": "p"}]}},
+        "vulnerabilities": [{"bom-ref": "v", "id": "CVE-2026-0001", "tools": {"components": [{"bom-ref": "q", "name": "q"}]},
+            "references": [{"id": "GHSA-1"}],
             "recommendation": " r ", "workaround": "w", "rejected": "2026-01-01T00:00:00Z",
             "analysis": {"state": "exploitable", "justification": "code_not_present", "response": ["update", "rollback"],
                 "detail": " d\n", "firstIssued": "2026-01-01T00:00:00Z", "lastUpdated": "2026-01-02T00:00:00Z"},
             "affects": [{"ref": "app", "versions": [{"version": "1"}, {"range": "vers:npm/<1", "status": "unknown"}]},
-                {"ref": "c"}, {"ref": "d"}, {"ref": "s"}]}]}"#;
+                {"ref": "c"}, {"ref": "d"}, {"ref": "s"}, {"ref": "t"}, {"ref": "u"}, {"ref": "x"}, {"ref": "y"}, {"ref": "z"},
+                {"ref": "k"}, {"ref": "l"}, {"ref": "m"}, {"ref": "n"}, {"ref": "o"}, {"ref": "p"}, {"ref": "q"}]}]}"#;
+    let targets: String =
+        "tuxyzklmnopq".chars().map(|c| format!("<b:target><b:ref>{c}</b:ref></b:target>")).collect();
     let xml = format!(
         r#"<b:bom xmlns:b="{NAMESPACE}" serialNumber="urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79" version="7">
         <b:metadata><b:timestamp>2026-03-01T00:00:00Z</b:timestamp>
+            <b:tools><b:components><b:component bom-ref="t"><b:name>t</b:name></b:component></b:components>
+                <b:services><b:service bom-ref="u"><b:name>u</b:name></b:service></b:services></b:tools>
             <b:authors><b:author><b:name>Ann</b:name></b:author></b:authors>
             <b:component type="application" bom-ref="app"><b:group>g</b:group><b:name>app</b:name>
                 <b:version>1</b:version><b:cpe>cpe:/a:acme:app:1</b:cpe></b:component></b:metadata>
         <b:components><b:component bom-ref="c"><b:name>c</b:name><b:hashes><b:hash alg="SHA-1">ab</b:hash></b:hashes>
-            <b:swid tagId="tag" name="c"/><b:components><b:component bom-ref="d"><b:name>d</b:name>
+            <b:swid tagId="tag" name="c"/>
+            <b:pedigree><b:ancestors><b:component bom-ref="x"><b:name>x</b:name><b:purl>pkg:npm/x@1</b:purl></b:component>
+                </b:ancestors><b:descendants><b:component bom-ref="y"><b:name>y</b:name></b:component></b:descendants>
+                <b:variants><b:component bom-ref="z"><b:name>z</b:name></b:component></b:variants><b:notes>n</b:notes>
+                </b:pedigree><b:components><b:component bom-ref="d"><b:name>d</b:name>
             <b:purl>pkg:npm/d@1</b:purl></b:component></b:components></b:component></b:components>
         <b:services><b:service><b:name>s</b:name><b:services><b:service bom-ref="s"><b:group>g</b:group>
             <b:name>s</b:name><b:version>1</b:version></b:service></b:services></b:service></b:services>
+        <b:formulation><b:formula><b:components><b:component bom-ref="k"><b:name>k</b:name></b:component></b:components>
+            <b:services><b:service bom-ref="l"><b:name>l</b:name></b:service></b:services><b:workflows/></b:formula></b:formulation>
+        <b:annotations><b:annotation><b:annotator><b:component bom-ref="m"><b:name>m</b:name></b:component></b:annotator>
+            <b:text>t</b:text></b:annotation><b:annotation><b:annotator><b:service bom-ref="n"><b:name>n</b:name></b:service>
+            </b:annotator></b:annotation></b:annotations>
+        <b:declarations><b:targets><b:components><b:component bom-ref="o"><b:name>o</b:name></b:component></b:components>
+            <b:services><b:service bom-ref="p"><b:name>p</b:name></b:service></b:services></b:targets></b:declarations>
         <b:vulnerabilities><b:vulnerability bom-ref="v"><b:id> CVE-2026-0001 </b:id>
+            <b:tools><b:components><b:component bom-ref="q"><b:name>q</b:name></b:component></b:components></b:tools>
             <b:references><b:reference><b:id>GHSA-1</b:id></b:reference></b:references>
             <b:recommendation> r </b:recommendation><b:workaround>w</b:workaround>
             <b:rejected>2026-01-01T00:00:00Z</b:rejected>
@@ -109,7 +135,7 @@ fn every_member_has_its_place_in_both_notations() {
             </b:analysis>
             <b:affects><b:target><b:ref>app</b:ref><b:versions><b:version><b:version>1</b:version></b:version>
                 <b:version><b:range>vers:npm/&lt;1</b:range><b:status>unknown</b:status></b:version></b:versions></b:target>
-                <b:target><b:ref>c</b:ref></b:target><b:target><b:ref>d</b:ref></b:target><b:target><b:ref>s</b:ref></b:target>
+                <b:target><b:ref>c</b:ref></b:target><b:target><b:ref>d</b:ref></b:target><b:target><b:ref>s</b:ref></b:target>{targets}
             </b:affects></b:vulnerability></b:vulnerabilities></b:bom>"#
     );
     let (json, xml) = (parsed(json), parsed(&xml));
@@ -125,7 +151,7 @@ fn every_member_has_its_place_in_both_notations() {
             .collect()
     };
     assert_eq!(strip(&json), strip(&xml));
-    assert_eq!(xml.observations.len(), 5);
+    assert_eq!(xml.observations.len(), 17);
     let findings = |parsed: &Parsed| -> Vec<_> {
         parsed.findings.iter().map(|finding| (finding.code, finding.pointer.clone())).collect()
     };

@@ -4,8 +4,8 @@
 //! differs between these versions. Only a vulnerability with an `analysis.state` is a VEX statement: without one it
 //! is a scanner's finding or a disclosure, and no claim.
 //!
-//! What a statement is about depends on its `affects`: a bom-ref of this document is a part of the product that
-//! `metadata.component` names, a BOM-Link is a product elsewhere, kept as it stands, and a statement without
+//! What a statement is about depends on its `affects`: a bom-ref of this document, wherever its component or service
+//! stands, is a part of the product that `metadata.component` names, a BOM-Link is a product elsewhere, kept as it stands, and a statement without
 //! `affects` is about the whole BOM (`targets`). Each entry of `versions` is a claim of its own, because one
 //! vulnerability may be exploitable in some versions of a product and resolved in others.
 //!
@@ -17,6 +17,7 @@
 //! limits a claim: a statement with such a member and no `affects`, a target with one and no `versions`, and a version
 //! entry with one and no `status` make no claim.
 
+mod elsewhere;
 mod facts;
 mod schema;
 mod statements;
@@ -89,8 +90,8 @@ fn read_bom(
         Member::Absent | Member::Wrong(_) => Described::Unreadably,
     };
     metadata.component.check(&mut findings, || "/metadata/component".to_owned(), "a component");
-    let elements = Elements::of(product, &bom.components, &bom.services, &facts, &mut findings);
-    elements.report_dependencies(bom.dependencies, root, &mut findings);
+    let elements = Elements::of(product, &bom.components, &bom.services, &facts, root, &mut findings);
+    elements.report_dependencies(bom.dependencies, &mut findings);
     let mut reader = Reader::new(&facts, elements, findings, claims);
     for (n, vulnerability) in vulnerabilities.enumerate() {
         reader.statement(&format!("/vulnerabilities/{n}"), vulnerability)?;

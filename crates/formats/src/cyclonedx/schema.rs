@@ -49,6 +49,9 @@ static BOM: Shape = Shape {
     attributes: &[same("serialNumber", Kind::Label), same("version", Kind::Integer)],
     children: &[
         same("metadata", Kind::Object(&METADATA)),
+        list("annotations", "annotation", &Kind::Object(&ANNOTATION)),
+        same("declarations", Kind::Object(&DECLARATIONS)),
+        list("formulation", "formula", &Kind::Object(&ELEMENTS)),
         list("components", "component", &Kind::Object(&COMPONENT)),
         list("services", "service", &Kind::Object(&SERVICE)),
         same("dependencies", Kind::Unread),
@@ -59,6 +62,7 @@ static BOM: Shape = Shape {
 
 static METADATA: Shape = elements(&[
     same("timestamp", Kind::Label),
+    same("tools", Kind::Object(&ELEMENTS)),
     list("authors", "author", &Kind::Object(&PARTY)),
     same("component", Kind::Object(&COMPONENT)),
     same("manufacture", Kind::Object(&PARTY)),
@@ -67,6 +71,25 @@ static METADATA: Shape = elements(&[
 ]);
 
 static PARTY: Shape = elements(&[same("name", Kind::Label)]);
+
+/// Of tools, formulas and what is declared of: components and services that claims may be about.
+static ELEMENTS: Shape = elements(&[
+    list("components", "component", &Kind::Object(&COMPONENT)),
+    list("services", "service", &Kind::Object(&SERVICE)),
+]);
+
+static ANNOTATION: Shape = elements(&[same("annotator", Kind::Object(&ANNOTATOR))]);
+
+static ANNOTATOR: Shape =
+    elements(&[same("component", Kind::Object(&COMPONENT)), same("service", Kind::Object(&SERVICE))]);
+
+static DECLARATIONS: Shape = elements(&[same("targets", Kind::Object(&ELEMENTS))]);
+
+static PEDIGREE: Shape = elements(&[
+    list("ancestors", "component", &Kind::Object(&COMPONENT)),
+    list("descendants", "component", &Kind::Object(&COMPONENT)),
+    list("variants", "component", &Kind::Object(&COMPONENT)),
+]);
 
 static COMPONENT: Shape = Shape {
     attributes: &[same("bom-ref", Kind::Label)],
@@ -78,6 +101,7 @@ static COMPONENT: Shape = Shape {
         same("cpe", Kind::Label),
         same("purl", Kind::Label),
         same("swid", Kind::Object(&SWID)),
+        same("pedigree", Kind::Object(&PEDIGREE)),
         list("components", "component", &Kind::Object(&COMPONENT)),
     ],
     text: None,
@@ -103,6 +127,7 @@ static VULNERABILITY: Shape = Shape {
     children: &[
         same("id", Kind::Label),
         list("references", "reference", &Kind::Object(&REFERENCE)),
+        same("tools", Kind::Object(&ELEMENTS)),
         same("recommendation", Kind::Text),
         same("workaround", Kind::Text),
         same("created", Kind::Label),

@@ -2,16 +2,18 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use provex_core::vex::ComponentKind;
 
-use provex_core::json::{self, Content};
+use provex_core::json;
 
+use super::elsewhere::{Elsewhere, Kind};
 use super::facts::is_uuid;
 use super::{Component, Dependency, Hash, Service, report_unknown};
 use crate::component::{self, Components, IdentifierType, Keyed};
 use crate::document::DocumentFacts;
+use crate::purl::percent_decoded;
 use crate::report::{Code, Findings, quoted};
 use crate::stated::is_blank;
 use crate::typed::{List, Member};
@@ -41,11 +43,13 @@ pub(super) enum Described<'b, 'a> {
     Not,
 }
 
-/// The components and services of a BOM, found by their bom-ref.
+/// The components and services of a BOM, found by their bom-ref. Those that it describes, and those in its lists, are
+/// all looked at; those that stand elsewhere only if a statement is about them.
 pub(super) struct Elements<'b, 'a> {
     nodes: Vec<Node<'b, 'a>>,
     /// The nodes that have a bom-ref, sorted by it.
     by_ref: Vec<(&'b str, usize)>,
+    elsewhere: Elsewhere<'a>,
     /// What makes a name of this BOM's one of the world's: its serial number, or else its digest.
     scope: String,
     /// Whether the product is described, but not so that it can be read.
@@ -91,6 +95,55 @@ impl<'b, 'a> Element<'b, 'a> {
         let version = text(version).map(|version| format!("@{version}")).unwrap_or_default();
         Some(format!("{group}{name}{version}").into())
     }
+
+    /// Says what of it cannot be read.
+    fn report_members(self, at: impl Fn() -> String, findings: &mut Findings) {
+        let of = |key: &str| format!("{}/{key}", at());
+        let mut text = |key: &str, member: &Member<Cow<'a, str>>| {
+            member.check(findings, || of(key), "a string");
+        };
+        let unknown = match self {
+            Self::Component(Component { bom_ref, group, name, version, unknown, .. })
+            | Self::Service(Service { bom_ref, group, name, version, unknown, .. }) => {
+                for (key, member) in
+                    [("bom-ref", bom_ref), ("group", group), ("name", name), ("version", version)]
+                {
+                    text(key, member);
+                }
+                unknown
+            }
+        };
+        if !unknown.is_empty() {
+            report_unknown(unknown, &at(), findings);
+        }
+        match self {
+            Self::Service(service) => report_list(&service.services, || of("services"), findings),
+            Self::Component(component) => {
+                report_list(&component.components, || of("components"), findings);
+                report_identifiers(component, of, findings);
+            }
+        }
+    }
+
+    /// Adds what identifies it, in a fixed order.
+    fn describe(self, described: &mut component::Described<'a>) {
+        let Self::Component(component) = self else { return };
+        let text = |member: &Member<Cow<'a, str>>| member.value().cloned();
+        let (purl, cpe) = (text(&component.purl), text(&component.cpe));
+        let tag = component.swid.value().and_then(|swid| text(&swid.tag_id));
+        let cpe_type = match cpe.as_deref().map(IdentifierType::of_iri) {
+            Some(IdentifierType::Cpe22) => IdentifierType::Cpe22,
+            _ => IdentifierType::Cpe23,
+        };
+        described.add(Some(IdentifierType::Purl), purl);
+        described.add(Some(cpe_type), cpe);
+        described.add(Some(IdentifierType::Swid), tag);
+        let hashes = component.hashes.value().into_iter().flatten().filter_map(Member::value);
+        for Hash { algorithm, content, .. } in hashes {
+            let (Some(algorithm), Some(content)) = (algorithm.value(), content.value()) else { continue };
+            described.add(Some(IdentifierType::Hash(algorithm.clone())), Some(content.clone()));
+        }
+    }
 }
 
 impl<'b, 'a> Elements<'b, 'a> {
@@ -99,6 +152,7 @@ impl<'b, 'a> Elements<'b, 'a> {
         components: &'b Member<Vec<Member<Box<Component<'a>>>>>,
         services: &'b Member<Vec<Member<Box<Service<'a>>>>>,
         facts: &DocumentFacts,
+        root: json::Node<'a>,
         findings: &mut Findings,
     ) -> Self {
         let mut nodes = Vec::new();
@@ -130,62 +184,27 @@ impl<'b, 'a> Elements<'b, 'a> {
         let elements = Self {
             nodes,
             by_ref,
+            elsewhere: Elsewhere::of(root),
             scope: scope(facts),
             is_unreadable: matches!(product, Described::Unreadably),
             own_link: own_link(facts),
             product: OnceCell::new(),
             known: BTreeMap::new(),
         };
-        for n in 0..elements.nodes.len() {
-            elements.report_members(n, findings);
+        for (n, node) in elements.nodes.iter().enumerate() {
+            node.element.report_members(|| elements.pointer(n), findings);
         }
         elements.report_doubles(findings);
         elements
-    }
-
-    /// Says what of an element cannot be read.
-    fn report_members(&self, n: usize, findings: &mut Findings) {
-        let at = || self.pointer(n);
-        let of = |key: &str| format!("{}/{key}", at());
-        let mut text = |key: &str, member: &Member<Cow<'a, str>>| {
-            member.check(findings, || of(key), "a string");
-        };
-        let element = self.nodes[n].element;
-        let unknown = match element {
-            Element::Component(Component { bom_ref, group, name, version, unknown, .. })
-            | Element::Service(Service { bom_ref, group, name, version, unknown, .. }) => {
-                for (key, member) in
-                    [("bom-ref", bom_ref), ("group", group), ("name", name), ("version", version)]
-                {
-                    text(key, member);
-                }
-                unknown
-            }
-        };
-        if !unknown.is_empty() {
-            report_unknown(unknown, &at(), findings);
-        }
-        match element {
-            Element::Service(service) => report_list(&service.services, || of("services"), findings),
-            Element::Component(component) => {
-                report_list(&component.components, || of("components"), findings);
-                report_identifiers(component, of, findings);
-            }
-        }
     }
 
     /// Says which dependencies are of or on nothing in the document.
     pub(super) fn report_dependencies(
         &self,
         dependencies: Member<List<'_, Dependency<'_>>>,
-        root: json::Node<'_>,
         findings: &mut Findings,
     ) {
-        // Names of other elements than components and services are looked for only once one is wanted.
-        let others = OnceCell::new();
-        let is_known = |name: &str| {
-            self.has(name) || is_bom_link(name) || others.get_or_init(|| bom_refs(root)).contains(name)
-        };
+        let is_known = |name: &str| is_bom_link(name) || self.is_known(name);
         let listed = dependencies.take(findings, || "/dependencies".to_owned(), "a list");
         for (n, dependency) in listed.into_iter().flatten().enumerate() {
             let at = || format!("/dependencies/{n}");
@@ -216,19 +235,18 @@ impl<'b, 'a> Elements<'b, 'a> {
     fn report_doubles(&self, findings: &mut Findings) {
         let pairs = self.by_ref.iter().zip(self.by_ref.iter().skip(1));
         for (_, (other, n)) in pairs.filter(|((one, _), (other, _))| one == other) {
-            let pointer = || format!("{}/bom-ref", self.pointer(*n));
-            findings.add(Code::AmbiguousProduct, pointer, || {
-                let name = quoted(other);
-                format!(
-                    "Another element has the bom-ref {name} too, and they are taken for one; make it unique."
-                )
-            });
+            report_double(other, || self.pointer(*n), findings);
         }
     }
 
-    /// Whether some component or service has this bom-ref.
+    /// Whether some component or service in the BOM's lists has this bom-ref, or what the BOM describes.
     pub(super) fn has(&self, bom_ref: &str) -> bool {
         !self.nodes_of(bom_ref).is_empty()
+    }
+
+    /// Whether anything in the document has this bom-ref.
+    fn is_known(&self, bom_ref: &str) -> bool {
+        self.has(bom_ref) || self.elsewhere.has(bom_ref)
     }
 
     fn nodes_of(&self, bom_ref: &str) -> &[(&'b str, usize)] {
@@ -277,7 +295,7 @@ impl<'b, 'a> Elements<'b, 'a> {
                 let fallback = Some(self.itself());
                 let mut described =
                     component::Described { name: element.name(), fallback, ..Default::default() };
-                self.describe(0, &mut described);
+                element.describe(&mut described);
                 components.resolve(&described, findings, || self.pointer(0))
             }
         }
@@ -296,9 +314,48 @@ impl<'b, 'a> Elements<'b, 'a> {
         let mut described =
             component::Described { name, fallback: Some(self.local(bom_ref)), ..Default::default() };
         for (_, n) in nodes {
-            self.describe(*n, &mut described);
+            self.nodes[*n].element.describe(&mut described);
         }
         components.resolve(&described, findings, || self.pointer(first))
+    }
+
+    /// The element of this bom-ref that is in no list of the BOM's, likewise.
+    fn element_elsewhere(
+        &self,
+        bom_ref: &str,
+        components: &mut Components<'a>,
+        findings: &mut Findings,
+    ) -> Option<Keyed> {
+        let mut described =
+            component::Described { fallback: Some(self.local(bom_ref)), ..Default::default() };
+        let mut first = None;
+        for (kind, node) in self.elsewhere.elements(bom_ref) {
+            let at = || self.elsewhere.pointer(node);
+            let (component, service);
+            let element = match kind {
+                Kind::Component => {
+                    component = Member::<Component<'_>>::of(node);
+                    component.value().map(Element::Component)
+                }
+                Kind::Service => {
+                    service = Member::<Service<'_>>::of(node);
+                    service.value().map(Element::Service)
+                }
+                Kind::Other => None,
+            };
+            let Some(element) = element else { continue };
+            element.report_members(at, findings);
+            element.describe(&mut described);
+            match first {
+                None => {
+                    described.name = element.name();
+                    first = Some(node);
+                }
+                Some(_) => report_double(bom_ref, at, findings),
+            }
+        }
+        let first = first?;
+        components.resolve(&described, findings, || self.elsewhere.pointer(first))
     }
 
     /// The key of what the BOM is about, where it does not say what that is.
@@ -311,25 +368,6 @@ impl<'b, 'a> Elements<'b, 'a> {
         (ComponentKind::CsafLocal, format!("csaf-local:cyclonedx|{}|{bom_ref}", self.scope))
     }
 
-    fn describe(&self, n: usize, described: &mut component::Described<'a>) {
-        let Element::Component(component) = self.nodes[n].element else { return };
-        let text = |member: &Member<Cow<'a, str>>| member.value().cloned();
-        let (purl, cpe) = (text(&component.purl), text(&component.cpe));
-        let tag = component.swid.value().and_then(|swid| text(&swid.tag_id));
-        let cpe_type = match cpe.as_deref().map(IdentifierType::of_iri) {
-            Some(IdentifierType::Cpe22) => IdentifierType::Cpe22,
-            _ => IdentifierType::Cpe23,
-        };
-        described.add(Some(IdentifierType::Purl), purl);
-        described.add(Some(cpe_type), cpe);
-        described.add(Some(IdentifierType::Swid), tag);
-        let hashes = component.hashes.value().into_iter().flatten().filter_map(Member::value);
-        for Hash { algorithm, content, .. } in hashes {
-            let (Some(algorithm), Some(content)) = (algorithm.value(), content.value()) else { continue };
-            described.add(Some(IdentifierType::Hash(algorithm.clone())), Some(content.clone()));
-        }
-    }
-
     /// What `reference` stands for. What is wrong with it is a finding where it occurs first.
     pub(super) fn resolve(
         &mut self,
@@ -338,12 +376,22 @@ impl<'b, 'a> Elements<'b, 'a> {
         findings: &mut Findings,
         pointer: &dyn Fn() -> String,
     ) -> Option<Target> {
+        let reference = self.own_name(reference);
         if let Some(known) = self.known.get(reference.as_ref()) {
             return known.clone();
         }
         let target = self.target(reference.clone(), components, findings, pointer);
         self.known.insert(reference, target.clone());
         target
+    }
+
+    /// The bom-ref that a BOM-Link into this document names, or the reference as it is. In a link the name may be
+    /// escaped, for it is the f-component of a URN (`iana.org/assignments/urn-formal/cdx`).
+    fn own_name(&self, reference: Cow<'a, str>) -> Cow<'a, str> {
+        let own = self.own_link.as_deref().and_then(|link| reference.strip_prefix(link)?.strip_prefix('#'));
+        let Some(name) = own.filter(|name| !name.is_empty()) else { return reference };
+        let unescaped = percent_decoded(name).filter(|other| !self.is_known(name) && self.is_known(other));
+        unescaped.map_or_else(|| name.to_owned(), Cow::into_owned).into()
     }
 
     fn target(
@@ -353,20 +401,16 @@ impl<'b, 'a> Elements<'b, 'a> {
         findings: &mut Findings,
         pointer: &dyn Fn() -> String,
     ) -> Option<Target> {
-        if self.has(&reference) {
-            return self.part(&reference, components, findings);
-        }
-        if let Some(rest) = self.own_link.as_deref().and_then(|link| reference.strip_prefix(link)) {
-            match rest.strip_prefix('#') {
-                Some(element) if self.has(element) => return self.part(element, components, findings),
-                None if rest.is_empty() => return self.whole(components, findings),
-                _ => {}
-            }
+        if self.own_link.as_deref() == Some(&*reference) {
+            return self.whole(components, findings);
         }
         if is_bom_link(&reference) {
             let mut described = component::Described::default();
             described.add(Some(IdentifierType::Iri), Some(reference));
             return components.resolve(&described, findings, pointer).map(Target::product);
+        }
+        if let Some(part) = self.part(&reference, components, findings) {
+            return Some(part);
         }
         report_dangling(&reference, findings, pointer);
         let fallback = Some(self.local(&reference));
@@ -387,6 +431,10 @@ impl<'b, 'a> Elements<'b, 'a> {
         components: &mut Components<'a>,
         findings: &mut Findings,
     ) -> Option<Target> {
+        if !self.has(bom_ref) {
+            let part = self.element_elsewhere(bom_ref, components, findings)?;
+            return Some(self.inside(part, components, findings));
+        }
         let is_product = self.nodes_of(bom_ref).iter().any(|(_, n)| self.nodes[*n].number.is_none());
         let part = self.element(bom_ref, components, findings)?;
         Some(if is_product { Target::product(part) } else { self.inside(part, components, findings) })
@@ -399,6 +447,17 @@ impl<'b, 'a> Elements<'b, 'a> {
             None => Target::product(part),
         }
     }
+}
+
+fn report_double(bom_ref: &str, at: impl Fn() -> String, findings: &mut Findings) {
+    findings.add(
+        Code::AmbiguousProduct,
+        || format!("{}/bom-ref", at()),
+        || {
+            let name = quoted(bom_ref);
+            format!("Another element has the bom-ref {name} too, and they are taken for one; make it unique.")
+        },
+    );
 }
 
 fn push<'b, 'a, T>(
@@ -440,29 +499,6 @@ fn report_identifiers(component: &Component<'_>, of: impl Fn(&str) -> String, fi
             report_unknown(unknown, &of(&format!("hashes/{n}")), findings);
         }
     }
-}
-
-/// Every bom-ref in a document, of whatever element.
-fn bom_refs(root: json::Node<'_>) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![root];
-    while let Some(node) = open.pop() {
-        match node.content() {
-            Content::Array(elements) => open.extend(elements),
-            Content::Object(members) => {
-                for (key, value) in members {
-                    match value.content() {
-                        Content::String(name) if key == "bom-ref" => {
-                            found.insert(name.into_owned());
-                        }
-                        _ => open.push(value),
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    found
 }
 
 /// What makes a name of this BOM's one of the world's. Escaped, for what follows it in a key is set off by `|`.
