@@ -1,9 +1,12 @@
 //! Requests to a log or a timestamp authority, with an end in time and length.
 
+use std::io::Read as _;
+use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
 use provex_core::time::Timestamp;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, Response, redirect};
-use std::time::Duration;
 
 /// A configuration that no client can be made of.
 #[derive(Debug, thiserror::Error)]
@@ -85,15 +88,27 @@ impl Http {
         send(self.0.post(url).header(CONTENT_TYPE, content_type).body(body), most).await
     }
 
-    /// Gets a file.
+    /// Gets a file of at most so many bytes. It may come gzipped without having been asked for so (C2SP tlog-tiles,
+    /// "Log Entries").
     pub(crate) async fn get(&self, url: &str, most: usize) -> Result<Reply, HttpError> {
-        let reply = send(self.0.get(url), most).await?;
+        // What cannot be compressed, as hashes cannot, gets longer by its wrapping.
+        let reply = send(self.0.get(url), most + most / 1024 + 1024).await?;
         let encoding = reply.headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("unknown"));
-        match encoding {
+        match encoding.map(str::to_ascii_lowercase).as_deref() {
+            None | Some("identity") if reply.body.len() > most => Err(HttpError::TooLong),
             None | Some("identity") => Ok(reply),
+            Some("gzip" | "x-gzip") => Ok(Reply { body: unzipped(url, &reply.body, most)?, ..reply }),
             Some(other) => Err(HttpError::Lost(format!("{url} is sent in the encoding {other}, unasked"))),
         }
     }
+}
+
+/// Unpacks no more than `most` bytes, however many there are.
+fn unzipped(url: &str, packed: &[u8], most: usize) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    let read = MultiGzDecoder::new(packed).take(most as u64 + 1).read_to_end(&mut body);
+    read.map_err(|error| HttpError::Lost(format!("{url} is sent in the encoding gzip: {error}")))?;
+    if body.len() > most { Err(HttpError::TooLong) } else { Ok(body) }
 }
 
 async fn send(request: RequestBuilder, most: usize) -> Result<Reply, HttpError> {

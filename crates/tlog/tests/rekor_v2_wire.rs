@@ -10,6 +10,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use common::{TestLog, submission, submissions};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use provex_core::entry::LogEntry;
 use provex_core::keys::{LocalSigner, RustCrypto, Signer as _};
 use provex_core::time::Timestamp;
@@ -161,6 +163,15 @@ async fn duplicate(
     headers: &'static str,
     replace: impl Fn(&str, Vec<u8>) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> Result<LogEntry, LogError> {
+    duplicate_sent(headers, "", replace).await
+}
+
+/// The same, with these headers on what is read.
+async fn duplicate_sent(
+    headers: &'static str,
+    of_files: &'static str,
+    replace: impl Fn(&str, Vec<u8>) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> Result<LogEntry, LogError> {
     let (test, answers) = logged(0..300).await;
     let fifth = answers.iter().position(|entry| entry.log_index == 5).unwrap() as u64;
     let folder = test.folder.clone();
@@ -175,7 +186,7 @@ async fn duplicate(
         }
         let file = std::fs::read(folder.join(path.trim_start_matches('/'))).ok();
         match file.and_then(|bytes| replace(path, bytes)) {
-            Some(bytes) => respond(stream, "200 OK", "", &bytes),
+            Some(bytes) => respond(stream, "200 OK", of_files, &bytes),
             None => respond(stream, "404 Not Found", "", b""),
         }
     });
@@ -187,6 +198,36 @@ async fn a_duplicate_is_read_from_tiles_whoever_names_its_index() {
     for headers in ["X-Log-Index: 5\r\n", ""] {
         let entry = duplicate(headers, |_, bytes| Some(bytes)).await.unwrap();
         assert_eq!((entry.log_index, entry.inclusion.tree_size), (5, 300));
+    }
+}
+
+fn zipped(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_come_gzipped_unasked_are_unpacked_up_to_their_limit() {
+    const FIFTH: &str = "X-Log-Index: 5\r\n";
+    let all = |_: &str, bytes: Vec<u8>| Some(zipped(&bytes));
+    for encoding in ["Content-Encoding: gzip\r\n", "content-encoding: GZip\r\n"] {
+        assert_eq!(duplicate_sent(FIFTH, encoding, all).await.unwrap().log_index, 5);
+    }
+    let gzip = "Content-Encoding: gzip\r\n";
+    // 20 MB in 20 kB, more than any entry bundle has.
+    let bomb = zipped(&vec![0; 20 << 20]);
+    let bombed = move |path: &str, bytes: Vec<u8>| {
+        Some(if path.contains("entries") { bomb.clone() } else { zipped(&bytes) })
+    };
+    let error = duplicate_sent(FIFTH, gzip, bombed).await.unwrap_err();
+    assert!(matches!(misbehavior(&error), Misbehavior::TooLong { .. }), "{error:?}");
+    let cut = |_: &str, bytes: Vec<u8>| Some(zipped(&bytes)[..30].to_vec());
+    for (encoding, says) in
+        [(gzip, "in the encoding gzip: "), ("Content-Encoding: br\r\n", "encoding br, unasked")]
+    {
+        let error = duplicate_sent(FIFTH, encoding, cut).await.unwrap_err();
+        assert!(matches!(&error, LogError::InDoubt { reason, .. } if reason.contains(says)), "{error:?}");
     }
 }
 
