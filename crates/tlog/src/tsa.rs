@@ -39,6 +39,11 @@ impl TimestampVerifier for Tokens {
         authority: &TimestampAuthority,
     ) -> Result<Timestamp, TimestampError> {
         let certificate = |der: &Vec<u8>| DerCertificate::new(der.clone());
+        if is_bare(token) {
+            let reason =
+                "it is a bare token, and an authority answers with a TimeStampResp (RFC 3161 section 2.4.2)";
+            return Err(TimestampError(reason.to_owned()));
+        }
         let (Some(leaf), Some(root)) = (authority.chain.first(), authority.chain.last()) else {
             return Err(TimestampError("the authority has no certificate".to_owned()));
         };
@@ -58,6 +63,17 @@ impl TimestampVerifier for Tokens {
             Err(TimestampError(reason))
         }
     }
+}
+
+/// Whether the first thing in this SEQUENCE is an OBJECT IDENTIFIER, as in the CMS of a token that nothing is around.
+/// sigstore-tsa takes that, too; cosign, sigstore-go and @sigstore/verify refuse a bundle that holds it.
+fn is_bare(answer: &[u8]) -> bool {
+    const OBJECT_IDENTIFIER: u8 = 0x06;
+    let length_octets = match answer.get(1) {
+        Some(long @ 0x80..) => usize::from(long & 0x7f),
+        _ => 0,
+    };
+    answer.get(2 + length_octets) == Some(&OBJECT_IDENTIFIER)
 }
 
 /// Why there is no timestamp. Trying again later can help.

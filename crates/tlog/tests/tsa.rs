@@ -114,6 +114,24 @@ async fn an_answer_that_holds_is_handed_on_as_it_came() {
     assert_eq!(answered("201 Created", "", token.clone()).await.unwrap(), token);
 }
 
+/// What is after the first two octets and the length that the second one says is coming: the elements of a SEQUENCE.
+fn content(der: &[u8]) -> &[u8] {
+    let long = if der[1] < 0x80 { 0 } else { usize::from(der[1] & 0x7f) };
+    &der[2 + long..]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_the_answer_around_it_is_no_answer() {
+    let (bundle, root) = timestamped();
+    let elements = content(&bundle.timestamps[0]);
+    // A status that grants, without words; then the token.
+    let (status, token) = elements.split_at(2 + usize::from(elements[1]));
+    assert_eq!((&status[..2], token[0]), (&[0x30, 0x03][..], 0x30));
+    let refused = Tokens.verify(token, bundle.envelope.signature(), &root.timestamp_authorities[0]);
+    assert!(refused.unwrap_err().to_string().contains("a bare token"));
+    assert!(does_not_hold(answered("200 OK", "", token.to_vec()).await).contains("a bare token"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rubbish_and_another_signatures_token_are_no_timestamp() {
     does_not_hold(answered("200 OK", "", b"<html>welcome</html>".to_vec()).await);
