@@ -7,7 +7,8 @@
 //!
 //! A statement inherits the document's `timestamp`, and nothing else: `last_updated` is its own, although go-vex
 //! lets it cascade. Subcomponents narrow a claim, so where they cannot be read the claim is dropped rather than
-//! widened to the whole product.
+//! widened to the whole product; a member that looks like theirs, misspelled, cannot be read. Other members that the
+//! schema does not have are extensions, for go-vex writes some itself.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::component::{Components, Described, IdentifierType, Keyed};
 use crate::conflicts::Subjects;
 use crate::detect::OPENVEX_CONTEXT;
 use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES};
+use crate::misspelling::resembles;
 use crate::repeats;
 use crate::report::{Code, Findings, Rejection, child, element, push_element, quoted};
 use crate::stated::{Parts, Texts, Time, Times, integer, is_blank, is_iri};
@@ -363,15 +365,18 @@ fn revision(member: Member<Revision<'_>>, form: Form, findings: &mut Findings) -
     Some(text)
 }
 
-/// A statement's version, of which no claim is made: from 0, which the prose has as its default.
+/// A statement's version, of which no claim is made: from 1 by the schema. The prose's default of 0 is said by leaving
+/// it out.
 fn statement_version(member: Member<Revision<'_>>, pointer: impl Fn() -> String, findings: &mut Findings) {
     let is_good = match member.take(findings, &pointer, "an integer") {
-        Some(Revision::Number(number)) => integer(number).is_some_and(|text| !text.starts_with('-')),
+        Some(Revision::Number(number)) => {
+            integer(number).is_some_and(|text| text != "0" && !text.starts_with('-'))
+        }
         Some(Revision::Text(_)) => false,
         None => true,
     };
     if !is_good {
-        let message = "The version of a statement is a positive integer; make it one.";
+        let message = "The version of a statement is an integer from 1; make it one, or leave it out.";
         findings.add(Code::BadVersion, pointer, || message.to_owned());
     }
 }
@@ -497,9 +502,8 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         // All that is wrong with a statement is told before it is dropped.
         let vulnerability = self.vulnerability(at, statement.vulnerability);
         let status = self.status(at, statement.status);
-        let Some(targets) = self.targets(at, form, statement.products, statement.subcomponents) else {
-            return Ok(());
-        };
+        let listed = (statement.products, statement.subcomponents);
+        let Some(targets) = self.targets(at, form, listed, &statement.unknown) else { return Ok(()) };
         // A statement is dropped if anything in it is too long, so all of its products are looked at before the first
         // claim; those of a long list are resolved again for their claims.
         let length = targets.products.len();
@@ -642,8 +646,8 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         &mut self,
         at: &str,
         form: Form,
-        products: Member<List<'a, Product<'a>>>,
-        shared: Member<List<'a, Product<'a>>>,
+        (products, shared): (Member<List<'a, Product<'a>>>, Member<List<'a, Product<'a>>>),
+        unknown: &[Cow<'a, str>],
     ) -> Option<Targets<'a>> {
         if shared.is_stated() {
             self.expect_form(form, Form::V001, || format!("{at}/subcomponents"));
@@ -660,7 +664,29 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             self.findings.add(Code::MissingProduct, || format!("{at}/products"), || message.to_owned());
             return None;
         }
+        if inherits && unknown.iter().any(|key| resembles(key, "products", "product")) {
+            self.unclear(at, "products");
+            return None;
+        }
+        if shared.is_none() && may_limit(unknown) {
+            self.unclear(at, "subcomponents");
+            return None;
+        }
         Some(Targets { products: listed, shared, inherits })
+    }
+
+    /// Says that a claim is not made, since the member that would limit it may be there under another name.
+    fn unclear(&mut self, at: &str, limit: &str) {
+        self.findings.add(
+            Code::UnclearScope,
+            || at.to_owned(),
+            || {
+                format!(
+                    "A member that OpenVEX does not have looks like `{limit}`, which is missing, so what this is about \
+                     cannot be told and it was dropped; correct the member's name or leave it out."
+                )
+            },
+        );
     }
 
     /// Reads products, in place of those that are in `products`.
@@ -740,6 +766,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         let mut described = std::mem::take(&mut self.described);
         described.clear();
         let mut subcomponents = Member::Absent;
+        let mut is_unclear = false;
         match member {
             Member::Value(Product::Id(id)) => {
                 self.expect_form(form, Form::V001, || at.to_owned());
@@ -748,12 +775,19 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             Member::Value(Product::Object(mut object)) => {
                 self.expect_form(form, Form::V020, || at.to_owned());
                 subcomponents = std::mem::take(&mut object.subcomponents);
+                let lists_none =
+                    subcomponents.is_absent() || subcomponents.value().is_some_and(List::is_empty);
+                is_unclear = lists_none && may_limit(&object.unknown);
                 self.describe(at, object, &mut described);
             }
             Member::Absent | Member::Wrong(_) => {}
         }
         let keyed = self.components.resolve(&described, self.findings, || at.to_owned());
         self.described = described;
+        if is_unclear {
+            self.unclear(at, "subcomponents");
+            return None;
+        }
         if keyed.is_none() {
             let message =
                 "Nothing identifies this component, and it was dropped; add an `@id`, such as a purl.";
@@ -947,6 +981,11 @@ fn first_too_long(at: &str, products: &[Listed]) -> Option<String> {
     })
 }
 
+/// Whether members that OpenVEX does not have may be the subcomponents, misspelled.
+fn may_limit(unknown: &[Cow<'_, str>]) -> bool {
+    unknown.iter().any(|key| resembles(key, "subcomponents", "component"))
+}
+
 /// The 0.2.0 schema closes every object, so a member it does not have is a mistake or an extension of a tool's.
 fn report_unknown(unknown: &[Cow<'_, str>], at: impl Fn() -> String, findings: &mut Findings) {
     for key in unknown {
@@ -955,7 +994,7 @@ fn report_unknown(unknown: &[Cow<'_, str>], at: impl Fn() -> String, findings: &
             || child(&at(), key),
             || {
                 format!(
-                    "OpenVEX 0.2.0 has no member {} here, and it was not read; leave it out.",
+                    "OpenVEX 0.2.0 has no member {} here, and it was not read; correct its name or leave it out.",
                     quoted(key)
                 )
             },
@@ -964,7 +1003,8 @@ fn report_unknown(unknown: &[Cow<'_, str>], at: impl Fn() -> String, findings: &
 }
 
 /// Codes that say why a statement has no claim.
-const DROPPED: [Code; 8] = [
+const DROPPED: [Code; 9] = [
+    Code::UnclearScope,
     Code::BadStatement,
     Code::MissingVulnerability,
     Code::MissingProduct,

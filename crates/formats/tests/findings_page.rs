@@ -293,7 +293,11 @@ fn examples(code: Code) -> Vec<Example> {
         Code::BadId => one(cyclonedx(r#""analysis": {"state": "resolved"}"#).replace("3e671687", "3E671687")),
         Code::MissingIssuer => openvex_with(r#""author": "ACME","#, ""),
         Code::MissingVersion => openvex_with(r#""version": 1,"#, ""),
-        Code::BadVersion => openvex_with(r#""version": 1"#, r#""version": "one""#),
+        Code::BadVersion => {
+            let mut both = openvex_with(r#""version": 1"#, r#""version": "one""#);
+            both.extend(one(states(&format!(r#"{FIXED}, "version": 0"#))));
+            both
+        }
         Code::MissingTimestamp => openvex_with(r#""timestamp": "2026-03-01T10:00:00Z","#, ""),
         Code::BadTimestamp => openvex_with("2026-03-01T10:00:00Z", "yesterday"),
         Code::AssumedUtc => openvex_with("2026-03-01T10:00:00Z", "2026-03-02T09:30:00"),
@@ -427,7 +431,10 @@ fn examples(code: Code) -> Vec<Example> {
         Code::PurlsDiffer => purls(json!(["pkg:npm/a@1", "pkg:npm/b@1"])),
         Code::ContradictoryStatus => spdx_with("fixedIn", "affects"),
         Code::UnclearScope => {
-            one(cyclonedx(r#""analysis": {"state": "resolved"}, "affect": [{"ref": "lib"}]"#))
+            let mut both = one(cyclonedx(r#""analysis": {"state": "resolved"}, "affect": [{"ref": "lib"}]"#));
+            let part = r#""subcomponent": [{"@id": "pkg:npm/b"}]"#;
+            both.extend(one(about(&format!(r#"{{"@id": "pkg:npm/a@1", {part}}}"#), FIXED)));
+            both
         }
         Code::UnknownIdentifier => {
             spdx_with(r#""externalIdentifierType": "cve""#, r#""externalIdentifierType": "CVE""#)

@@ -803,6 +803,48 @@ fn members_that_the_schema_lacks_are_told_with_their_lines() {
 }
 
 #[test]
+fn a_misspelled_member_does_not_widen_a_claim() {
+    let other = r#"{"@id": "pkg:npm/z"}"#;
+    let part = r#"[{"@id": "pkg:npm/b"}]"#;
+    for key in ["subcomponent", "Subcomponents", "sub_components", "components", "subcomponets"] {
+        let text = products(&format!(r#"{{"@id": "pkg:npm/a", "{key}": {part}}}, {other}"#));
+        let parsed = parsed(&document(&text));
+        assert_eq!(keys(&parsed), ["purl:pkg:npm/z"], "{key}");
+        let at = "/statements/0/products/0";
+        let unknown = format!("{at}/{key}");
+        let expected = [(Code::UnknownMember, unknown.as_str()), (Code::UnclearScope, at)];
+        assert_eq!(findings(&parsed), expected, "{key}");
+    }
+    let empty = products(&format!(r#"{{"@id": "pkg:npm/a", "subcomponents": [], "subcomponent": {part}}}"#));
+    assert_eq!(rejected(&document(&empty)).findings[1].code, Code::UnclearScope);
+    // Beside subcomponents, nothing is widened; and an extension is no misspelling.
+    let both =
+        products(&format!(r#"{{"@id": "pkg:npm/a", "subcomponents": {part}, "subcomponent": {part}}}"#));
+    assert_eq!(codes(&parsed(&document(&both))), "unknown_member 1");
+    let extended = products(r#"{"@id": "pkg:npm/a", "supplier": "s", "comment": "c"}"#);
+    assert_eq!(codes(&parsed(&document(&extended))), "unknown_member 2");
+
+    let good = statement(r#""status": "fixed""#);
+    let misspelled = good.replace(r#""status""#, r#""subcomponent": ["pkg:npm/b"], "status""#);
+    let dropped = parsed(&document(&format!("{misspelled}, {good}")));
+    assert_eq!(dropped.observations.len(), 1);
+    assert_eq!(
+        findings(&dropped),
+        [(Code::UnknownMember, "/statements/0/subcomponent"), (Code::UnclearScope, "/statements/0")]
+    );
+    // In 0.0.1 members besides its own are no fault, but this is the form that has subcomponents there.
+    let old = r#"{"vulnerability": "A", "products": ["pkg:npm/a"], "status": "fixed"}"#;
+    let misspelled = old.replace(r#""status""#, r#""subcomponent": ["pkg:npm/b"], "status""#);
+    let dropped = parsed(
+        &document(&format!("{misspelled}, {old}")).replace("/v0.2.0", "").replace(": 1,", r#": "1","#),
+    );
+    assert_eq!(
+        (findings(&dropped), dropped.observations.len()),
+        (vec![(Code::UnclearScope, "/statements/0")], 1)
+    );
+}
+
+#[test]
 fn a_small_document_cannot_ask_for_many_times_its_size() {
     let list = |letter: char| {
         let names: Vec<String> = (0..100).map(|n| format!("\"{letter}{n}\"")).collect();
@@ -916,9 +958,12 @@ fn members_of_another_type_or_form_are_told_wherever_they_stand() {
         }
     }
     let mut document = whole.clone();
-    for (version, expected) in
-        [("0", ""), ("-1", "bad_version 1"), ("1.5", "bad_version 1"), (r#""1""#, "bad_version 1")]
-    {
+    for (version, expected) in [
+        ("0", "bad_version 1"),
+        ("-1", "bad_version 1"),
+        ("1.5", "bad_version 1"),
+        (r#""1""#, "bad_version 1"),
+    ] {
         document["statements"][0]["version"] = serde_json::from_str(version).unwrap();
         assert_eq!(codes(&parsed(&document.to_string())), expected, "{version}");
     }

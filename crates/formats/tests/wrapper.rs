@@ -203,6 +203,12 @@ fn statements_without_products_are_about_the_subjects() {
     // What it says cannot be read, which is not the same as saying nothing.
     let stated = rejected(&statement(OPENVEX, &subjects, &openvex(r#", "products": "pkg:npm/a@1""#)));
     assert_eq!((stated.code, stated.pointer.as_str()), (Code::NoUsableStatement, "/statements/0/products"));
+    for misspelled in ["product", "Products", "prodcuts"] {
+        let members = format!(r#", "{misspelled}": [{{"@id": "pkg:npm/a@1"}}]"#);
+        let stated = rejected(&statement(OPENVEX, &subjects, &openvex(&members)));
+        let last = stated.findings.last().unwrap();
+        assert_eq!((last.code, last.pointer.as_str()), (Code::UnclearScope, "/statements/0"), "{misspelled}");
+    }
 }
 
 #[test]
