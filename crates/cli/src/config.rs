@@ -233,6 +233,13 @@ impl Config {
         })
     }
 
+    /// The files that it names of logs.
+    pub(crate) fn log_files(&self) -> impl Iterator<Item = PathBuf> {
+        let all = [&self.signing_config, &self.trusted_root, &self.log_tls_roots];
+        let tenants = self.tenants.values().flat_map(|logs| [&logs.signing_config, &logs.trusted_root]);
+        all.into_iter().chain(tenants).flatten().cloned()
+    }
+
     /// Reads the folder's file, if it has one, then the environment.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ pub(crate) struct DataFolder {
     pub(crate) trusted_root: TrustedRoot,
     database: Database,
     /// Held while its own database is open here.
-    used: OnceLock<File>,
+    used: Arc<OnceLock<File>>,
 }
 
 impl DataFolder {
@@ -66,9 +66,25 @@ impl DataFolder {
         }
         let config = Config::read(path)?;
         let database = Database::choose(global, &config)?;
-        let root = present(path, TRUSTED_ROOT)?;
-        let trusted_root = TrustedRoot::parse(&read(&root)?).with_context(|| root.display().to_string())?;
-        Ok(Self { path: path.clone(), config, trusted_root, database, used: OnceLock::new() })
+        let trusted_root = trusted_root(path)?;
+        Ok(Self { path: path.clone(), config, trusted_root, database, used: Arc::default() })
+    }
+
+    /// The same folder with its configuration and trusted root as they are now, on the same database.
+    pub(crate) fn again(&self) -> Result<Self, Failure> {
+        Ok(Self {
+            path: self.path.clone(),
+            config: Config::read(&self.path)?,
+            trusted_root: trusted_root(&self.path)?,
+            database: self.database.clone(),
+            used: Arc::clone(&self.used),
+        })
+    }
+
+    /// The files that say where statements go.
+    pub(crate) fn log_files(&self) -> Vec<PathBuf> {
+        let own = ["provex.toml", TRUSTED_ROOT.0].map(PathBuf::from);
+        own.into_iter().chain(self.config.log_files()).map(|file| self.path.join(file)).collect()
     }
 
     /// Opens the folder, or makes it first if there is none.
@@ -258,6 +274,11 @@ impl DataFolder {
         })?;
         Ok(log_config(&self.path, identity.clone(), signer, Arc::clone(&pipeline.store)))
     }
+}
+
+fn trusted_root(folder: &Path) -> Result<TrustedRoot, Failure> {
+    let path = present(folder, TRUSTED_ROOT)?;
+    Ok(TrustedRoot::parse(&read(&path)?).with_context(|| path.display().to_string())?)
 }
 
 /// Compares all that lies in an embedded log's folder with its newest signed checkpoint.

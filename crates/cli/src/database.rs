@@ -44,7 +44,7 @@ impl std::fmt::Debug for DatabaseUrl {
 }
 
 /// Where documents, observations and all else is kept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Database {
     /// `provex.db` in the data folder.
     File(PathBuf),

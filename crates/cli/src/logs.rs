@@ -170,6 +170,13 @@ impl Logs {
         Ok(logs)
     }
 
+    /// The logs of this tenant while what is configured cannot be used, for this reason: nothing is sent, and since nobody
+    /// knows whether a time is wanted, nothing is linked.
+    pub(crate) fn unusable(folder: &DataFolder, pipeline: &Pipeline, reason: String) -> Self {
+        let (chosen, authority) = (Err(reason.clone()), Err(reason));
+        Self { chosen, authority, ..Self::none(folder, pipeline) }
+    }
+
     /// The origin of the log that is written to.
     pub(crate) fn name(&self) -> String {
         let first = self.chosen.as_ref().ok().and_then(|lines| lines.first());

@@ -58,7 +58,8 @@ struct Worker(Child);
 impl Worker {
     fn start(folder: &Folder, args: &[&str]) -> Self {
         let mut command = folder.command(&["worker", "--interval", "1"]);
-        Self(command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        let log = std::fs::File::create(folder.path("worker.log")).unwrap();
+        Self(command.args(args).stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 }
 
@@ -129,6 +130,65 @@ fn flags_for_all_tenants_redirect_none_that_the_file_names() {
     }
     folder.text(0, &["link", "--tenant", "acme", "--signing-config", &own]);
     assert_eq!((linked(&folder, "secret"), linked(&folder, "acme")), (0, 7));
+}
+
+#[test]
+fn one_tenants_bad_signing_config_stops_nobody_else() {
+    let folder = configured("");
+    folder.text(0, &["tenant", "add", "acme"]);
+    for tenant in ["acme", "default"] {
+        folder.text(0, &["ingest", "--tenant", tenant, &examples()]);
+    }
+    let tenants = "tenants = { acme = { signing_config = \"acme.json\" } }\n";
+    std::fs::write(folder.data().join("provex.toml"), tenants).unwrap();
+    let all_say = |why: &str| {
+        let rows = rows_why(&folder, "acme");
+        !rows.is_empty() && rows.iter().all(|row| row.contains(why))
+    };
+    let _worker = Worker::start(&folder, &[]);
+    eventually("the other's linkages", || linked(&folder, "default") == 7);
+    eventually("a reason", || all_say("acme.json: No such file"));
+    std::fs::write(folder.data().join("acme.json"), "{\"mediaType\": 5}").unwrap();
+    eventually("another reason", || all_say("acme.json: not a Sigstore signing config"));
+    assert_eq!(linked(&folder, "acme"), 0);
+    // Mended, it is taken up without having been started again.
+    let own = folder.data().join("signing_config.json");
+    std::fs::copy(own, folder.data().join("acme.json")).unwrap();
+    eventually("its linkages", || linked(&folder, "acme") == 7);
+}
+
+#[test]
+fn a_worker_that_can_log_for_nobody_says_so_at_its_start() {
+    let folder = configured("signing_config = \"missing.json\"\n");
+    let output = folder.provex(&["worker"]);
+    assert_eq!(output.status.code(), Some(3), "{}", all(&output));
+    assert!(all(&output).contains("missing.json: No such file"), "{}", all(&output));
+}
+
+#[test]
+fn a_worker_follows_the_file_while_it_works() {
+    let folder = configured("tenants = { default = { log = \"none\" } }\n");
+    let config = folder.data().join("provex.toml");
+    folder.text(0, &["ingest", &examples()]);
+    let _worker = Worker::start(&folder, &[]);
+    let all_say_none = || {
+        let rows = rows_why(&folder, "default");
+        !rows.is_empty() && rows.iter().all(|row| row.contains("go to no log"))
+    };
+    eventually("a reason", all_say_none);
+    let none = std::fs::read(&config).unwrap();
+    std::fs::write(&config, "").unwrap();
+    eventually("linkages", || linked(&folder, "default") == 7);
+    // What cannot be read is not acted on, nor is what was read before.
+    std::fs::write(&config, "tenants = {").unwrap();
+    eventually("a complaint", || {
+        let said = std::fs::read_to_string(folder.path("worker.log")).unwrap();
+        said.contains("provex: waiting: ") && said.contains("provex.toml, line 1")
+    });
+    std::fs::write(&config, none).unwrap();
+    folder.text(0, &["ingest", folder.write("more.json", document()).to_str().unwrap()]);
+    eventually("a reason", all_say_none);
+    assert_eq!(linked(&folder, "default"), 7);
 }
 
 #[test]

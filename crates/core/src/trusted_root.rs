@@ -84,6 +84,17 @@ pub enum TrustedRootError {
     },
 }
 
+/// A file that is no signing config.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningConfigError {
+    /// Not JSON of a signing config's members.
+    #[error("not a Sigstore signing config")]
+    Json(#[from] ReadError),
+    /// Another media type.
+    #[error("signing config media type `{0}` is not known: `{SIGNING_CONFIG_MEDIA_TYPE}` is")]
+    MediaType(String),
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RootWire {
@@ -418,13 +429,13 @@ impl SigningConfig {
     /// Reads a signing config v0.2.
     ///
     /// # Errors
-    /// [`TrustedRootError`] for other JSON or another media type.
-    pub fn parse(bytes: &[u8]) -> Result<Self, TrustedRootError> {
+    /// [`SigningConfigError`] for other JSON or another media type.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SigningConfigError> {
         let config: Self = json::from_slice_strict(bytes)?;
         if config.media_type == SIGNING_CONFIG_MEDIA_TYPE {
             Ok(config)
         } else {
-            Err(TrustedRootError::MediaType(config.media_type))
+            Err(SigningConfigError::MediaType(config.media_type))
         }
     }
 
@@ -606,6 +617,9 @@ mod tests {
     fn a_written_signing_config_is_read_back() {
         let config = SigningConfig::embedded(&log());
         assert_eq!(SigningConfig::parse(config.to_json().as_bytes()).unwrap(), config);
+        let root = TrustedRoot::new(vec![log()]).to_json();
+        let refused = SigningConfig::parse(root.as_bytes()).unwrap_err().to_string();
+        assert!(refused.contains("signing config") && !refused.contains("trusted root"), "{refused}");
     }
 
     fn service(url: &str, version: u32, start: &str, end: Option<&str>, operator: &str) -> Service {
