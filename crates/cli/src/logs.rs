@@ -351,7 +351,7 @@ pub(crate) fn read_root(path: &Path) -> Result<TrustedRoot, Failure> {
 fn one_of(selection: Option<&ServiceSelection>, usable: usize, what: &str) -> Result<(), String> {
     let wanted = selection.map_or(1, |selection| match selection.selector.as_str() {
         "ALL" => usable,
-        "EXACT" => selection.count.unwrap_or(1) as usize,
+        "EXACT" => selection.count as usize,
         _ => 1,
     });
     if wanted > 1 { Err(format!("the signing config asks for {wanted} {what}")) } else { Ok(()) }

@@ -36,7 +36,7 @@ fn authority() -> (Service, TrustedRoot) {
     let service = Service {
         url: variable("PROVEX_TEST_TSA_URL"),
         major_api_version: 1,
-        valid_for: ServiceWindow { start: "2020-01-01T00:00:00Z".to_owned(), end: None },
+        valid_for: ServiceWindow { start: Some("2020-01-01T00:00:00Z".to_owned()), end: None },
         operator: "local".to_owned(),
     };
     let mut root = TrustedRoot::parse(&std::fs::read(variable("PROVEX_TEST_TRUSTED_ROOT")).unwrap()).unwrap();

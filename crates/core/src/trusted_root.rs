@@ -3,7 +3,8 @@
 //!
 //! Every media type in use is read; the oldest is written, since cosign and sigstore-go take no other.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest;
 use crate::ids::LogId;
@@ -339,71 +340,125 @@ impl TimestampAuthority {
 }
 
 /// A signing config v0.2: where to write.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+///
+/// Read as proto3 JSON has it: a member that is absent or null has its default, names may be those of the schema, numbers
+/// may be texts and enums numbers. A member that the schema does not know is refused, as sigstore-go does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SigningConfig {
+    #[serde(alias = "media_type", deserialize_with = "or_default")]
     media_type: String,
-    #[serde(default)]
+    #[serde(alias = "ca_urls", deserialize_with = "or_default")]
     ca_urls: Vec<Service>,
-    #[serde(default)]
+    #[serde(alias = "oidc_urls", deserialize_with = "or_default")]
     oidc_urls: Vec<Service>,
     /// The logs.
-    #[serde(default)]
+    #[serde(alias = "rekor_tlog_urls", deserialize_with = "or_default")]
     pub rekor_tlog_urls: Vec<Service>,
     /// The timestamp authorities.
-    #[serde(default)]
+    #[serde(alias = "tsa_urls", deserialize_with = "or_default")]
     pub tsa_urls: Vec<Service>,
     /// How many of the logs to write to.
-    #[serde(default)]
+    #[serde(alias = "rekor_tlog_config")]
     pub rekor_tlog_config: Option<ServiceSelection>,
     /// How many of the timestamp authorities to ask.
-    #[serde(default)]
+    #[serde(alias = "tsa_config")]
     pub tsa_config: Option<ServiceSelection>,
 }
 
 /// A service of a signing config.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Service {
     /// Its base URL.
+    #[serde(deserialize_with = "or_default")]
     pub url: String,
     /// The major version of its API.
+    #[serde(alias = "major_api_version", deserialize_with = "number")]
     pub major_api_version: u32,
     /// When it may be used.
+    #[serde(alias = "valid_for", deserialize_with = "or_default")]
     pub valid_for: ServiceWindow,
     /// Who runs it.
+    #[serde(deserialize_with = "or_default")]
     pub operator: String,
 }
 
 /// When a service may be used: RFC 3339 texts, inclusive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ServiceWindow {
-    /// From.
-    pub start: String,
+    /// From; always, where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// Until; open where absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
-}
-
-impl ServiceWindow {
-    fn start(&self) -> Result<Timestamp, TimeError> {
-        Timestamp::parse(&self.start)
-    }
-
-    fn holds(&self, now: Timestamp) -> Result<bool, TimeError> {
-        let end = self.end.as_deref().map(Timestamp::parse).transpose()?;
-        Ok(self.start()? <= now && end.is_none_or(|end| now <= end))
-    }
 }
 
 /// How many services to use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ServiceSelection {
     /// `ANY`, `ALL` or `EXACT`.
+    #[serde(deserialize_with = "selector")]
     pub selector: String,
     /// With `EXACT`: how many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<u32>,
+    #[serde(deserialize_with = "number", skip_serializing_if = "is_zero")]
+    pub count: u32,
+}
+
+impl Default for ServiceSelection {
+    fn default() -> Self {
+        Self { selector: SELECTORS[0].to_owned(), count: 0 }
+    }
+}
+
+/// The schema's `ServiceSelector`, by number.
+const SELECTORS: [&str; 4] = ["SERVICE_SELECTOR_UNDEFINED", "ALL", "ANY", "EXACT"];
+
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
+/// A number, or a text; null is neither.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Scalar {
+    Number(u32),
+    Text(String),
+}
+
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match Option::deserialize(from)? {
+        None => Ok(0),
+        Some(Scalar::Number(number)) => Ok(number),
+        Some(Scalar::Text(text)) => text.parse().map_err(D::Error::custom),
+    }
+}
+
+fn selector<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(match Option::deserialize(from)?.unwrap_or(Scalar::Number(0)) {
+        Scalar::Number(number) => {
+            SELECTORS.get(number as usize).map_or_else(|| number.to_string(), |name| (*name).to_owned())
+        }
+        Scalar::Text(name) => name,
+    })
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+impl ServiceWindow {
+    fn start(&self) -> Result<Option<Timestamp>, TimeError> {
+        self.start.as_deref().map(Timestamp::parse).transpose()
+    }
+
+    fn holds(&self, now: Timestamp) -> Result<bool, TimeError> {
+        let end = self.end.as_deref().map(Timestamp::parse).transpose()?;
+        Ok(self.start()?.is_none_or(|start| start <= now) && end.is_none_or(|end| now <= end))
+    }
 }
 
 impl SigningConfig {
@@ -412,7 +467,7 @@ impl SigningConfig {
         let service = Service {
             url: log.base_url.clone(),
             major_api_version: 2,
-            valid_for: ServiceWindow { start: whole_seconds(log.valid_from), end: None },
+            valid_for: ServiceWindow { start: Some(whole_seconds(log.valid_from)), end: None },
             operator: log.origin().to_owned(),
         };
         Self {
@@ -421,8 +476,8 @@ impl SigningConfig {
             oidc_urls: Vec::new(),
             rekor_tlog_urls: vec![service],
             tsa_urls: Vec::new(),
-            rekor_tlog_config: Some(ServiceSelection { selector: "ANY".to_owned(), count: None }),
-            tsa_config: Some(ServiceSelection { selector: "ANY".to_owned(), count: None }),
+            rekor_tlog_config: Some(ServiceSelection { selector: "ANY".to_owned(), count: 0 }),
+            tsa_config: Some(ServiceSelection { selector: "ANY".to_owned(), count: 0 }),
         }
     }
 
@@ -522,7 +577,7 @@ fn select<'a>(
         None => 1,
         Some(ServiceSelection { selector, count }) => match (selector.as_str(), count) {
             ("ANY" | "ALL", _) => 1,
-            ("EXACT", Some(count @ 1..)) => *count as usize,
+            ("EXACT", count @ 1..) => *count as usize,
             _ => return Err(unreadable(format!("selector `{selector}` is not known"))),
         },
     };
@@ -547,8 +602,9 @@ fn select<'a>(
     match selected.len() {
         0 => {
             let window = |s: &Service| {
-                let end = s.valid_for.end.as_deref().unwrap_or("now on");
-                format!("{} (version {}, {} to {end})", s.url, s.major_api_version, s.valid_for.start)
+                let (start, end) = (s.valid_for.start.as_deref(), s.valid_for.end.as_deref());
+                let (start, end) = (start.unwrap_or("always"), end.unwrap_or("now on"));
+                format!("{} (version {}, {start} to {end})", s.url, s.major_api_version)
             };
             let known = services.iter().map(window).collect();
             Err(SelectionError::None { what, versions: versions.to_vec(), known })
@@ -622,11 +678,44 @@ mod tests {
         assert!(refused.contains("signing config") && !refused.contains("trusted root"), "{refused}");
     }
 
+    #[test]
+    fn a_signing_config_is_read_as_proto3_json() {
+        let text = r#"{
+            "media_type": "application/vnd.dev.sigstore.signingconfig.v0.2+json", "caUrls": null,
+            "rekorTlogUrls": [{"url": "https://a", "majorApiVersion": "2"},
+                {"url": "https://b", "majorApiVersion": 2, "validFor": {"start": "2025-01-01T00:00:00Z"}, "operator": "b"}],
+            "rekorTlogConfig": {"selector": 3, "count": "2"}, "tsaConfig": {"selector": null}
+        }"#;
+        let read = |text: &str| SigningConfig::parse(text.as_bytes());
+        let config = read(text).unwrap();
+        // Without a window a service is always open, and older than all that have a beginning.
+        assert_eq!(selected(&config, "2026-01-01T00:00:00Z").unwrap(), ["https://b", "https://a"]);
+        let few = selected(&config, "2024-01-01T00:00:00Z").unwrap_err();
+        assert_eq!(few, SelectionError::TooFew { what: "log", wanted: 2, found: 1 });
+        for (selector, what) in [("0", "SERVICE_SELECTOR_UNDEFINED"), ("7", "7"), ("\"any\"", "any")] {
+            let config =
+                read(&text.replace("\"selector\": 3", &format!("\"selector\": {selector}"))).unwrap();
+            let refused = selected(&config, "2026-01-01T00:00:00Z").unwrap_err().to_string();
+            assert!(refused.ends_with(&format!("selector `{what}` is not known")), "{refused}");
+        }
+        for (from, to) in [
+            ("\"operator\"", "\"operators\""),
+            ("\"caUrls\"", "\"casUrls\""),
+            ("\"start\"", "\"begin\""),
+            ("\"count\"", "\"number\""),
+            ("\"2\"}", "\"two\"}"),
+            ("\"count\": \"2\"", "\"count\": -2"),
+        ] {
+            let refused = read(&text.replace(from, to)).unwrap_err();
+            assert!(matches!(refused, SigningConfigError::Json(_)), "{to}: {refused:?}");
+        }
+    }
+
     fn service(url: &str, version: u32, start: &str, end: Option<&str>, operator: &str) -> Service {
         Service {
             url: url.to_owned(),
             major_api_version: version,
-            valid_for: ServiceWindow { start: start.to_owned(), end: end.map(str::to_owned) },
+            valid_for: ServiceWindow { start: Some(start.to_owned()), end: end.map(str::to_owned) },
             operator: operator.to_owned(),
         }
     }
@@ -661,11 +750,11 @@ mod tests {
             none.to_string().contains("https://2026 (version 2, 2026-01-01T00:00:00Z to 2026-12-31"),
             "{none}"
         );
-        config.rekor_tlog_config = Some(ServiceSelection { selector: "EXACT".to_owned(), count: Some(2) });
+        config.rekor_tlog_config = Some(ServiceSelection { selector: "EXACT".to_owned(), count: 2 });
         assert_eq!(selected(&config, "2026-02-01T00:00:00Z").unwrap().len(), 2);
         let few = selected(&config, "2025-03-01T00:00:00Z").unwrap_err();
         assert_eq!(few, SelectionError::TooFew { what: "log", wanted: 2, found: 1 });
-        config.rekor_tlog_config = Some(ServiceSelection { selector: "SOME".to_owned(), count: None });
+        config.rekor_tlog_config = Some(ServiceSelection { selector: "SOME".to_owned(), count: 0 });
         assert!(matches!(selected(&config, "2026-02-01T00:00:00Z"), Err(SelectionError::Unreadable { .. })));
     }
 
