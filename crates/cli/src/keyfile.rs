@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use crypto_secretbox::aead::{Aead as _, KeyInit as _};
 use crypto_secretbox::{Key, Nonce, XSalsa20Poly1305};
-use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, pkcs5};
 use provex_core::digest;
 use provex_core::keys::{self, KeyAlgorithm, LocalSigner, Signer as _};
 use serde::Deserialize;
@@ -42,7 +42,16 @@ pub(crate) fn read(path: &Path, password_file: Option<&Path>) -> Result<LocalSig
             if sealed.encryption_algorithm.pbes2().is_none() {
                 return Err(unread_encryption(path));
             }
-            open_pkcs8(&sealed, password()?.as_bytes()).with_context(context)?
+            let encrypted = sealed.encrypted_data.as_bytes();
+            match sealed.encryption_algorithm.decrypt(password()?, encrypted) {
+                Ok(der) if PrivateKeyInfoRef::try_from(&*der).is_ok() => der,
+                // One wrong password in some 256 leaves a padding that passes.
+                Ok(_) | Err(pkcs5::Error::DecryptFailed) => {
+                    return Err(anyhow!(WRONG_PASSWORD).context(context()).into());
+                }
+                // Whatever the password.
+                Err(_) => return Err(unread_encryption(path)),
+            }
         }
         Some(PLAIN_LABEL) => keys::pem_decode(pem, PLAIN_LABEL).with_context(context)?,
         other => return Err(Failure::call(format!("{} {}", path.display(), other_form(other, path)))),
@@ -123,8 +132,8 @@ fn kind(der: &[u8]) -> String {
 
 fn unread_encryption(path: &Path) -> Failure {
     Failure::call(format!(
-        "{0} is encrypted in a way that is not read (PBES1, or an unusual cipher). `openssl pkcs8 -topk8 -v2 aes-256-cbc \
-         -in {0} -out NEW.pem` encrypts it with AES-256",
+        "{0} is encrypted in a way that is not read (PBES1, or an unusual cipher or key derivation). `openssl pkcs8 \
+         -topk8 -v2 aes-256-cbc -in {0} -out NEW.pem` encrypts it with AES-256",
         path.display()
     ))
 }
@@ -137,13 +146,6 @@ fn password(key: &Path, file: Option<&Path>) -> Result<String, anyhow::Error> {
     let text = String::from_utf8(data::read_secret(file)?)
         .map_err(|_| anyhow!("{} is not UTF-8", file.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
-fn open_pkcs8(sealed: &EncryptedPrivateKeyInfoRef<'_>, password: &[u8]) -> Result<Vec<u8>, anyhow::Error> {
-    let opened = sealed.decrypt(password).map_err(|_| anyhow!(WRONG_PASSWORD))?;
-    // One wrong password in some 256 leaves a padding that passes.
-    PrivateKeyInfoRef::try_from(opened.as_bytes()).map_err(|_| anyhow!(WRONG_PASSWORD))?;
-    Ok(opened.as_bytes().to_vec())
 }
 
 /// cosign's file (go-securesystemslib `encrypted`): scrypt, then NaCl secretbox over the PKCS#8 DER.

@@ -96,6 +96,60 @@ fn an_encrypted_key_signs_with_its_password_only() {
     proves_under(&folder, "own.pub");
 }
 
+/// `openssl pkcs8 -topk8` of the own key with these options: its path.
+fn encrypted(folder: &Folder, options: &[&str]) -> String {
+    openssl(
+        folder,
+        &[&["pkcs8", "-topk8", "-in", "own.pem", "-out", "locked.pem", "-passout", "pass:sesame"], options]
+            .concat(),
+    );
+    owner_only(folder, "locked.pem");
+    folder.path("locked.pem").display().to_string()
+}
+
+#[test]
+fn a_right_password_opens_every_encryption_that_is_read() {
+    let folder = Folder::new();
+    own_key(&folder);
+    let (right, wrong) = (password(&folder, "right", "sesame\n"), password(&folder, "wrong", "guess\n"));
+    let ciphers = ["aes-128-cbc", "aes-192-cbc", "aes-256-cbc"];
+    // HMAC-SHA1 is what PBKDF2 uses where a file names none (RFC 8018, A.2).
+    let functions = ["hmacWithSHA1", "hmacWithSHA224", "hmacWithSHA256", "hmacWithSHA384", "hmacWithSHA512"];
+    let mut ways: Vec<_> = functions.map(|prf| vec!["-v2", "aes-256-cbc", "-v2prf", prf]).into();
+    ways.extend(ciphers.map(|cipher| vec!["-v2", cipher, "-v2prf", "hmacWithSHA1"]));
+    ways.extend([vec![], vec!["-scrypt"]]);
+    for way in ways {
+        let key = encrypted(&folder, &way);
+        let init =
+            |password: &str| folder.provex(&["init", "--signing-key", &key, "--password-file", password]);
+        let refused = init(&wrong);
+        assert_eq!(refused.status.code(), Some(3), "{way:?}: {}", all(&refused));
+        assert!(all(&refused).contains("wrong password"), "{way:?}: {}", all(&refused));
+        let taken = init(&right);
+        assert!(taken.status.success(), "{way:?}: {}", all(&taken));
+        assert_eq!(text(&folder, "data/keys/attest.pub"), text(&folder, "own.pub"));
+        std::fs::remove_dir_all(folder.data()).unwrap();
+    }
+    // Whatever the password, these are not read; the last says that AES-256 has a key of 16 bytes.
+    let unread = |key: &str| {
+        let refused = folder.provex(&["init", "--signing-key", key, "--password-file", &right]);
+        assert_eq!(refused.status.code(), Some(2), "{}", all(&refused));
+        assert!(all(&refused).contains("is encrypted in a way that is not read"), "{}", all(&refused));
+    };
+    for way in [["-v2", "des3"].as_slice(), &["-v2", "aria-256-cbc"], &["-v2prf", "hmacWithSHA512-256"]] {
+        unread(&encrypted(&folder, way));
+    }
+    let contradiction = "-----BEGIN ENCRYPTED PRIVATE KEY-----
+MHIwXgYJKoZIhvcNAQUNMFEwMAYJKoZIhvcNAQUMMCMEDXNhbHQgYW5kIHNhbHQC
+AQECARAwDAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEAAAAAAAAAAAAAAAAAAA
+AAAEEAAAAAAAAAAAAAAAAAAAAAA=
+-----END ENCRYPTED PRIVATE KEY-----
+";
+    let key = folder.write("contradiction.pem", contradiction).display().to_string();
+    owner_only(&folder, "contradiction.pem");
+    unread(&key);
+}
+
 #[test]
 fn a_cosign_key_signs_with_its_password_only() {
     let folder = Folder::new();
