@@ -207,6 +207,62 @@ fn a_full_disk_is_named_and_the_same_command_goes_on_when_there_is_room() {
     assert!(places["the database"] > 5 && places["the log"] >= 3 && places["nowhere"] >= 2, "{places:?}");
 }
 
+#[tokio::test]
+async fn a_migration_that_finds_no_room_leaves_no_copy_and_is_done_when_there_is() {
+    let folder = proven();
+    let mut database = connect(&folder).await;
+    // As if these migrations had been made by hand, and not all of the last.
+    execute(
+        &mut database,
+        "DROP TRIGGER control_migrations_no_delete;
+        DELETE FROM control_migrations WHERE version > 1;
+        CREATE TRIGGER control_migrations_no_delete BEFORE DELETE ON control_migrations
+        BEGIN SELECT RAISE(ABORT, 'control_migrations is only added to'); END;
+        DROP INDEX observations_rekor_pending_idx",
+    )
+    .await;
+    database.close().await.unwrap();
+    let size = fs::metadata(folder.path("data/provex.db")).unwrap().len() / 1024;
+    // From no room for the copy to more than is needed for both.
+    let rooms = (0..12)
+        .map(|part| (size * part / 8).to_string())
+        .chain((0..12).map(|part| (size + part * 16).to_string()));
+    let rooms = rooms.collect::<Vec<_>>().join(" ");
+    let script = format!(
+        r#"
+        must mkdir disk
+        must mount -t tmpfs -o size=16m tmpfs disk
+        for room in {rooms}; do
+            must cp -a data disk/data
+            must fill disk
+            must truncate -s "-${{room}}K" disk/filler
+            step "$PROVEX" --data disk/data status
+            step find disk/data -name 'provex.db.*'
+            step "$PROVEX" --data disk/data observations
+            must rm disk/filler
+            step "$PROVEX" --data disk/data prove {}
+            step find disk/data -name 'provex.db.*'
+            must rm -r disk/data
+        done
+        "#,
+        another(&folder, 1)
+    );
+    let Some(steps) = with_mounts(&folder, &script) else { return };
+    let mut failed = 0;
+    for run in steps.chunks(5) {
+        let [status, left, observations, again, copies] = run else { panic!("five steps a run") };
+        if status.code != 0 {
+            failed += 1;
+            has_no_room(status.code, &status.text, &["status"]);
+            has_no_room(observations.code, &observations.text, &["observations"]);
+            assert_eq!(left.text, "", "something was left");
+        }
+        assert_eq!(again.code, 0, "{}", again.text);
+        assert_eq!(copies.text, "disk/data/provex.db.backup-1\n");
+    }
+    assert!((8..24).contains(&failed), "{failed} of {} failed", steps.len() / 5);
+}
+
 #[test]
 fn a_data_folder_that_finds_no_room_is_made_when_there_is() {
     let folder = Folder::new();

@@ -57,7 +57,7 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database at `path`: creates it, readable by its owner alone, if there is none, and migrates it, after
+    /// Opens the database at `path`: creates it, readable by its owner alone, if there is none, and migrates it, with
     /// a backup copy beside it, if it has an older schema. One of this schema on a read-only mount or a full disk can be
     /// read.
     ///

@@ -4,6 +4,8 @@
 //! (`ADD COLUMN IF NOT EXISTS`) the migrator does statement by statement: it runs what is missing, leaves what is
 //! there, and stops naming what is there otherwise.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use provex_core::digest::Digest;
@@ -87,7 +89,7 @@ pub async fn require(path: &Path) -> std::result::Result<(), Error> {
     checked.map_err(|failure| failure.explain("checking the schema", &connections))
 }
 
-/// Brings the database to the newest schema, after a backup copy where there was an older one, and checks that
+/// Brings the database to the newest schema, with a backup copy where there was an older one, and checks that
 /// everything is as the migrations define it.
 pub(crate) async fn migrate(connections: &Connections, now: Option<Timestamp>) -> Result<()> {
     // One lock from the first look to the last statement: whoever waited for it finds nothing left to do, and what is
@@ -96,10 +98,8 @@ pub(crate) async fn migrate(connections: &Connections, now: Option<Timestamp>) -
     let found = version(&mut tx).await?;
     if found == NEWEST {
         tx.rollback().await?;
+        check(&mut *connections.read().await?).await?;
     } else {
-        if found > 0 {
-            back_up(connections, found).await?;
-        }
         // A constraint that comes with a column holds for what is written from now on: a row that an older release linked
         // with a part of the columns keeps what it has.
         set_checks(&mut tx, false).await?;
@@ -107,11 +107,16 @@ pub(crate) async fn migrate(connections: &Connections, now: Option<Timestamp>) -
         // The connection serves others afterwards, whatever happened.
         set_checks(&mut tx, true).await?;
         applied?;
-        tx.commit().await?;
+        check(&mut tx).await?;
+        // Until the commit, all others see the older schema, and what cannot be migrated is not copied.
+        let copy = if found > 0 { back_up(connections, found).await? } else { None };
+        if let Err(failure) = tx.commit().await {
+            if let Some(copy) = copy {
+                discard(connections, &copy, found).await;
+            }
+            return Err(failure);
+        }
     }
-    let mut connection = connections.read().await?;
-    check(&mut connection).await?;
-    drop(connection);
     backfill::backfill(connections).await
 }
 
@@ -357,42 +362,90 @@ async fn insert_migration(
     Ok(())
 }
 
-/// Copies the database beside itself, as it is before whoever has the lock writes. The copy gets its name when it is
-/// whole, and no other copy loses its own.
-async fn back_up(connections: &Connections, version: u32) -> Result<()> {
-    let partial = beside(connections.path(), &format!(".backup-{version}.partial"));
-    let failed = |error: std::io::Error| probe::of_io(&partial, &error);
+/// Copies the database beside itself, as all but the connection that has the lock see it. The copy gets its name when it
+/// is whole, and no other copy loses its own. None if an earlier copy is the same: a process made it that was killed
+/// before it had migrated, or somebody put it in place of the database.
+async fn back_up(connections: &Connections, version: u32) -> Result<Option<PathBuf>> {
+    let first = beside(connections.path(), &format!(".backup-{version}"));
+    let partial = beside(&first, ".partial");
     // Nobody else is at it: a process that was killed left it.
     match std::fs::remove_file(&partial) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error).into()),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(probe::of_io(&partial, &error).into());
+        }
         _ => {}
     }
-    // VACUUM INTO takes an empty file; this one is readable by its owner alone.
-    connection::create_file(&partial)?;
-    // A connection that writes nothing: the lock does not keep it from reading.
-    let mut connection = connections.connect().await?;
-    vacuum_into(&mut connection, &partial).await?;
-    connection.close().await?;
-    let file = std::fs::File::open(&partial).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    let target = backup_path(connections.path(), version).map_err(failed)?;
-    std::fs::rename(&partial, &target).map_err(failed)?;
-    // Its name has to be as durable as the migration that follows.
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-    std::fs::File::open(folder.unwrap_or(Path::new("."))).and_then(|f| f.sync_all()).map_err(failed)?;
-    Ok(())
+    let made = match vacuum(connections, &partial).await {
+        Ok(()) => name_copy(&partial, &first).map_err(|error| probe::of_io(&partial, &error).into()),
+        Err(failure) => Err(failure),
+    };
+    if !matches!(made, Ok(Some(_))) {
+        let _ = std::fs::remove_file(&partial);
+    }
+    made
 }
 
-/// Where the copy of a database of this schema version gets its name: `.backup-N`, or the first of `.backup-N.2`,
-/// `.backup-N.3`, … that is free.
-fn backup_path(path: &Path, version: u32) -> std::io::Result<PathBuf> {
-    let first = beside(path, &format!(".backup-{version}"));
-    let (mut target, mut number) = (first.clone(), 1);
-    while target.try_exists()? {
-        number += 1;
-        target = beside(&first, &format!(".{number}"));
+/// Takes a copy away whose migration failed. After a commit that failed the newer schema may still be there, and the copy is
+/// the way back from it.
+async fn discard(connections: &Connections, copy: &Path, version: u32) {
+    let found = async { self::version(&mut *connections.read().await?).await }.await;
+    if found.is_ok_and(|found| found == version) {
+        let _ = std::fs::remove_file(copy);
     }
-    Ok(target)
+}
+
+async fn vacuum(connections: &Connections, target: &Path) -> Result<()> {
+    // VACUUM INTO takes an empty file; this one is readable by its owner alone.
+    connection::create_file(target)?;
+    // A connection that writes nothing: the lock does not keep it from reading.
+    let mut connection = connections.connect().await?;
+    vacuum_into(&mut connection, target).await?;
+    connection.close().await?;
+    let synced = File::open(target).and_then(|file| file.sync_all());
+    Ok(synced.map_err(|error| probe::of_io(target, &error))?)
+}
+
+/// Gives a copy its name: `first`, or the first of `first.2`, `first.3`, … that is free. None if one of those before has
+/// the same bytes.
+fn name_copy(partial: &Path, first: &Path) -> std::io::Result<Option<PathBuf>> {
+    let (mut target, mut number) = (first.to_owned(), 1);
+    while target.try_exists()? {
+        // One that cannot be read is another one.
+        if same_bytes(partial, &target).unwrap_or(false) {
+            return Ok(None);
+        }
+        number += 1;
+        target = beside(first, &format!(".{number}"));
+    }
+    std::fs::rename(partial, &target)?;
+    // Its name has to be as durable as the migration that follows.
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let synced = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+    if let Err(error) = synced {
+        let _ = std::fs::remove_file(&target);
+        return Err(error);
+    }
+    Ok(Some(target))
+}
+
+fn same_bytes(one: &Path, other: &Path) -> std::io::Result<bool> {
+    let (one, other) = (File::open(one)?, File::open(other)?);
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let length = left.len().min(right.len());
+        if left[..length] != right[..length] {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(true);
+        }
+        one.consume(length);
+        other.consume(length);
+    }
 }
 
 async fn vacuum_into(connection: &mut SqliteConnection, target: &Path) -> Result<()> {

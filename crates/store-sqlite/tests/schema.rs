@@ -285,13 +285,28 @@ async fn a_copy_made_before_a_migration_is_never_replaced() {
     for number in 2..4 {
         SqliteStore::open(&database.path).await.unwrap().close().await.unwrap();
         assert!(database.backup(1).with_extension(format!("backup-1.{number}")).exists());
-        // As whoever goes back to an older release puts it in place.
+        // As whoever goes back to an older release puts it in place, and works on.
         std::fs::write(&database.path, &older).unwrap();
+        database
+            .execute("INSERT INTO control_tenants (tenant_id, created_at) VALUES ('other', 5)")
+            .await
+            .unwrap();
     }
     assert_eq!(std::fs::read(database.backup(1)).unwrap(), b"precious");
     std::fs::remove_file(database.backup(1)).unwrap();
     let copies = copies(&database).await;
     assert_eq!(copies, BTreeMap::from([("backup-1.2".to_owned(), 1), ("backup-1.3".to_owned(), 1)]));
+}
+
+#[tokio::test]
+async fn the_copy_of_a_process_that_was_killed_before_it_had_migrated_is_the_copy_of_the_next() {
+    let database = Database::of_base_schema().await;
+    let older = std::fs::read(&database.path).unwrap();
+    for _ in 0..3 {
+        SqliteStore::open(&database.path).await.unwrap().close().await.unwrap();
+        assert_eq!(copies(&database).await, BTreeMap::from([("backup-1".to_owned(), 1)]));
+        std::fs::write(&database.path, &older).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -381,10 +396,13 @@ async fn the_linkage_migration_stops_at_another_definition_and_changes_nothing()
         let database = Database::of_base_schema().await;
         database.execute(sql).await.unwrap();
         let before = database.integer("SELECT count(*) FROM sqlite_schema").await;
-        let refused = SqliteStore::open(&database.path).await;
-        assert!(matches!(&refused, Err(Error::Schema(text)) if text.contains(named)), "{refused:?}");
+        for _ in 0..2 {
+            let refused = SqliteStore::open(&database.path).await;
+            assert!(matches!(&refused, Err(Error::Schema(text)) if text.contains(named)), "{refused:?}");
+        }
         assert_eq!(database.integer("SELECT count(*) FROM sqlite_schema").await, before);
         assert_eq!(database.integer("SELECT max(version) FROM control_migrations").await, 1);
+        assert_eq!(copies(&database).await, BTreeMap::new(), "nothing was migrated");
     }
 }
 
