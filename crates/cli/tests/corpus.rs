@@ -1,6 +1,6 @@
 //! The published documents as a whole, against counts that were not made by provex: `jq` for OpenVEX
 //! (`[.statements[].products | length] | add`, subcomponents in their place), the scripts `testdata/vex/count_*.py` for
-//! the other formats, and `testdata/vex/count_findings.py` for what is wrong with them.
+//! the other formats and for attestations, `find | sed 's/.*\.//' | sort | uniq -c` for the kinds of files, and `testdata/vex/count_findings.py` for what is wrong with them.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
 
 mod common;
@@ -9,17 +9,40 @@ use std::collections::BTreeMap;
 
 use common::{Folder, repository};
 
-/// Folder, format, documents, observations, refused documents of any format.
-const COUNTS: [(&str, &str, u64, u64, u64); 6] = [
-    ("openvex", "openvex", 37, 1_517, 0),
-    ("csaf20", "csaf", 44, 2_514, 0),
+/// What is in a folder of documents.
+struct Counts {
+    folder: &'static str,
+    /// Documents and observations of each format that it has.
+    formats: &'static [(&'static str, u64, u64)],
+    /// Documents that are refused, and files that are none.
+    refused: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    fn path(&self) -> String {
+        let path = if self.folder == "discovery" { "testdata" } else { "testdata/vex" };
+        repository(path).join(self.folder).display().to_string()
+    }
+}
+
+#[rustfmt::skip]
+const COUNTS: [Counts; 9] = [
+    Counts { folder: "openvex", formats: &[("openvex", 37, 1_517)], refused: 0, skipped: 0 },
+    Counts { folder: "csaf20", formats: &[("csaf", 44, 2_514)], refused: 0, skipped: 0 },
     // Four documents of other profiles state no status, and one vulnerability has no name.
-    ("csaf21", "csaf", 15, 92, 5),
+    Counts { folder: "csaf21", formats: &[("csaf", 15, 92)], refused: 5, skipped: 0 },
     // One document has no analysis at all.
-    ("cyclonedx", "cyclonedx", 24, 96, 1),
+    Counts { folder: "cyclonedx", formats: &[("cyclonedx", 24, 96)], refused: 1, skipped: 0 },
     // An image manifest lies beside the attestations.
-    ("intoto", "openvex", 2, 6, 1),
-    ("spdx3", "spdx3", 1, 1, 0),
+    Counts { folder: "intoto", formats: &[("openvex", 2, 6)], refused: 1, skipped: 0 },
+    Counts { folder: "spdx3", formats: &[("spdx3", 1, 1)], refused: 0, skipped: 0 },
+    // Four are refused: a key that is there twice, no statement, and a status or state that the format does not have.
+    Counts { folder: "hand", formats: &[("cyclonedx", 2, 5), ("openvex", 8, 12), ("spdx3", 3, 6)], refused: 4, skipped: 0 },
+    // Five of the tests of CSAF state a status; three BOMs and twelve tests state none, and one document has bytes after it.
+    Counts { folder: "invalid", formats: &[("csaf", 5, 10)], refused: 16, skipped: 0 },
+    // One advisory three times; feeds, metadata and indexes; sums, signatures, lists, a key and texts are no documents.
+    Counts { folder: "discovery", formats: &[("csaf", 3, 6)], refused: 16, skipped: 12 },
 ];
 
 /// How often each fault occurs in the documents of a folder, refused or not, by `testdata/vex/count_findings.py`. The one SPDX
@@ -82,19 +105,27 @@ const FINDINGS: [(&str, &[(&str, usize)]); 6] = [
 ];
 
 /// `sha256sum | sort | uniq -w64 -D`: `go-vex_v0.2.0.json` and `grype_openvex-demo2.json` are one document, of whose claims
-/// `jq '[.statements[].products[] | (.subcomponents // [1]) | length] | add'` counts ten.
-const UNDER_TWO_NAMES: u64 = 10;
+/// `jq '[.statements[].products[] | (.subcomponents // [1]) | length] | add'` counts ten; the advisory of `discovery`
+/// is there three times and makes two claims. Documents, and claims, that are there again:
+const AGAIN: (u64, u64) = (1 + 2, 10 + 2 * 2);
 
 #[test]
 fn every_published_document_is_counted_as_another_tool_counts_it() {
-    for (name, format, documents, observations, rejected) in COUNTS {
-        let folder = Folder::new();
-        let path = repository("testdata/vex").join(name).display().to_string();
-        let run = folder.json(i32::from(rejected > 0), &["check", &path, "--json"]);
-        let counts = &run["formats"][format];
-        assert_eq!(counts["documents"], documents, "{name}: {}", run["rejected"]);
-        assert_eq!(counts["observations"], observations, "{name}");
-        assert_eq!(run["documents"]["rejected"], rejected, "{name}: {}", run["rejected"]);
+    for counts in COUNTS {
+        let (folder, path) = (Folder::new(), counts.path());
+        let run = folder.json(i32::from(counts.refused > 0), &["check", &path, "--json"]);
+        for (format, documents, observations) in counts.formats {
+            let found = &run["formats"][format];
+            assert_eq!(found["documents"], *documents, "{path}: {}", run["rejected"]);
+            assert_eq!(found["observations"], *observations, "{path}");
+        }
+        assert_eq!(run["documents"]["rejected"], counts.refused, "{path}: {}", run["rejected"]);
+        assert_eq!(run["documents"]["skipped"], counts.skipped, "{path}");
+        let all = |member: &str| -> u64 {
+            run["formats"].as_object().unwrap().values().map(|format| format[member].as_u64().unwrap()).sum()
+        };
+        assert_eq!(all("documents"), counts.formats.iter().map(|(_, documents, _)| documents).sum::<u64>());
+        assert_eq!(all("rejected"), counts.refused, "{path}");
     }
 }
 
@@ -119,33 +150,62 @@ fn every_fault_of_the_published_documents_is_found_as_often_as_another_tool_coun
 #[test]
 fn proving_all_of_them_links_every_observation() {
     let folder = Folder::new();
-    let folders = COUNTS.map(|(name, ..)| repository("testdata/vex").join(name).display().to_string());
+    let folders = COUNTS.map(|counts| counts.path());
     let mut arguments = vec!["prove", "--json"];
     arguments.extend(folders.iter().map(String::as_str));
     let run = folder.json(1, &arguments);
-    let read: u64 = COUNTS.iter().map(|(_, _, _, observations, _)| observations).sum();
-    assert_eq!(run["observations"]["recorded"], read - UNDER_TWO_NAMES);
-    assert_eq!(run["linkages"]["linked"], read - UNDER_TWO_NAMES);
-    assert_eq!(run["linkages"]["pending"], 0);
-    let findings = |folder: &str| {
-        let (_, found) = FINDINGS.iter().find(|(name, _)| *name == folder).unwrap();
-        found.iter().map(|(_, count)| *count as u64).sum::<u64>()
+    let counted = |format: &str| {
+        let of_format =
+            COUNTS.iter().flat_map(|counts| counts.formats).filter(|(found, ..)| *found == format);
+        of_format.fold((0, 0), |(documents, observations), (_, d, o)| (documents + d, observations + o))
     };
+    let mut all = (0, 0);
     for format in ["openvex", "csaf", "cyclonedx", "spdx3"] {
-        let of_format = || COUNTS.iter().filter(|(_, found, ..)| *found == format);
+        let (documents, observations) = counted(format);
         let counts = &run["formats"][format];
-        assert_eq!(counts["documents"], of_format().map(|(_, _, documents, ..)| documents).sum::<u64>());
         assert_eq!(
-            counts["observations"],
-            of_format().map(|(_, _, _, observations, _)| observations).sum::<u64>()
+            (&counts["documents"], &counts["observations"]),
+            (&documents.into(), &observations.into())
         );
-        assert_eq!(
-            counts["findings"],
-            of_format().map(|(folder, ..)| findings(folder)).sum::<u64>(),
-            "{format}"
-        );
+        all = (all.0 + documents, all.1 + observations);
     }
-    assert_eq!(run["documents"]["rejected"], COUNTS.iter().map(|(.., rejected)| rejected).sum::<u64>());
+    assert_eq!(counted("csaf"), (67, 2_622));
+    assert_eq!(counted("spdx3"), (4, 7));
+    let (documents, observations) = (all.0 - AGAIN.0, all.1 - AGAIN.1);
+    assert_eq!((documents, observations), (141, 4_251));
+    let accepted =
+        ["accepted", "acceptedWithFindings"].map(|outcome| run["documents"][outcome].as_u64().unwrap());
+    assert_eq!(accepted.iter().sum::<u64>(), documents);
+    assert_eq!(run["documents"]["unchanged"], AGAIN.0);
+    assert_eq!(run["documents"]["rejected"], COUNTS.iter().map(|counts| counts.refused).sum::<u64>());
+    assert_eq!(run["documents"]["skipped"], COUNTS.iter().map(|counts| counts.skipped).sum::<u64>());
+    assert_eq!(run["observations"]["recorded"], observations);
+    assert_eq!(run["linkages"]["linked"], observations);
+    assert_eq!(run["linkages"]["pending"], 0);
+}
+
+/// The documents of `hand` that their specification accepts, and all that is told of them nevertheless.
+const ACCEPTED: [(&str, &[&str]); 5] = [
+    // No issuer is named, and the `unaffected` versions have no reason of their own.
+    ("cyclonedx-accept-range-statuses.json", &["missing_issuer", "unjustified"]),
+    ("intoto-accept-inherited-products.json", &[]),
+    ("openvex-accept-history-and-offsets.json", &[]),
+    ("openvex-accept-identifiers-only.json", &[]),
+    ("spdx3-accept-all-four.json", &["withdrawn_statement"]),
+];
+
+#[test]
+fn what_its_specification_accepts_is_accepted() {
+    let folder = repository("testdata/vex/hand");
+    let names =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.contains("-accept-")).count(), ACCEPTED.len());
+    for (file, expected) in ACCEPTED {
+        let run = Folder::new().json(0, &["check", "--json", &folder.join(file).display().to_string()]);
+        let found =
+            run["findings"].as_array().unwrap().iter().map(|finding| finding["code"].as_str().unwrap());
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{file}");
+    }
 }
 
 /// The fault that a document of `invalid` or `hand` was made for, by how its name begins and by the code that names it.
