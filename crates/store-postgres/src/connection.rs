@@ -34,6 +34,13 @@ const FEWEST_CONNECTIONS: u32 = 4;
 /// How often a transaction is tried that loses against others.
 const CONFLICTS: u32 = 12;
 
+/// Settings on which meaning or durability hangs, whatever the defaults of server, database, role or URL say: that the
+/// statements and what the catalog writes out mean what they say, that policies filter instead of failing, and that what
+/// was committed is durable. Waiting for more than that, for standbys, is left as it is set.
+const SETTINGS: &str = "SET search_path = pg_catalog; SET standard_conforming_strings = on;
+    SET quote_all_identifiers = off; SET row_security = on;
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+
 /// How a store uses its server.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
@@ -118,6 +125,7 @@ impl Target {
             let reason = format!("its encoding is {encoding}: make a database with ENCODING 'UTF8'");
             return Err(Error::Schema(reason).into());
         }
+        sqlx::raw_sql(SETTINGS).execute(&mut connection).await?;
         Ok(connection)
     }
 }
@@ -476,8 +484,8 @@ pub(crate) async fn become_app(connection: &mut PgConnection, user: &str, option
 pub(crate) async fn set_role(connection: &mut PgConnection, user: &str, options: &Options) -> Result<()> {
     let settings = format!(
         "SET ROLE {APP_ROLE}; SET provex.tenant_id = ''; SET statement_timeout = {}; SET lock_timeout = {};
-        SET idle_in_transaction_session_timeout = '60s'; SET search_path = pg_catalog; SET jit = off;
-        SET citus.propagate_set_commands = 'local'",
+        SET idle_in_transaction_session_timeout = '60s'; SET jit = off;
+        SET citus.propagate_set_commands = 'local'; {SETTINGS}",
         options.statement_timeout.as_millis(),
         options.lock_timeout.as_millis(),
     );

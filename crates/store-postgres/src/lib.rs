@@ -628,6 +628,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_committed_is_durable_whatever_a_login_brings_along() {
+        let (database, _store) = store().await;
+        // Who waits for standbys too goes on doing so.
+        for (set, kept) in [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")] {
+            let default = format!("ALTER DATABASE {} SET synchronous_commit = {set}", database.name());
+            database.execute(&default).await;
+            let found = app(&database).await.fetch_one("SHOW synchronous_commit").await.unwrap();
+            assert_eq!(found.get::<String, _>(0), kept, "{set}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_login_looks_at_the_schema_as_the_application() {
         let (database, _store) = store().await;
         // What only the application may see, its member may not by himself.

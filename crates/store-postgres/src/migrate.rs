@@ -175,7 +175,7 @@ pub(crate) async fn alone(target: &Target) -> Result<PgConnection> {
     let mut connection = target.connect(TIMEOUT).await?;
     // A migrator that was killed is noticed, and does not go on by itself holding its lock.
     let settings = "SET statement_timeout = 0; SET lock_timeout = 0; SET client_min_messages = warning;
-        SET search_path = pg_catalog; SET client_connection_check_interval = '1s'";
+        SET client_connection_check_interval = '1s'";
     sqlx::raw_sql(settings).execute(&mut connection).await?;
     lock(&mut connection).await?;
     Ok(connection)

@@ -37,6 +37,26 @@ async fn all_migrations_make_the_recorded_schema() {
 }
 
 #[tokio::test]
+async fn defaults_of_a_database_change_nothing_of_what_statements_mean() {
+    for layout in LAYOUTS {
+        let database = TestDatabase::empty().await;
+        for default in [
+            "standard_conforming_strings = off",
+            "search_path = vex, public",
+            "quote_all_identifiers = on",
+            "row_security = off",
+        ] {
+            database.execute(&format!("ALTER DATABASE {} SET {default}", database.name())).await;
+        }
+        migrate::migrate(&database.url(), Some(layout), at(0)).await.unwrap();
+        assert_eq!(migrate::check(&database.url()).await.unwrap(), layout);
+        let store = database.store().await;
+        fill(&store, &tenant()).await;
+        assert_eq!(observations(&store, &tenant()).await.len(), 5);
+    }
+}
+
+#[tokio::test]
 async fn every_key_of_a_tenant_table_begins_with_the_tenant() {
     for layout in LAYOUTS {
         let database = TestDatabase::migrated(layout).await;
