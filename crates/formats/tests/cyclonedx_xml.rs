@@ -190,11 +190,24 @@ fn texts_are_what_they_stand_for() {
         ("a<!-- b -->c<?d e?>f", "acf"),
         ("", ""),
         ("\u{1f600}", "\u{1f600}"),
+        ("]]&gt;<![CDATA[]]]]><![CDATA[>]]>", "]]>]]>"),
     ] {
         assert_eq!(detail(written), expected, "{written}");
     }
     let spaced = document("<analysis>\n <state>\n resolved </state></analysis>");
     assert_eq!(parsed(&spaced).observations[0].observation.native_status, "resolved");
+}
+
+#[test]
+fn names_and_declarations_have_every_form_that_they_may_have() {
+    let text =
+        document(&format!("<x:\u{e9}-.\u{b7}1 xmlns:x='urn:x' x:a='1' a='2'\n_='3'/><?a-b c?>{RESOLVED}"));
+    for declaration in
+        ["<?xml version='1.0'?>", "<?xml version = '1.0'\n encoding='utf-8' standalone='no' ?>", ""]
+    {
+        let text = text.replace(r#"<?xml version="1.0" encoding="UTF-8"?>"#, declaration);
+        assert_eq!(claims(&parsed(text.trim_start())), claims(&parsed(&document(RESOLVED))));
+    }
 }
 
 #[test]
@@ -268,6 +281,21 @@ fn xml_that_readers_differ_on_is_refused() {
         ("version=\"1.0\"", "version=\"1.1\"", Code::BadXml),
         ("<?xml", " <?xml", Code::BadXml),
         ("<metadata>", "<?xml version='1.0'?><metadata>", Code::BadXml),
+        ("<metadata>", "<?XML a?><metadata>", Code::BadXml),
+        ("<metadata>", "<?1a?><metadata>", Code::BadXml),
+        ("CVE-2026-0001", "CVE-2026-0001]]>", Code::BadXml),
+        ("<analysis>", "<1a/><analysis>", Code::BadXml),
+        ("<analysis>", "<a:b:c xmlns:a='a'/><analysis>", Code::BadXml),
+        ("<analysis>", "<:a/><analysis>", Code::BadXml),
+        ("<analysis>", "<analysis b@='c'>", Code::BadXml),
+        ("<analysis>", "<analysis b:c='d'>", Code::BadXml),
+        ("<analysis>", "<analysis b='1'c='2'>", Code::BadXml),
+        ("<analysis>", "<analysis xmlns:b='x' xmlns:c='x' b:d='1' c:d='2'>", Code::BadXml),
+        (" encoding=", " x='1' encoding=", Code::BadXml),
+        (" encoding=", "encoding=", Code::BadXml),
+        (" encoding=", " encodin=", Code::BadXml),
+        (" encoding=", " standalone='yes' encoding=", Code::BadXml),
+        ("?>", " standalone='maybe'?>", Code::BadXml),
     ] {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, text, "{from}");

@@ -22,6 +22,7 @@ mod facts;
 mod schema;
 mod statements;
 mod targets;
+mod wellformed;
 mod xml;
 
 use std::borrow::Cow;

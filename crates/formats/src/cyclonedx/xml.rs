@@ -20,10 +20,11 @@ use provex_core::vex::Format;
 use quick_xml::NsReader;
 use quick_xml::XmlVersion;
 use quick_xml::escape::{EscapeError, resolve_xml_entity};
-use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
+use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 
 use super::schema::{Kind, ROOT, Shape};
+use super::wellformed::{check_declaration, check_names, check_target, check_text};
 use crate::report::{Code, Rejection, hint, quoted, too_large};
 
 /// How the namespace of every version begins.
@@ -98,11 +99,11 @@ fn newlines(text: &str) -> usize {
     text.bytes().filter(|byte| *byte == b'\n').count()
 }
 
-fn rejection(code: Code, message: &str) -> Rejection {
+pub(super) fn rejection(code: Code, message: &str) -> Rejection {
     Rejection::new(code, Some(Format::CycloneDx), "", message)
 }
 
-fn bad_xml(what: &str) -> Rejection {
+pub(super) fn bad_xml(what: &str) -> Rejection {
     rejection(Code::BadXml, &format!("The document is not well-formed XML: {what}; mend it there."))
 }
 
@@ -154,9 +155,15 @@ impl<'t> Converter<'t> {
             let begin = usize::try_from(reader.buffer_position()).unwrap_or(self.text.len());
             self.line = 1 + self.lines_before(begin);
             match reader.read_resolved_event().map_err(|error| bad_xml(&error.to_string()))? {
-                (namespace, Event::Start(tag)) => self.start(&namespace, &tag)?,
+                (namespace, Event::Start(tag)) => {
+                    self.start(&namespace, &tag)?;
+                    check_names(&tag, reader.resolver())?;
+                }
                 (_, Event::End(_)) => self.end(),
-                (_, Event::Text(text)) => self.characters(&text.xml10_content())?,
+                (_, Event::Text(text)) => {
+                    check_text(&text)?;
+                    self.characters(&text.xml10_content())?;
+                }
                 (_, Event::CData(text)) if self.open.is_empty() => {
                     return Err(bad_xml(&format!("{} stands outside the root", quoted(&text))));
                 }
@@ -171,7 +178,8 @@ impl<'t> Converter<'t> {
                                    huge one; remove it.";
                     return Err(rejection(Code::XmlDoctype, message));
                 }
-                (_, Event::Comment(_) | Event::PI(_) | Event::Empty(_)) => {}
+                (_, Event::PI(instruction)) => check_target(instruction.target())?,
+                (_, Event::Comment(_) | Event::Empty(_)) => {}
                 (_, Event::Eof) => break,
             }
         }
@@ -441,22 +449,4 @@ fn unknown_entity(name: &str) -> Rejection {
     let message =
         format!("The entity {} is not one of XML's own five; write its text instead.", quoted(name));
     rejection(Code::XmlEntity, &message)
-}
-
-fn check_declaration(declaration: &BytesDecl<'_>, begin: usize) -> Result<(), Rejection> {
-    if begin > 0 {
-        return Err(bad_xml("the XML declaration does not come first"));
-    }
-    let version = declaration.version().map_err(|error| bad_xml(&error.to_string()))?;
-    if version != "1.0" {
-        return Err(bad_xml(&format!("version {} is not read; use 1.0", quoted(&version))));
-    }
-    match declaration.encoding() {
-        None => Ok(()),
-        Some(Ok(name)) if name.eq_ignore_ascii_case("utf-8") => Ok(()),
-        Some(_) => Err(rejection(
-            Code::NotUtf8,
-            "The document declares an encoding that is not UTF-8; write it in UTF-8.",
-        )),
-    }
 }
