@@ -64,7 +64,7 @@ pub enum Told {
     Waiting(String),
 }
 
-impl Drain<'_> {
+impl<'a> Drain<'a> {
     /// Attests a part of what is due, and goes on until nothing of it is due any more, or the log has to be left alone, or
     /// `stop` says so.
     ///
@@ -146,8 +146,8 @@ impl Drain<'_> {
         tokio::join!(working, sealing)
     }
 
-    /// Goes on until `stop` says so or every log is frozen, and tells what it does. Where nothing is due it looks
-    /// again after `pause`; a store that is away for a while is waited for.
+    /// Goes on until `stop` says so, and tells what it does. Where nothing is due it looks again after `pause`; a store
+    /// that is away for a while is waited for.
     ///
     /// # Errors
     /// [`Error`] if waiting cannot help.
@@ -157,30 +157,30 @@ impl Drain<'_> {
         pause: Duration,
         tell: &(dyn Fn(Told) + Sync),
     ) -> Result<(), Error> {
-        let (frozen, submitted_all) = (AtomicBool::new(false), AtomicBool::new(false));
-        let stop = || stop() || frozen.load(Ordering::SeqCst);
+        let submitted_all = AtomicBool::new(false);
         let attesting = async {
-            let mut explained = false;
+            // Why nothing could be sent when the rows that wait were told.
+            let mut explained = None;
             while !stop() {
                 match self.patiently(self.attest_some().await, tell)? {
-                    Some(true) => explained = false,
+                    Some(true) => explained = None,
                     // Rows are looked through once, when no more of them come.
-                    Some(false) if !explained => {
-                        explained = self.patiently(self.explain().await, tell)?.is_some();
+                    Some(false) if explained != Some(self.unsent()) => {
+                        let why = self.unsent();
+                        explained = self.patiently(self.explain().await, tell)?.map(|()| why);
                     }
-                    _ => rest(pause, &stop).await,
+                    _ => rest(pause, stop).await,
                 }
             }
             Ok::<_, Error>(())
         };
         let submitting = async {
             while !stop() {
-                let submitted = self.patiently(self.submit(&stop).await, tell)?.unwrap_or_default();
+                let submitted = self.patiently(self.submit(stop).await, tell)?.unwrap_or_default();
                 if let Some(reason) = submitted.reason {
                     tell(Told::Waiting(reason));
                 }
-                frozen.store(submitted.frozen, Ordering::SeqCst);
-                rest(pause, &stop).await;
+                rest(pause, stop).await;
             }
             submitted_all.store(true, Ordering::SeqCst);
             Ok(())
@@ -200,7 +200,7 @@ impl Drain<'_> {
                     Some(true) => {}
                     _ if last => return Ok(()),
                     Some(false) => tokio::time::sleep(LOOK).await,
-                    None => rest(pause, &stop).await,
+                    None => rest(pause, stop).await,
                 }
             }
         };
@@ -213,7 +213,7 @@ impl Drain<'_> {
                         self.patiently(sealed, tell)?;
                     }
                 }
-                rest(pause, &stop).await;
+                rest(pause, stop).await;
             }
             Ok(())
         };
@@ -239,9 +239,17 @@ impl Drain<'_> {
         Ok(any)
     }
 
+    /// Why no log takes entries, if none does.
+    fn unsent(&self) -> Option<&'a str> {
+        match self.lines {
+            Err(reason) => Some(reason),
+            Ok(lines) => lines.iter().map(LogLine::frozen).collect::<Option<Vec<_>>>()?.pop(),
+        }
+    }
+
     /// Tells the rows that wait for what there is none of: a log, or the time that is configured.
     async fn explain(&self) -> Result<(), Error> {
-        let stages = [(Stage::Submit, self.lines.err()), (Stage::Link, self.authority.err())];
+        let stages = [(Stage::Submit, self.unsent()), (Stage::Link, self.authority.err())];
         for (stage, reason) in stages {
             let Some(reason) = reason else { continue };
             for Pipeline { store, tenant, .. } in self.tenants {

@@ -140,7 +140,7 @@ impl Shared {
 
     /// The next request, for a sender that ends if there is none.
     fn next(&self) -> Option<Ready> {
-        let well = self.line.breaker(|breaker| breaker.is_closed());
+        let well = self.line.frozen().is_none() && self.line.breaker(|breaker| breaker.is_closed());
         let mut queue = self.queue();
         let next = queue.ready.pop_front_if(|_| well);
         queue.senders -= usize::from(next.is_none());
@@ -160,7 +160,11 @@ impl Shared {
             Err(error) => error,
         };
         let again = match &error {
-            LogError::Refused(_) | LogError::Frozen(_) => None,
+            LogError::Refused(_) => None,
+            LogError::Frozen(_) => {
+                self.line.freeze(&error);
+                None
+            }
             LogError::Unavailable { .. }
             | LogError::InDoubt { .. }
             | LogError::Misbehaving(_)

@@ -1,7 +1,7 @@
 //! Submit: stored envelopes to a log, many at once. The log's answers are kept unverified; link verifies them.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use provex_core::entry::{HashedRekord, LogEntry};
 use provex_core::ids::EnvelopeDigest;
@@ -23,6 +23,8 @@ use crate::{Error, Pipeline, STAGE_BATCH};
 pub struct LogLine {
     log: Arc<dyn TransparencyLog>,
     breaker: Arc<Mutex<Breaker>>,
+    /// What it said when it took no entries any more.
+    frozen: Arc<OnceLock<String>>,
 }
 
 /// What submitting did.
@@ -45,7 +47,7 @@ pub struct SubmitReport {
 impl LogLine {
     /// A log of which nothing is known yet.
     pub fn new(log: Arc<dyn TransparencyLog>) -> Self {
-        Self { log, breaker: Arc::default() }
+        Self { log, breaker: Arc::default(), frozen: Arc::default() }
     }
 
     /// The log.
@@ -53,9 +55,19 @@ impl LogLine {
         &self.log
     }
 
+    /// Why it takes no entries any more, if it has said so. It is not asked again: whoever may hope otherwise makes
+    /// a new line.
+    pub fn frozen(&self) -> Option<&str> {
+        self.frozen.get().map(String::as_str)
+    }
+
+    pub(crate) fn freeze(&self, reason: &LogError) {
+        self.frozen.get_or_init(|| reason.to_string());
+    }
+
     /// Sends every envelope that is due to the log and keeps the answers: as many under way as the log takes at once, as
-    /// many again ready to go next, and no more in memory, each tenant its share of them. Ends where nothing is due or
-    /// the log has to be left alone, and soon after `stop` says so.
+    /// many again ready to go next, and no more in memory, each tenant its share of them. Ends where nothing is due, the
+    /// log has to be left alone or is frozen, and soon after `stop` says so.
     ///
     /// # Errors
     /// [`Error`]; what was recorded until then stays, and what was sent is found again in the log.
@@ -67,6 +79,10 @@ impl LogLine {
     ) -> Result<SubmitReport, Error> {
         let Some(first) = tenants.first() else { return Ok(SubmitReport::default()) };
         let token = LeaseToken(first.environment.uuid());
+        if let Some(reason) = self.frozen() {
+            let reason = Some(reason.to_owned());
+            return Ok(SubmitReport { reason, frozen: true, ..SubmitReport::default() });
+        }
         let all = self.log.concurrency().max(1);
         let sending = Sending::new(self, all);
         let report = SubmitReport::default();
@@ -75,7 +91,7 @@ impl LogLine {
         let mut turns: VecDeque<usize> = (0..tenants.len()).collect();
         let mut answers_left = all;
         loop {
-            let room = match stop() || run.report.frozen {
+            let room = match stop() || self.frozen().is_some() {
                 true => 0,
                 false => self.breaker(|breaker| breaker.room(all, first.environment.now())),
             };
