@@ -14,12 +14,18 @@ use crate::report::{Code, Findings};
 const MOST: usize = 1_000;
 
 /// Reports the elements that equal an earlier one of their list, which `pairs` point into: the earlier and the later.
-pub(crate) fn report(root: Node<'_>, pairs: impl Iterator<Item = [String; 2]>, findings: &mut Findings) {
+/// Lists of which `is_set` does not hold may have an element twice.
+pub(crate) fn report(
+    root: Node<'_>,
+    pairs: impl Iterator<Item = [String; 2]>,
+    is_set: impl Fn(&str) -> bool,
+    findings: &mut Findings,
+) {
     let mut lists = Lists { root, known: HashMap::new() };
     let mut compared = HashSet::new();
     for [first, again] in pairs {
         let Some((list, [first, again])) = parting(&first, &again) else { continue };
-        if compared.len() == MOST || !compared.insert((list.to_owned(), again)) {
+        if !is_set(list) || compared.len() == MOST || !compared.insert((list.to_owned(), again)) {
             continue;
         }
         let [Some(one), Some(other)] = [first, again].map(|n| lists.element(list, n)) else { continue };

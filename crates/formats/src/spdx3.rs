@@ -85,7 +85,13 @@ pub(crate) fn read(
     for (at, node) in graph.nodes() {
         if is_statement(node) {
             any_statement = true;
-            reader.statement(&graph.pointer(at), node)?;
+            let pointer = graph.pointer(at);
+            if node.id.value().and_then(|id| graph.first_named(id)).is_some_and(|first| first != at) {
+                let message =
+                    "The document has several elements with the id of this statement; give each its own.";
+                reader.find(Code::DuplicateRef, &pointer, message);
+            }
+            reader.statement(&pointer, node)?;
         }
     }
     let Reader { claims, about, mut findings, any_withdrawn, .. } = reader;

@@ -407,6 +407,33 @@ fn components_outside_of_the_lists_are_known_by_their_refs() {
 }
 
 #[test]
+fn what_a_list_may_have_once_is_told_when_it_is_there_again() {
+    let version = r#"{"version": "1"}"#;
+    let told = |text: &str| {
+        findings(&parsed(text)).into_iter().map(|(code, at)| (code, at.to_owned())).collect::<Vec<_>>()
+    };
+    for (targets, again) in [
+        (r#"[{"ref": "lib"}, {"ref": "lib"}]"#.to_owned(), &["/vulnerabilities/0/affects/1"][..]),
+        (
+            r#"[{"ref": "lib"}, {"ref": "api"}, {"ref": "lib"}, {"ref": "lib"}]"#.to_owned(),
+            &["/vulnerabilities/0/affects/2", "/vulnerabilities/0/affects/3"],
+        ),
+        (format!(r#"[{{"ref": "lib", "versions": [{version}, {version}]}}]"#), &[]),
+        (format!(r#"[{{"ref": "lib"}}, {{"ref": "lib", "versions": [{version}]}}]"#), &[]),
+        (
+            r#"[{"ref": "lib"}, {"ref": "urn:cdx:3e671687-395b-41f5-a30f-a58921a69b79/2#lib"}]"#.to_owned(),
+            &[],
+        ),
+    ] {
+        let expected: Vec<_> = again.iter().map(|at| (Code::RepeatedElement, (*at).to_owned())).collect();
+        assert_eq!(told(&affects(&targets)), expected, "{targets}");
+    }
+    let one = vulnerability(r#""analysis": {"state": "resolved"}, "affects": [{"ref": "lib"}]"#);
+    let expected = [(Code::RepeatedElement, "/vulnerabilities/1".to_owned())];
+    assert_eq!(told(&document(&format!("{one}, {one}"))), expected);
+}
+
+#[test]
 fn without_a_product_the_part_is_the_product() {
     let text = affects(r#"[{"ref": "lib"}, {"ref": "gone"}]"#).replace(r#""component":"#, r#""properties":"#);
     let local = format!("csaf-local:cyclonedx|{SERIAL}|gone");
@@ -751,7 +778,7 @@ fn different_statuses_of_one_version_conflict() {
         (entry("not_affected", r#", "versions": [{"version": "1"}]"#), "intra_document_conflict 1"),
         (entry("not_affected", r#", "versions": [{"version": "2"}]"#), ""),
         (entry("not_affected", ""), ""),
-        (entry("resolved", r#", "versions": [{"version": "1"}]"#), ""),
+        (entry("resolved", r#", "versions": [{"version": "1", "status": "affected"}]"#), ""),
     ] {
         let parsed = parsed(&document(&format!("{one}, {other}")));
         assert_eq!((codes(&parsed).as_str(), parsed.observations.len()), (expected, 2), "{other}");

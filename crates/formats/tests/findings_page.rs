@@ -186,13 +186,12 @@ fn spdx_of(identifiers: &[(&str, &str)], elements: &str) -> String {
     )
 }
 
+const SPDX_FIXED: &str = r#"{"type": "security_VexFixedVulnAssessmentRelationship", "spdxId": "urn:r", "creationInfo": "_:c",
+            "from": "urn:v", "relationshipType": "fixedIn", "to": ["urn:a"]}"#;
+
 /// One that says that `urn:a` is fixed, with something else in the place of what it has.
 fn spdx_with(old: &str, new: &str) -> Vec<Example> {
-    let document = spdx_of(
-        &[("cve", "CVE-2026-0001")],
-        r#"{"type": "security_VexFixedVulnAssessmentRelationship", "spdxId": "urn:r", "creationInfo": "_:c",
-            "from": "urn:v", "relationshipType": "fixedIn", "to": ["urn:a"]}"#,
-    );
+    let document = spdx_of(&[("cve", "CVE-2026-0001")], SPDX_FIXED);
     assert!(document.contains(old), "{old}");
     one(document.replace(old, new))
 }
@@ -309,7 +308,11 @@ fn examples(code: Code) -> Vec<Example> {
             both
         }
         Code::UnknownTerm => csaf("/document/tracking/status", json!("published")),
-        Code::RepeatedElement => csaf(&format!("{V}/product_status"), json!({"fixed": ["P1", "P1"]})),
+        Code::RepeatedElement => {
+            let mut both = csaf(&format!("{V}/product_status"), json!({"fixed": ["P1", "P1"]}));
+            both.extend(affects(r#"{"ref": "lib"}, {"ref": "lib"}"#));
+            both
+        }
         Code::CriticalExtension => csaf_of(&with(vex21(), "/x_extensions", json!([{"critical": true}]))),
         Code::MixedSpecVersions => one(about(r#""pkg:npm/a@1""#, FIXED)),
         Code::UnknownMember => one(states(&format!(r#"{FIXED}, "severity": "low""#))),
@@ -329,7 +332,11 @@ fn examples(code: Code) -> Vec<Example> {
             both.extend(one(document.replace(r#""vulnerabilities""#, members)));
             both
         }
-        Code::DuplicateRef => one(cyclonedx(r#""bom-ref": "lib", "analysis": {"state": "resolved"}"#)),
+        Code::DuplicateRef => {
+            let mut both = one(cyclonedx(r#""bom-ref": "lib", "analysis": {"state": "resolved"}"#));
+            both.extend(one(spdx_of(&[("cve", "CVE-2026-0001")], &[SPDX_FIXED; 2].join(", "))));
+            both
+        }
         Code::BadVersionRange => affects(r#"{"ref": "lib", "versions": [{"range": ">=1"}]}"#),
         Code::RejectedVulnerability => {
             one(cyclonedx(r#""analysis": {"state": "resolved"}, "rejected": "2026-03-01T00:00:00Z""#))

@@ -24,8 +24,15 @@ fn rejected(text: &str) -> Rejection {
 /// A document without fault but for these elements, which begin at `/@graph/5`.
 ///
 /// Before them: 0 the creation info, 1 the `SpdxDocument`, 2 the vulnerability `urn:v`, 3 and 4 the packages
-/// `urn:a` and `urn:b`.
+/// `urn:a` and `urn:b`. Of several statements `urn:r` each but the first gets an id of its own.
 fn document(elements: &str) -> String {
+    const STATEMENT: &str = r#""spdxId": "urn:r""#;
+    let mut parts = elements.split(STATEMENT);
+    let first = parts.next().unwrap().to_owned();
+    let elements = parts.enumerate().fold(first, |elements, (n, part)| match n {
+        0 => format!("{elements}{STATEMENT}{part}"),
+        n => format!(r#"{elements}"spdxId": "urn:r{n}"{part}"#),
+    });
     format!(
         r#"{{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [
         {{"type": "CreationInfo", "@id": "_:c", "specVersion": "3.0.1", "created": "2026-03-01T10:00:00Z",
@@ -361,8 +368,8 @@ fn what_is_withdrawn_makes_no_claim() {
     assert_eq!((one.observations.len(), one.document.retires), (1, None));
 
     // Nodes with one id are one element.
-    let again = parsed(&document(&format!("{}, {withdrawn}", fixed(""))));
-    assert_eq!(codes(&again), "withdrawn_statement 2");
+    let again = document(&format!("{}, {withdrawn}", fixed(""))).replace("urn:r1", "urn:r");
+    assert_eq!(codes(&parsed(&again)), "duplicate_ref 1, withdrawn_statement 2");
 
     let broken = r#"{"type": "security_VexFixedVulnAssessmentRelationship", "relationshipType": "fixedIn"}"#;
     assert_eq!(rejected(&document(&format!("{withdrawn}, {broken}"))).code, Code::NoUsableStatement);
@@ -534,6 +541,14 @@ fn elements_with_one_id_are_one_element() {
     assert_eq!(only(&parsed).vulnerability.aliases, ["GHSA-x"]);
     assert_eq!(only(&parsed).product.identifiers.len(), 3);
     assert_eq!(places(&parsed)[0].2, "purl:pkg:npm/a@1");
+}
+
+#[test]
+fn statements_with_one_id_are_told() {
+    let twin = fixed("").replace("urn:r", "urn:twin");
+    let parsed = parsed(&document(&format!("{twin}, {}, {twin}, {twin}", fixed(""))));
+    assert_eq!(findings(&parsed), [(Code::DuplicateRef, "/@graph/7"), (Code::DuplicateRef, "/@graph/8")]);
+    assert_eq!(parsed.observations.len(), 4);
 }
 
 #[test]

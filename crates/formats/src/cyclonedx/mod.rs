@@ -35,6 +35,7 @@ use self::statements::Reader;
 use self::targets::{Described, Elements};
 pub(crate) use self::xml::is_xml;
 use crate::document::{Accepted, Claims};
+use crate::repeats;
 use crate::report::{Code, Findings, Rejection, child, quoted};
 use crate::typed::{List, Member, Number, Shape, object};
 use crate::{Context, ParseLimits};
@@ -108,6 +109,10 @@ fn read_bom(
              state one, or tell them apart by `versions`."
         )
     });
+    // The XML schema lets an element stand twice; the JSON schema does so in a list of versions only.
+    if syntax == Syntax::Json {
+        repeats::report(root, about.repeats(), |list| !list.ends_with("/versions"), &mut findings);
+    }
     Ok(claims.finish(facts, findings, text, root))
 }
 

@@ -419,6 +419,12 @@ impl<'g> Graph<'g> {
         self.nodes.iter().map(|placed| placed.node).enumerate()
     }
 
+    /// The place of the first node with this id.
+    pub(super) fn first_named(&self, id: &str) -> Option<usize> {
+        let first = self.by_id.partition_point(|(other, _)| *other < id);
+        self.by_id.get(first).filter(|(other, _)| *other == id).map(|(_, at)| *at)
+    }
+
     /// The nodes with this id and their places.
     pub(super) fn named(&self, id: &str) -> Vec<(usize, &'g Node<'g>)> {
         let first = self.by_id.partition_point(|(other, _)| *other < id);
