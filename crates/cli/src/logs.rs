@@ -361,3 +361,54 @@ fn tls_roots(folder: &DataFolder) -> Result<Option<Vec<u8>>, Failure> {
     let path = folder.reach().tls_roots.map(|path| folder.path().join(path));
     Ok(path.as_deref().map(|path: &Path| data::read(path)).transpose()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(url: &str, end: &str) -> String {
+        let window = format!(r#"{{"start": "2020-01-01T00:00:00Z", "end": "{end}"}}"#);
+        format!(r#"{{"url": "{url}", "majorApiVersion": 2, "validFor": {window}}}"#)
+    }
+
+    /// The log whose tiles are at the read URL that flag or setting names, among these logs of a signing config.
+    fn log_of(flag: bool, services: &[String], with_own: &[&str]) -> Result<Option<String>, String> {
+        let config = format!(
+            r#"{{"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json", "rekorTlogUrls": [{}]}}"#,
+            services.join(", ")
+        );
+        let config = SigningConfig::parse(config.as_bytes()).unwrap();
+        let own = OneLog { read_url: Some("https://own".to_owned()), ..OneLog::default() };
+        let logs = with_own.iter().map(|url| ((*url).to_owned(), own.clone())).collect();
+        let tiles = Some("https://tiles".to_owned());
+        let (args, configured) = if flag {
+            (LogArgs { log_read_url: tiles, ..LogArgs::default() }, LogConfig::default())
+        } else {
+            (LogArgs::default(), LogConfig { log_read_url: tiles, ..LogConfig::default() })
+        };
+        let found = ReadUrl::of(&args, &configured, &config, &Reach { logs, ..Reach::default() });
+        found.map(|found| found.map(|found| found.log)).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_read_url_without_its_log_is_of_the_one_that_may_be_used() {
+        const OPEN: &str = "9999-01-01T00:00:00Z";
+        const OVER: &str = "2021-01-01T00:00:00Z";
+        let (one, other) = (service("https://a/", OPEN), service("https://b", OPEN));
+        let over = service("https://c", OVER);
+        let a = || Ok(Some("https://a".to_owned()));
+        for flag in [true, false] {
+            assert_eq!(log_of(flag, &[over.clone(), one.clone()], &["https://c"]), a());
+            assert_eq!(log_of(flag, std::slice::from_ref(&over), &[]), Ok(Some("https://c".to_owned())));
+            assert_eq!(log_of(flag, &[over.clone(), service("https://d", OVER)], &[]), Ok(None));
+            let several = log_of(flag, &[one.clone(), other.clone()], &["https://a"]).unwrap_err();
+            assert!(several.contains("(https://a, https://b)"), "{several}");
+        }
+        // What the file says of the very log stands above what it says of all, and below what the call says.
+        assert_eq!(log_of(false, std::slice::from_ref(&one), &["https://a"]), Ok(None));
+        assert_eq!(log_of(true, std::slice::from_ref(&one), &["https://a"]), a());
+        let both = [one, other];
+        assert_eq!(log_of(false, &both, &["https://a", "https://b"]), Ok(None));
+        assert!(log_of(true, &both, &["https://a", "https://b"]).is_err());
+    }
+}
