@@ -499,15 +499,21 @@ pub fn sort_identifiers(identifiers: &mut Vec<Identifier>) {
 
 /// Sorts names by their JCS bytes and drops doubles.
 pub fn sort_names(names: &mut Vec<String>) {
-    let jcs = |name: &String| {
-        let mut bytes = Vec::new();
-        write_str(&mut bytes, name);
-        bytes
-    };
-    if names.len() > 1 {
-        names.sort_by_cached_key(jcs);
-        names.dedup();
+    // Without escapes, those are the name between quotes. A document may give a million names: no copies of them.
+    fn quoted(name: &str) -> impl Iterator<Item = u8> {
+        name.bytes().chain([b'"'])
     }
+    let has_escapes = |name: &String| json::skip_plain(name.as_bytes(), 0) < name.len();
+    if names.iter().any(has_escapes) {
+        names.sort_by_cached_key(|name| {
+            let mut bytes = Vec::new();
+            write_str(&mut bytes, name);
+            bytes
+        });
+    } else {
+        names.sort_unstable_by(|one, other| quoted(one).cmp(quoted(other)));
+    }
+    names.dedup();
 }
 
 /// Writes bodies and names them.
@@ -798,6 +804,18 @@ pub(crate) mod tests {
     fn the_written_body_is_the_jcs_form_of_the_value() {
         let observation = example();
         assert_eq!(observation.body(), crate::jcs::to_vec(&observation).unwrap());
+    }
+
+    #[test]
+    fn names_are_sorted_by_their_jcs_bytes() {
+        let plain = ["a", "a!", "", " ", "a ", "ab", "a#", "\u{e9}", "a"];
+        for escaped in [None, Some("a\""), Some("\\"), Some("\n")] {
+            let mut names: Vec<String> = plain.iter().copied().chain(escaped).map(str::to_owned).collect();
+            let expected: std::collections::BTreeSet<_> =
+                names.iter().map(|name| crate::jcs::to_vec(name).unwrap()).collect();
+            sort_names(&mut names);
+            assert!(names.iter().map(|name| crate::jcs::to_vec(name).unwrap()).eq(expected), "{names:?}");
+        }
     }
 
     #[test]

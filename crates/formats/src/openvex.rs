@@ -407,23 +407,52 @@ struct Placed {
     component: Keyed,
 }
 
+/// The subcomponents of a list.
+enum Subcomponents<'a> {
+    Resolved(Vec<Placed>),
+    /// Too many to hold: they are resolved again for their claims. What is wrong with them is told.
+    Many {
+        at: String,
+        form: Form,
+        list: List<'a, Product<'a>>,
+        too_long: Option<String>,
+    },
+}
+
+impl Subcomponents<'_> {
+    /// Where the first one with too long a key stands.
+    fn too_long(&self) -> Option<String> {
+        match self {
+            Self::Resolved(placed) => {
+                let first = placed.iter().find(|placed| placed.component.too_long);
+                first.map(|placed| placed.pointer.clone())
+            }
+            Self::Many { too_long, .. } => too_long.clone(),
+        }
+    }
+}
+
 /// A product of a statement.
-struct Listed {
+struct Listed<'a> {
     /// Its place in the list.
     n: usize,
     component: Keyed,
     /// The subcomponents it lists, if it does.
-    own: Option<Vec<Placed>>,
+    own: Option<Subcomponents<'a>>,
 }
 
-/// Most products of a statement that are resolved at once: each takes several times what the document has of it.
-const MAX_PRODUCTS: usize = 1_024;
+/// Most products of a statement, and most subcomponents of one, that are held resolved: each takes many times what the
+/// document has of it.
+const MAX_HELD: usize = 1_024;
+
+/// Most vulnerabilities that are known at once, as of components.
+const MAX_KNOWN: usize = 4_096;
 
 /// What a statement is about.
 struct Targets<'a> {
     products: List<'a, Product<'a>>,
     /// The subcomponents that the statement lists for the products that list none.
-    shared: Option<Vec<Placed>>,
+    shared: Option<Subcomponents<'a>>,
     /// Whether the statement lists no products, so that it is about the subjects of its wrapper.
     inherits: bool,
 }
@@ -443,7 +472,9 @@ struct Reader<'a, 'f, 'c> {
     /// Reused for each component.
     described: Described<'a>,
     /// Reused for each statement.
-    products: Vec<Listed>,
+    products: Vec<Listed<'a>>,
+    /// How many subcomponents of the statement are held.
+    held: usize,
     names: Names<'a>,
     /// Reused for each product.
     pointer: String,
@@ -473,6 +504,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             components: Components::default(),
             described: Described::default(),
             products: Vec::new(),
+            held: 0,
             names: Names::default(),
             pointer: String::new(),
             claims,
@@ -502,6 +534,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         // All that is wrong with a statement is told before it is dropped.
         let vulnerability = self.vulnerability(at, statement.vulnerability);
         let status = self.status(at, statement.status);
+        self.held = 0;
         let listed = (statement.products, statement.subcomponents);
         let Some(targets) = self.targets(at, form, listed, &statement.unknown) else { return Ok(()) };
         // A statement is dropped if anything in it is too long, so all of its products are looked at before the first
@@ -510,12 +543,12 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         let mut too_long = None;
         let mut products = std::mem::take(&mut self.products);
         let mut listed = targets.products.clone().enumerate();
-        for _ in (0..length).step_by(MAX_PRODUCTS) {
-            self.products(at, form, listed.by_ref().take(MAX_PRODUCTS), &mut products);
+        for _ in (0..length).step_by(MAX_HELD) {
+            self.products(at, form, listed.by_ref().take(MAX_HELD), &mut products);
             too_long = too_long.or_else(|| first_too_long(at, &products));
         }
         let (Some(vulnerability), Some(status)) = (vulnerability, status) else { return Ok(()) };
-        if self.is_too_long(at, &vulnerability, too_long, targets.shared.as_deref()) {
+        if self.is_too_long(at, &vulnerability, too_long, targets.shared.as_ref()) {
             return Ok(());
         }
         let mut text = |member: Member<Cow<'a, str>>, key: &str| {
@@ -547,22 +580,22 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         (claim.asserted_at, claim.asserted_at_source) = (asserted_at, asserted_at_source);
         claim.last_updated = last_updated.text();
         if targets.inherits {
-            return self.inherited_claims(at, targets.shared.as_deref());
+            return self.inherited_claims(at, targets.shared.as_ref());
         }
-        if length <= MAX_PRODUCTS {
-            let done = self.claims_of(at, products.drain(..), targets.shared.as_deref());
+        if length <= MAX_HELD {
+            let done = self.claims_of(at, products.drain(..), targets.shared.as_ref());
             self.products = products;
             return done;
         }
         // What is wrong with them is told already.
         let findings = std::mem::take(self.findings);
         let mut listed = targets.products.enumerate();
-        for _ in (0..length).step_by(MAX_PRODUCTS) {
-            self.products(at, form, listed.by_ref().take(MAX_PRODUCTS), &mut products);
-            self.claims_of(at, products.drain(..), targets.shared.as_deref())?;
-        }
+        let done = (0..length).step_by(MAX_HELD).try_for_each(|_| {
+            self.products(at, form, listed.by_ref().take(MAX_HELD), &mut products);
+            self.claims_of(at, products.drain(..), targets.shared.as_ref())
+        });
         *self.findings = findings;
-        Ok(())
+        done
     }
 
     fn vulnerability(&mut self, at: &str, member: Member<Named<'a>>) -> Option<Shared<Vulnerability>> {
@@ -618,6 +651,9 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         }
         let found = vulnerability(&names.0, names.1.iter().map(Cow::as_ref));
         let found = found.map(Canonical::shared);
+        if self.vulnerabilities.len() == MAX_KNOWN {
+            self.vulnerabilities.clear();
+        }
         self.vulnerabilities.insert(names.clone(), found.clone());
         found
     }
@@ -695,9 +731,10 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         at: &str,
         form: Form,
         listed: impl Iterator<Item = (usize, Member<Product<'a>>)>,
-        products: &mut Vec<Listed>,
+        products: &mut Vec<Listed<'a>>,
     ) {
         products.clear();
+        self.held = 0;
         let mut pointer = std::mem::take(&mut self.pointer);
         for (m, product) in listed {
             pointer.clear();
@@ -722,7 +759,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         at: &str,
         form: Form,
         member: Member<List<'a, Product<'a>>>,
-    ) -> Option<Vec<Placed>> {
+    ) -> Option<Subcomponents<'a>> {
         let list = match member {
             Member::Absent => return None,
             Member::Value(list) => list,
@@ -734,26 +771,38 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
                     || format!("{at}/subcomponents"),
                     || message.to_owned(),
                 );
-                return Some(Vec::new());
+                return Some(Subcomponents::Resolved(Vec::new()));
             }
         };
         if list.is_empty() {
             return None;
         }
-        let mut placed = Vec::new();
-        for (k, subcomponent) in list.enumerate() {
-            let pointer = element(at, "subcomponents", k);
-            let Some((component, nested)) = self.component(&pointer, form, subcomponent) else { continue };
-            if !nested.is_absent() {
-                let message =
-                    "OpenVEX subcomponents do not nest, and this one was dropped; list its parts beside it.";
-                let pointer = || format!("{pointer}/subcomponents");
-                self.findings.add(Code::NestedSubcomponents, pointer, || message.to_owned());
-                continue;
-            }
-            placed.push(Placed { pointer, component });
+        self.held += list.len();
+        if self.held <= MAX_HELD {
+            let placed = list.enumerate().filter_map(|(k, part)| self.subcomponent(at, k, form, part));
+            return Some(Subcomponents::Resolved(placed.collect()));
         }
-        Some(placed)
+        let mut too_long = None;
+        for (k, part) in list.clone().enumerate() {
+            let placed = self.subcomponent(at, k, form, part);
+            let placed = placed.filter(|placed| too_long.is_none() && placed.component.too_long);
+            too_long = placed.map(|placed| placed.pointer).or(too_long);
+        }
+        Some(Subcomponents::Many { at: at.to_owned(), form, list, too_long })
+    }
+
+    /// One of the subcomponents listed at `at`.
+    fn subcomponent(&mut self, at: &str, k: usize, form: Form, part: Member<Product<'a>>) -> Option<Placed> {
+        let pointer = element(at, "subcomponents", k);
+        let (component, nested) = self.component(&pointer, form, part)?;
+        if !nested.is_absent() {
+            let message =
+                "OpenVEX subcomponents do not nest, and this one was dropped; list its parts beside it.";
+            let pointer = || format!("{pointer}/subcomponents");
+            self.findings.add(Code::NestedSubcomponents, pointer, || message.to_owned());
+            return None;
+        }
+        Some(Placed { pointer, component })
     }
 
     /// A product or subcomponent, and the subcomponents it lists.
@@ -840,11 +889,11 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         at: &str,
         vulnerability: &Vulnerability,
         product: Option<String>,
-        shared: Option<&[Placed]>,
+        shared: Option<&Subcomponents<'_>>,
     ) -> bool {
         let mut names = [&vulnerability.id].into_iter().chain(&vulnerability.aliases);
         let name = names.any(|name| name.len() > MAX_KEY_BYTES).then(|| format!("{at}/vulnerability"));
-        let shared = || too_long(shared.into_iter().flatten());
+        let shared = || shared.and_then(Subcomponents::too_long);
         let Some(pointer) = name.or(product).or_else(shared) else { return false };
         let message = "An identifier or the key made of it is longer than 1,024 bytes, and the statement was dropped; \
                        shorten it.";
@@ -904,16 +953,13 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     fn claims_of(
         &mut self,
         at: &str,
-        products: impl Iterator<Item = Listed>,
-        shared: Option<&[Placed]>,
+        products: impl Iterator<Item = Listed<'a>>,
+        shared: Option<&Subcomponents<'a>>,
     ) -> Result<(), Rejection> {
         for Listed { n, component: product, own } in products {
             self.claim.product = product.component;
             if let Some(own) = own {
-                for Placed { pointer, component } in own {
-                    self.claim.locator = Locator { pointer, index: 0 };
-                    self.claim_of(Some(component))?;
-                }
+                self.claims_of_own(own)?;
                 continue;
             }
             let Locator { pointer, index } = &mut self.claim.locator;
@@ -927,7 +973,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
     }
 
     /// One claim for each subject, or for each subcomponent of each: all come from the statement as a whole.
-    fn inherited_claims(&mut self, at: &str, shared: Option<&[Placed]>) -> Result<(), Rejection> {
+    fn inherited_claims(&mut self, at: &str, shared: Option<&Subcomponents<'a>>) -> Result<(), Rejection> {
         self.claim.locator = Locator { pointer: at.to_owned(), index: 0 };
         for product in self.subjects.map(wrapper::Subjects::components).unwrap_or_default() {
             self.claim.product = Arc::clone(&product.component);
@@ -936,18 +982,51 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         Ok(())
     }
 
-    /// One claim about the product, or one about each of these subcomponents, which come from the same place.
-    fn claims_of_parts(&mut self, parts: Option<&[Placed]>) -> Result<(), Rejection> {
-        let Some(parts) = parts else {
-            self.claim_of(None)?;
-            self.claim.locator.index += 1;
-            return Ok(());
+    /// One claim about each subcomponent that the product lists.
+    fn claims_of_own(&mut self, own: Subcomponents<'a>) -> Result<(), Rejection> {
+        let claim = |reader: &mut Self, Placed { pointer, component }| {
+            reader.claim.locator = Locator { pointer, index: 0 };
+            reader.claim_of(Some(component))
         };
-        for part in parts {
-            self.claim_of(Some(part.component.clone()))?;
-            self.claim.locator.index += 1;
+        match own {
+            Subcomponents::Resolved(parts) => parts.into_iter().try_for_each(|part| claim(self, part)),
+            Subcomponents::Many { at, form, list, .. } => self.resolve_again(&at, form, &list, claim),
         }
-        Ok(())
+    }
+
+    /// One claim about the product, or one about each of these subcomponents, which come from the same place.
+    fn claims_of_parts(&mut self, parts: Option<&Subcomponents<'a>>) -> Result<(), Rejection> {
+        let claim = |reader: &mut Self, part| {
+            reader.claim_of(part)?;
+            reader.claim.locator.index += 1;
+            Ok(())
+        };
+        match parts {
+            None => claim(self, None),
+            Some(Subcomponents::Resolved(parts)) => {
+                parts.iter().try_for_each(|part| claim(self, Some(part.component.clone())))
+            }
+            Some(Subcomponents::Many { at, form, list, .. }) => {
+                self.resolve_again(at, *form, list, |reader, part| claim(reader, Some(part.component)))
+            }
+        }
+    }
+
+    fn resolve_again(
+        &mut self,
+        at: &str,
+        form: Form,
+        list: &List<'a, Product<'a>>,
+        mut each: impl FnMut(&mut Self, Placed) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
+        let findings = std::mem::take(self.findings);
+        let mut parts = list.clone().enumerate();
+        let done = parts.try_for_each(|(k, part)| match self.subcomponent(at, k, form, part) {
+            Some(part) => each(self, part),
+            None => Ok(()),
+        });
+        *self.findings = findings;
+        done
     }
 
     fn claim_of(&mut self, subcomponent: Option<Keyed>) -> Result<(), Rejection> {
@@ -970,14 +1049,10 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
 }
 
 /// Where the first component with too long a key stands.
-fn too_long<'p>(mut placed: impl Iterator<Item = &'p Placed>) -> Option<String> {
-    placed.find(|placed| placed.component.too_long).map(|placed| placed.pointer.clone())
-}
-
-fn first_too_long(at: &str, products: &[Listed]) -> Option<String> {
+fn first_too_long(at: &str, products: &[Listed<'_>]) -> Option<String> {
     products.iter().find_map(|product| {
         let own = product.component.too_long.then(|| element(at, "products", product.n));
-        own.or_else(|| too_long(product.own.iter().flatten()))
+        own.or_else(|| product.own.as_ref().and_then(Subcomponents::too_long))
     })
 }
 

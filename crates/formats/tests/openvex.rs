@@ -845,6 +845,44 @@ fn a_misspelled_member_does_not_widen_a_claim() {
 }
 
 #[test]
+fn a_list_of_subcomponents_too_long_to_hold_is_read_as_a_short_one() {
+    let list = |length: usize, faulty: &[&str], plain: fn(usize) -> String| {
+        let plain = (faulty.len()..length).map(plain);
+        faulty.iter().map(ToString::to_string).chain(plain).collect::<Vec<_>>().join(",")
+    };
+    // One without fault, one with a finding, two that are dropped.
+    let own = |length: usize| {
+        let nested = r#"{"@id": "urn:b", "subcomponents": [{"@id": "urn:c"}]}"#;
+        let faulty = [r#"{"@id": "pkg:npm/a@1"}"#, r#"{"@id": "pkg:none"}"#, "{}", nested];
+        let list = list(length, &faulty, |n| format!(r#"{{"@id": "urn:{n}"}}"#));
+        document(&products(&format!(r#"{{"@id": "pkg:npm/p@1", "subcomponents": [{list}]}}"#)))
+    };
+    let shared = |length: usize| {
+        let faulty = [r#""pkg:npm/a@1""#, r#""pkg:none""#, r#""""#, "1"];
+        let list = list(length, &faulty, |n| format!(r#""urn:{n}""#));
+        let statement = format!(
+            r#"{{"vulnerability": "CVE-2026-0001", "products": ["pkg:npm/p@1"], "subcomponents": [{list}], "status": "fixed"}}"#
+        );
+        document(&statement).replace("ns/v0.2.0", "ns").replace(r#""version": 1"#, r#""version": "1""#)
+    };
+    for make in [&own as &dyn Fn(usize) -> String, &shared] {
+        let (short, long) = (parsed(&make(100)), parsed(&make(3_000)));
+        assert_eq!((short.observations.len(), long.observations.len()), (98, 2_998));
+        assert!(!short.findings.is_empty());
+        assert_eq!(findings(&short), findings(&long));
+        for (short, long) in short.observations.iter().zip(&long.observations) {
+            let (short, long) = (&short.observation, &long.observation);
+            assert_eq!((&short.locator, &short.subcomponent), (&long.locator, &long.subcomponent));
+        }
+        let last = long.observations.last().unwrap().observation.subcomponent.as_ref().unwrap();
+        assert_eq!(last.key, "iri:urn:2999");
+        let too_long = make(3_000).replace("urn:2999", &format!("urn:{}", "x".repeat(1_021)));
+        let dropped = rejected(&too_long).findings.into_iter().find(|found| found.code == Code::KeyTooLong);
+        assert!(dropped.unwrap().pointer.ends_with("/subcomponents/2999"));
+    }
+}
+
+#[test]
 fn a_small_document_cannot_ask_for_many_times_its_size() {
     let list = |letter: char| {
         let names: Vec<String> = (0..100).map(|n| format!("\"{letter}{n}\"")).collect();
