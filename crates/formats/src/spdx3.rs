@@ -16,8 +16,10 @@ mod graph;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use provex_core::json;
 use provex_core::vex::{
     Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
@@ -153,13 +155,9 @@ struct Said<'g> {
     last_updated: Option<Arc<str>>,
 }
 
-/// What a statement is about.
-struct Targets {
-    /// Each product with the pointer of its claims.
-    products: Vec<(String, Keyed)>,
-    /// The parts of each product that the statement is about; `None` for the whole product.
-    subcomponents: Option<Vec<Keyed>>,
-}
+/// Most products of a statement that are held resolved, and most that are known at once: each takes many times what the
+/// document has of it.
+const MAX_HELD: usize = 1_024;
 
 struct Reader<'g, 'c> {
     graph: &'g Graph<'g>,
@@ -172,7 +170,9 @@ struct Reader<'g, 'c> {
     inherited: Arc<Creation>,
     creations: BTreeMap<&'g str, Option<Arc<Creation>>>,
     vulnerabilities: BTreeMap<&'g str, Option<Named>>,
-    products: BTreeMap<&'g str, Option<Keyed>>,
+    products: HashMap<&'g str, Option<Keyed>>,
+    /// Hashes of those ids of products with findings, which may be forgotten in `products`.
+    faulty: HashSet<u64>,
     components: Components<'g>,
     claims: Claims<'c>,
     about: Subjects,
@@ -198,7 +198,8 @@ impl<'g, 'c> Reader<'g, 'c> {
             inherited: Arc::default(),
             creations: BTreeMap::new(),
             vulnerabilities: BTreeMap::new(),
-            products: BTreeMap::new(),
+            products: HashMap::new(),
+            faulty: HashSet::new(),
             components: Components::default(),
             claims,
             about: Subjects::default(),
@@ -359,9 +360,34 @@ impl<'g, 'c> Reader<'g, 'c> {
             self.report_too_long(&format!("{at}/from"));
             return Ok(());
         }
-        let Some(targets) = self.targets(at, node) else { return Ok(()) };
-        let said = self.said(at, node, status, native_status, named.vulnerability);
-        self.claims_of(&said, &targets)
+        let pointer = format!("{at}/to");
+        let to = reference(&node.to).take(&mut self.findings, || pointer.clone(), "a list of elements");
+        let (list, is_list) = to.map_or((&[][..], false), |to| (to.list.as_slice(), to.is_list));
+        if list.is_empty() {
+            let message = "The statement has no products and was dropped; list at least one in `to`.";
+            self.find(Code::MissingProduct, &pointer, message);
+        }
+        let mut said = None;
+        for (n, elements) in list.chunks(MAX_HELD).enumerate() {
+            // A lone value is no array element, so the statement's is the innermost.
+            let place = |m| if is_list { format!("{pointer}/{}", n * MAX_HELD + m) } else { at.to_owned() };
+            let mut products = Vec::new();
+            for (m, element) in elements.iter().enumerate() {
+                let reported = if is_list { place(m) } else { pointer.clone() };
+                products.extend(self.component(element, &reported).map(|product| (place(m), product)));
+            }
+            if products.is_empty() {
+                continue;
+            }
+            if said.is_none() {
+                let Some(parts) = self.parts(at, node) else { return Ok(()) };
+                said = Some((self.said(at, node, status, native_status, named.vulnerability.clone()), parts));
+            }
+            if let Some((said, parts)) = &said {
+                self.claims_of(said, &products, parts.as_deref())?;
+            }
+        }
+        Ok(())
     }
 
     /// The status by the statement's classes and its relationship type: if they differ, the least favourable.
@@ -480,22 +506,9 @@ impl<'g, 'c> Reader<'g, 'c> {
         Some(Named { vulnerability: Canonical::shared(vulnerability), too_long })
     }
 
-    /// The products of a statement and the parts of them that it is about.
-    fn targets(&mut self, at: &str, node: &'g Node<'g>) -> Option<Targets> {
-        let pointer = format!("{at}/to");
-        let to = reference(&node.to).take(&mut self.findings, || pointer.clone(), "a list of elements");
-        let mut products = Vec::new();
-        for (m, element) in to.into_iter().flat_map(|to| to.list.iter()).enumerate() {
-            let is_list = to.is_some_and(|to| to.is_list);
-            let place = if is_list { format!("{pointer}/{m}") } else { pointer.clone() };
-            let Some(product) = self.component(element, &place) else { continue };
-            // A lone value is no array element, so the statement's is the innermost.
-            products.push((if is_list { place } else { at.to_owned() }, product));
-        }
-        if to.is_none_or(|to| to.list.is_empty()) {
-            let message = "The statement has no products and was dropped; list at least one in `to`.";
-            self.find(Code::MissingProduct, &pointer, message);
-        }
+    /// The parts of the products that a statement is about, with `None` for the whole products, or nothing if that cannot
+    /// be told.
+    fn parts(&mut self, at: &str, node: &'g Node<'g>) -> Option<Option<Vec<Keyed>>> {
         let assessed = node.rare.as_deref().map(|rare| &rare.assessed);
         let is_whole = |assessed: &&References<'_>| {
             assessed.is_absent() || assessed.value().is_some_and(|many| many.list.is_empty())
@@ -507,8 +520,7 @@ impl<'g, 'c> Reader<'g, 'c> {
             self.find(Code::UnclearScope, at, message);
             return None;
         }
-        let subcomponents = assessed.and_then(|assessed| self.subcomponents(at, assessed));
-        (!products.is_empty()).then_some(Targets { products, subcomponents })
+        Some(assessed.and_then(|assessed| self.subcomponents(at, assessed)))
     }
 
     /// What was assessed; nothing if the statement does not say, so that it is about the whole product.
@@ -550,6 +562,29 @@ impl<'g, 'c> Reader<'g, 'c> {
         if let Some(known) = self.products.get(id) {
             return known.clone();
         }
+        if self.products.len() == MAX_HELD {
+            self.products.clear();
+        }
+        let hash = self.products.hasher().hash_one(id);
+        let found = if self.faulty.contains(&hash) {
+            // What is wrong with it is told already.
+            let findings = std::mem::take(&mut self.findings);
+            let found = self.component_named(id, pointer);
+            self.findings = findings;
+            found
+        } else {
+            let before = self.findings.total();
+            let found = self.component_named(id, pointer);
+            if self.findings.total() > before {
+                self.faulty.insert(hash);
+            }
+            found
+        };
+        self.products.insert(id, found.clone());
+        found
+    }
+
+    fn component_named(&mut self, id: &'g str, pointer: &str) -> Option<Keyed> {
         let nodes = self.graph.named(id);
         let iri = Some(id).filter(|id| is_iri(id));
         if nodes.is_empty() && iri.is_some() {
@@ -561,9 +596,7 @@ impl<'g, 'c> Reader<'g, 'c> {
                            write it once.";
             self.find(Code::AmbiguousProduct, &self.graph.pointer(second), message);
         }
-        let found = self.component_of(&at, iri, &nodes);
-        self.products.insert(id, found.clone());
-        found
+        self.component_of(&at, iri, &nodes)
     }
 
     /// A component by the identifiers of all its nodes, and last its IRI.
@@ -763,10 +796,15 @@ impl<'g, 'c> Reader<'g, 'c> {
     }
 
     /// One claim for each product, or for each of its parts.
-    fn claims_of(&mut self, said: &Said<'g>, targets: &Targets) -> Result<(), Rejection> {
-        for (pointer, product) in &targets.products {
+    fn claims_of(
+        &mut self,
+        said: &Said<'g>,
+        products: &[(String, Keyed)],
+        parts: Option<&[Keyed]>,
+    ) -> Result<(), Rejection> {
+        for (pointer, product) in products {
             let place = |index| Locator { pointer: pointer.clone(), index };
-            let Some(parts) = &targets.subcomponents else {
+            let Some(parts) = parts else {
                 self.claim(said, place(0), product, None)?;
                 continue;
             };

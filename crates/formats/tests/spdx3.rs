@@ -639,6 +639,29 @@ fn contradicting_statements_are_both_kept() {
 }
 
 #[test]
+fn a_list_of_products_too_long_to_hold_is_read_in_order_and_tells_each_fault_once() {
+    // The first one stands at the end again, when it may be forgotten, and is in no element.
+    let ids: Vec<_> = (0..3_000).chain([0]).map(|n| format!("\"urn:x:{n}\"")).collect();
+    let parsed = parsed(&document(&fixed("").replace(r#"["urn:a"]"#, &format!("[{}]", ids.join(",")))));
+    let expected: Vec<_> = ids
+        .iter()
+        .enumerate()
+        .map(|(m, id)| (format!("/@graph/5/to/{m}"), format!("iri:{}", id.trim_matches('"'))))
+        .collect();
+    let read = places(&parsed);
+    assert!(
+        read.iter()
+            .map(|(at, index, key, _)| (at.to_string(), *index, key.to_string()))
+            .eq(expected.into_iter().map(|(at, key)| (at, 0, key)))
+    );
+    let told: Vec<_> = parsed.findings.iter().filter(|found| found.pointer == "/@graph/5/to/0").collect();
+    assert_eq!(told.iter().map(|found| found.code).collect::<Vec<_>>(), [Code::DanglingRef]);
+    assert!(parsed.findings.iter().all(|found| found.pointer != "/@graph/5/to/3000"));
+    let omitted = parsed.findings.iter().find(|found| found.code == Code::FindingsOmitted).unwrap();
+    assert!(omitted.message.starts_with("2000 more"), "{}", omitted.message);
+}
+
+#[test]
 fn keys_too_long_for_an_index_are_dropped() {
     let long = format!("urn:{}", "x".repeat(1_024));
     let product = rejected(&document(&fixed("").replace("urn:a", &long)));
