@@ -128,7 +128,7 @@ codes! {
     UnknownSpecVersion = "unknown_spec_version",
     /// Kept: a member that the format requires is not there or empty.
     MissingMember = "missing_member",
-    /// Kept: a term that its closed list does not have, of no weight for the claims.
+    /// Kept: a term that its closed list does not have, of no weight for the claims; in XML, for the space around it.
     UnknownTerm = "unknown_term",
     /// Kept: an element that its list has twice, where the schema permits it once.
     RepeatedElement = "repeated_element",

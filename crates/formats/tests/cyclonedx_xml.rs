@@ -199,6 +199,36 @@ fn texts_are_what_they_stand_for() {
 }
 
 #[test]
+fn white_space_around_a_term_is_told() {
+    let with = |space: &str| {
+        document(&format!(
+            "<analysis><state>{space}not_affected{space}</state><justification>{space}code_not_present</justification>\
+             <responses><response>update{space}</response></responses></analysis>\
+             <affects><target><ref> urn:x </ref><versions><version><version> 1 </version><status>{space}unaffected</status>\
+             </version></versions></target></affects>"
+        ))
+    };
+    let (plain, spaced) = (parsed(&with("")), parsed(&with(" \n")));
+    assert_eq!(claims(&plain), claims(&spaced));
+    let told: Vec<_> = spaced
+        .findings
+        .iter()
+        .filter(|found| !plain.findings.iter().any(|other| other.code == found.code))
+        .collect();
+    let at = "/vulnerabilities/0";
+    let pointers: Vec<_> = told.iter().map(|found| (found.code, found.pointer.as_str())).collect();
+    assert_eq!(
+        pointers,
+        [
+            (Code::UnknownTerm, format!("{at}/analysis/state").as_str()),
+            (Code::UnknownTerm, &format!("{at}/analysis/justification")),
+            (Code::UnknownTerm, &format!("{at}/analysis/response/0")),
+            (Code::UnknownTerm, &format!("{at}/affects/0/versions/0/status")),
+        ]
+    );
+}
+
+#[test]
 fn names_and_declarations_have_every_form_that_they_may_have() {
     let text =
         document(&format!("<x:\u{e9}-.\u{b7}1 xmlns:x='urn:x' x:a='1' a='2'\n_='3'/><?a-b c?>{RESOLVED}"));

@@ -307,7 +307,14 @@ fn examples(code: Code) -> Vec<Example> {
             both.extend(spdx_with(r#""spdxId": "urn:r","#, ""));
             both
         }
-        Code::UnknownTerm => csaf("/document/tracking/status", json!("published")),
+        Code::UnknownTerm => {
+            let mut both = csaf("/document/tracking/status", json!("published"));
+            both.extend(one(
+                r#"<bom xmlns="http://cyclonedx.org/schema/bom/1.6"><vulnerabilities><vulnerability><id>CVE-2026-0001</id>
+                <analysis><state> resolved </state></analysis></vulnerability></vulnerabilities></bom>"#,
+            ));
+            both
+        }
         Code::RepeatedElement => {
             let mut both = csaf(&format!("{V}/product_status"), json!({"fixed": ["P1", "P1"]}));
             both.extend(affects(r#"{"ref": "lib"}, {"ref": "lib"}"#));

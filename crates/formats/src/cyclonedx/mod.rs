@@ -94,7 +94,7 @@ fn read_bom(
     metadata.component.check(&mut findings, || "/metadata/component".to_owned(), "a component");
     let elements = Elements::of(product, &bom.components, &bom.services, &facts, root, &mut findings);
     elements.report_dependencies(bom.dependencies, &mut findings);
-    let mut reader = Reader::new(&facts, elements, findings, claims);
+    let mut reader = Reader::new(&facts, syntax, elements, findings, claims);
     for (n, vulnerability) in vulnerabilities.enumerate() {
         reader.statement(&format!("/vulnerabilities/{n}"), vulnerability)?;
     }

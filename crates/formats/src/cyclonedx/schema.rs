@@ -4,6 +4,9 @@
 pub(super) enum Kind {
     /// A string without the white space around it.
     Label,
+    /// A term of a closed list: a string as it is, for white space is no part of such a term and the schema has none
+    /// around it.
+    Term,
     /// A string as it is.
     Text,
     /// A number.
@@ -143,9 +146,9 @@ static VULNERABILITY: Shape = Shape {
 static REFERENCE: Shape = elements(&[same("id", Kind::Label)]);
 
 static ANALYSIS: Shape = elements(&[
-    same("state", Kind::Label),
-    same("justification", Kind::Label),
-    Child { name: "responses", key: "response", kind: Kind::List("response", &Kind::Label) },
+    same("state", Kind::Term),
+    same("justification", Kind::Term),
+    Child { name: "responses", key: "response", kind: Kind::List("response", &Kind::Term) },
     same("detail", Kind::Text),
     same("firstIssued", Kind::Label),
     same("lastUpdated", Kind::Label),
@@ -155,4 +158,4 @@ static TARGET: Shape =
     elements(&[same("ref", Kind::Label), list("versions", "version", &Kind::Object(&VERSION))]);
 
 static VERSION: Shape =
-    elements(&[same("version", Kind::Label), same("range", Kind::Label), same("status", Kind::Label)]);
+    elements(&[same("version", Kind::Label), same("range", Kind::Label), same("status", Kind::Term)]);

@@ -10,7 +10,8 @@ use provex_core::vex::{
 };
 
 use super::targets::{Elements, Target};
-use super::{Affected, Analysis, Reference, VersionEntry, Versions, Vulnerability, report_unknown};
+use super::xml::trimmed;
+use super::{Affected, Analysis, Reference, Syntax, VersionEntry, Versions, Vulnerability, report_unknown};
 use crate::component::Components;
 use crate::conflicts::Subjects;
 use crate::document::{Claims, DocumentFacts, MAX_KEY_BYTES};
@@ -57,6 +58,7 @@ pub(super) struct Reader<'b, 'a, 'c> {
     issuer: Option<Shared<Issuer>>,
     document: Shared<DocumentRef>,
     stated_at: Option<Arc<str>>,
+    syntax: Syntax,
     elements: Elements<'b, 'a>,
     components: Components<'a>,
     /// The bom-refs of the vulnerabilities so far.
@@ -69,6 +71,7 @@ pub(super) struct Reader<'b, 'a, 'c> {
 impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
     pub(super) fn new(
         facts: &DocumentFacts,
+        syntax: Syntax,
         elements: Elements<'b, 'a>,
         findings: Findings,
         claims: Claims<'c>,
@@ -77,6 +80,7 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
             issuer: facts.shared_issuer(),
             document: facts.reference(),
             stated_at: facts.stated_at.clone(),
+            syntax,
             elements,
             components: Components::default(),
             bom_refs: BTreeSet::new(),
@@ -134,6 +138,19 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         self.findings.add(code, || pointer.to_owned(), || message.to_owned());
     }
 
+    /// A term of a closed list. Who writes XML breaks lines around it, which the schema does not permit and no reader
+    /// can take for another term.
+    fn term(&mut self, native: Cow<'a, str>, pointer: impl Fn() -> String) -> Cow<'a, str> {
+        let term = trimmed(&native);
+        if self.syntax == Syntax::Json || term.len() == native.len() {
+            return native;
+        }
+        self.findings.add(Code::UnknownTerm, pointer, || {
+            format!("The term {} has white space around it and was read without; remove it.", quoted(&native))
+        });
+        term.to_owned().into()
+    }
+
     /// Names must be unique in a BOM.
     fn bom_ref(&mut self, at: &str, member: Member<Cow<'a, str>>) {
         let pointer = || format!("{at}/bom-ref");
@@ -162,6 +179,7 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
             }
             return None;
         };
+        let native = self.term(native, at);
         if let Some(status) = terms::cyclonedx_status(&native) {
             return Some((status, native));
         }
@@ -257,8 +275,9 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         native: Option<Cow<'a, str>>,
         detail: Option<&str>,
     ) -> Option<Justification> {
-        let found = native.as_deref().and_then(terms::cyclonedx_justification);
         let pointer = || format!("{at}/analysis/justification");
+        let native = native.map(|native| self.term(native, pointer));
+        let found = native.as_deref().and_then(terms::cyclonedx_justification);
         match native {
             Some(native) if found.is_none() => self.findings.add(Code::UnknownJustification, pointer, || {
                 let native = quoted(&native);
@@ -288,6 +307,7 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
         for (n, response) in listed.into_iter().flatten().enumerate() {
             let pointer = || format!("{at}/{n}");
             let Some(native) = response.take(&mut self.findings, pointer, "a string") else { continue };
+            let native = self.term(native, pointer);
             match terms::cyclonedx_responses(&native) {
                 Some(responses) => found.extend(responses),
                 None => self.findings.add(Code::UnknownResponse, pointer, || {
@@ -467,12 +487,16 @@ impl<'b, 'a, 'c> Reader<'b, 'a, 'c> {
                 return None;
             }
         };
+        let at_status = || format!("{at}/status");
         let native = match entry.status {
             Member::Absent => "affected".into(),
-            status => status.take(&mut self.findings, || format!("{at}/status"), "a string")?,
+            status => {
+                let native = status.take(&mut self.findings, at_status, "a string")?;
+                self.term(native, at_status)
+            }
         };
         let Some(status) = terms::cyclonedx_version_status(&native, said.status) else {
-            self.findings.add(Code::UnknownStatus, || format!("{at}/status"), || {
+            self.findings.add(Code::UnknownStatus, at_status, || {
                 let native = quoted(&native);
                 format!("CycloneDX has no version status {native}, and this was dropped; use `affected`, `unaffected` or \
                          `unknown`.")

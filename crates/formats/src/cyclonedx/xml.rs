@@ -9,7 +9,7 @@
 //! in one document, and text where only elements may stand. Elements of other namespaces are extensions and are
 //! passed over. Of an element that is not read only the name is written, so that the typed read can tell a member that
 //! no claim is made of from one that CycloneDX does not have. White space around names, labels and references is not
-//! part of them; in texts it is.
+//! part of them; around the terms of closed lists the reader tells it, and in texts it is part of them.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -320,7 +320,7 @@ impl<'t> Converter<'t> {
                 }
                 Open::Object { shape, first, text: String::new(), unread: BTreeSet::new() }
             }
-            Some(kind @ (Kind::Label | Kind::Text | Kind::Integer)) => {
+            Some(kind @ (Kind::Label | Kind::Term | Kind::Text | Kind::Integer)) => {
                 Open::Text { kind, text: String::new(), mixed: false }
             }
         };
@@ -373,7 +373,7 @@ impl<'t> Converter<'t> {
 
     fn value(&mut self, kind: &Kind, text: &str) {
         match kind {
-            Kind::Text => self.string(text),
+            Kind::Term | Kind::Text => self.string(text),
             Kind::Integer if is_integer(trimmed(text)) => {
                 self.json.extend_from_slice(trimmed(text).as_bytes())
             }
@@ -395,7 +395,7 @@ impl<'t> Converter<'t> {
 }
 
 /// Without XML's white space at its ends.
-fn trimmed(text: &str) -> &str {
+pub(super) fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\n', '\r'])
 }
 
