@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""forward.py SOCKET: brings a Unix socket out to a free port of 127.0.0.1, which it prints.
+"""forward.py SOCKET PORT: brings a Unix socket out to a port of 127.0.0.1.
 
 For a server that opens more ports than it is told to: it runs in a network namespace of its own, and only this
 port comes out."""
@@ -26,8 +26,7 @@ async def join(reader, writer):
 
 
 async def main():
-    server = await asyncio.start_server(join, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    server = await asyncio.start_server(join, "127.0.0.1", int(sys.argv[2]), backlog=1024)
     await server.serve_forever()
 
 

@@ -12,17 +12,6 @@ start() {
   echo $! >>"$folder/pids"
 }
 
-# first_line FILE: what a server prints when it listens.
-first_line() {
-  local _
-  for _ in $(seq 100); do
-    [ -s "$1" ] && head -n1 "$1" && return
-    sleep .1
-  done
-  echo "provex: nothing listens; see $1" >&2
-  return 1
-}
-
 # answers URL WHERE: waits until a URL answers.
 answers() {
   local _

@@ -13,9 +13,10 @@ tsa_up() {
   start "$folder" tsa "${namespace[@]}" -- "$PROVEX_TOOLS/timestamp-server" serve --scheme=unix \
     --socket-path="$folder/tsa.sock" --disable-ntp-monitoring --timestamp-signer=file \
     --file-signer-key-path="$folder/tsa.key" --certificate-chain-path="$folder/chain.pem"
-  rm -f "$folder/forward.log"
-  start "$folder" forward python3 "$(dirname "${BASH_SOURCE[0]}")/forward.py" "$folder/tsa.sock"
-  port=$(first_line "$folder/forward.log") || return
+  # Kept, so that the authority has the same URL when it is started again.
+  [ -e "$folder/port" ] || free_port >"$folder/port"
+  read -r port <"$folder/port"
+  start "$folder" forward python3 "$(dirname "${BASH_SOURCE[0]}")/forward.py" "$folder/tsa.sock" "$port"
   answers "http://127.0.0.1:$port/ping" "$folder/tsa.log" || return
   TSA_URL="http://127.0.0.1:$port/api/v1/timestamp" TSA_CHAIN="$folder/chain.pem"
 }
