@@ -185,6 +185,26 @@ fn leaves(rekor: &Rekor) -> BTreeSet<String> {
 }
 
 #[test]
+fn the_servers_have_their_urls_again_when_they_are_started_again() {
+    if servers::tools().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let servers = |verb: &str| {
+        let mut command = Command::new(common::repository("scripts/servers"));
+        let output = command.arg(verb).arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", all(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = servers("up");
+    servers("down");
+    let again = servers("up");
+    servers("down");
+    assert_eq!(first, again);
+    assert!(first.contains("PROVEX_TEST_TSA_URL=http://127.0.0.1:"), "{first}");
+}
+
+#[test]
 fn a_real_log_and_authority_link_everything() {
     on_both_stores(|folder, _| link_everything(folder));
 }
