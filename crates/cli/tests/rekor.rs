@@ -523,10 +523,12 @@ fn rows_say_while_a_worker_goes_on_that_a_window_is_over() {
 /// sigstore-verify, @sigstore/verify, the same without asking for time.
 fn judges(bundle: &Path, root: &Path, key: &Path, artifact: &Path) -> [bool; 6] {
     let tools = servers::tools().unwrap();
+    let judged = [bundle, root, key, artifact].map(|path| path.display().to_string());
     let judge = |program: PathBuf, args: &[&str], paths: &[(&str, &Path)]| {
         let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
         let mut command = Command::new("unshare");
         command.args([if root { "-n" } else { "-rn" }, "--"]).arg(program).args(args);
+        command.env(JUDGED, json!(judged).to_string());
         for (flag, path) in paths {
             command.args((!flag.is_empty()).then_some(flag)).arg(path);
         }
@@ -553,22 +555,37 @@ fn judges(bundle: &Path, root: &Path, key: &Path, artifact: &Path) -> [bool; 6] 
         cosign(&[]),
         cosign(&["--use-signed-timestamps"]),
         sigstore_go,
-        sigstore_verify(bundle, root, key, artifact),
+        judge(
+            std::env::current_exe().unwrap(),
+            &["--ignored", "--exact", "the_crate_sigstore_verify_takes_a_bundle"],
+            &[],
+        ),
         javascript(&[]),
         javascript(&["--no-timestamp"]),
     ]
 }
 
-fn sigstore_verify(bundle: &Path, root: &Path, key: &Path, artifact: &Path) -> bool {
+/// The files that the crate is to judge: bundle, trusted root, key and artifact.
+const JUDGED: &str = "PROVEX_TEST_JUDGED";
+
+/// This program is called again for it, as a crate is no program.
+#[test]
+#[ignore = "`judges` calls it, for one bundle and with its network cut"]
+fn the_crate_sigstore_verify_takes_a_bundle() {
     use sigstore_verify::trust_root::TrustedRoot;
     use sigstore_verify::types::{Bundle, DerPublicKey};
     use sigstore_verify::{PublicKeyVerificationPolicy, verify};
 
+    let interfaces = std::fs::read_to_string("/proc/self/net/dev").unwrap();
+    let mut interfaces = interfaces.lines().skip(2).map(|line| line.split(':').next().unwrap().trim());
+    assert!(interfaces.all(|name| name == "lo"), "the network is not cut");
+    let [bundle, root, key, artifact]: [PathBuf; 4] =
+        serde_json::from_str(&std::env::var(JUDGED).unwrap()).unwrap();
     let root = TrustedRoot::from_file(root).unwrap();
     let key = DerPublicKey::from_pem(&std::fs::read_to_string(key).unwrap()).unwrap();
     let artifact = std::fs::read(artifact).unwrap();
-    let Ok(bundle) = Bundle::from_json(&std::fs::read_to_string(bundle).unwrap()) else { return false };
-    verify(artifact.as_slice(), &bundle, &PublicKeyVerificationPolicy::new(key), &root).is_ok()
+    let bundle = Bundle::from_json(&std::fs::read_to_string(bundle).unwrap()).unwrap();
+    verify(artifact.as_slice(), &bundle, &PublicKeyVerificationPolicy::new(key), &root).unwrap();
 }
 
 /// Exports a bundle and has it judged: as it is, with one character of the payload changed, and under another key.
