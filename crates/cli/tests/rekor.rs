@@ -744,6 +744,7 @@ impl Killer {
         let mut server = TcpStream::connect(&self.upstream).unwrap();
         // Without keep-alive the answer ends where the connection does.
         server.write_all(request.replacen("HTTP/1.1", "HTTP/1.0", 1).as_bytes()).unwrap();
+        hang_up_with(client, &server);
         let mut answer = Vec::new();
         let _ = server.read_to_end(&mut answer);
         self.kill(now && self.at == Kill::Logged);
@@ -759,6 +760,15 @@ impl Killer {
             client.kill().unwrap();
         }
     }
+}
+
+/// Closes one connection when the other end of another one does, so that a server notices a killed client.
+fn hang_up_with(client: &TcpStream, server: &TcpStream) {
+    let (mut client, server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let _ = client.read(&mut [0]);
+        let _ = server.shutdown(std::net::Shutdown::Both);
+    });
 }
 
 #[test]
@@ -794,6 +804,49 @@ fn kill_a_client(folder: Folder, server: Option<&Server>, at: Kill) {
     assert_eq!(report["linkages"]["pending"], 0, "{at:?}: {report}");
     assert_eq!(site.counts(), (60, 0), "{at:?}");
     check_leaves(&rekor, &site);
+}
+
+#[test]
+fn the_run_after_a_kill_links_everything() {
+    let Some(rekor) = Rekor::start(&REMEMBERS) else { return };
+    let site = Site::to(&rekor, false);
+    site.folder.text(0, &["ingest", &documents(&site.folder, 600)]);
+    let mut client = site.start(&["link"]);
+    eventually("the first entry", || !rekor.leaves().is_empty());
+    client.kill().unwrap();
+    assert_eq!(client.wait().unwrap().code(), None);
+    // What waited with it is cancelled by the server, which says so to the next client, too.
+    let report = site.folder.json(0, &site.args(&["link", "--json"]));
+    assert_eq!(report["linkages"]["pending"], 0, "{report}");
+    assert_eq!(site.counts(), (600, 0));
+    check_leaves(&rekor, &site);
+}
+
+#[test]
+fn a_client_killed_between_a_logs_answer_and_the_linkage_asks_the_log_for_nothing() {
+    on_both_stores(|folder, server| {
+        let Some(rekor) = Rekor::start(&REMEMBERS) else { return };
+        let site = Site::in_folder(folder, &rekor, true);
+        site.folder.text(0, &["ingest", &documents(&site.folder, 60)]);
+        // The authority takes its time.
+        let slow = servers::wire::serve(|_, stream| drop(stream.read(&mut [0])));
+        let config = site.folder.path("signing_config.json");
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, text.replace(&authority().0.url, &slow)).unwrap();
+        let mut client = site.start(&["link"]);
+        eventually("all answers", || {
+            let rows = site.folder.lines(&["pending", "--queue", "--ndjson"]);
+            rows.len() == 60 && rows.iter().all(|row| row["stage"] == "link")
+        });
+        client.kill().unwrap();
+        assert_eq!(client.wait().unwrap().code(), None);
+        assert_eq!((site.counts(), rekor.leaves().len()), ((0, 60), 60));
+        end_leases(&site, server);
+        std::fs::write(&config, text).unwrap();
+        let report = site.folder.json(0, &site.args(&["link", "--json"]));
+        assert_eq!(report["linkages"], json!({"linked": 60, "pending": 0, "failed": 0}));
+        check_leaves(&rekor, &site);
+    });
 }
 
 /// On a server that others may work on, what a killed process had leased is said and waited for; here the wait is over.

@@ -6,6 +6,7 @@ mod servers;
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -131,6 +132,28 @@ async fn logged(numbers: std::ops::Range<u64>) -> (TestLog, Vec<LogEntry>) {
     let log = Arc::new(test.open());
     let answers = common::submit(&log, &submissions(numbers)).await;
     (test, answers.into_iter().map(Result::unwrap).collect())
+}
+
+/// What the log says to all that wait when one of its clients goes away.
+const CANCELLED: (&str, &[u8]) = (
+    "499 Client Closed Request",
+    br#"{"code":1,"message":"add entry: await: context canceled","details":[]}"#,
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cancelled_since_another_client_went_away_is_sent_again() {
+    let (_test, answers) = logged(0..1).await;
+    let (answer, asked) = (answers[0].to_jcs(), AtomicUsize::new(0));
+    let url = serve(move |_, stream| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => respond(stream, CANCELLED.0, "", CANCELLED.1),
+        _ => respond(stream, "201 Created", "", &answer),
+    });
+    let entry = client(&url).submit(&submission(0).entry).await.unwrap();
+    assert_eq!(entry, answers[0]);
+    // But not for ever.
+    let error = answered(CANCELLED.0, "", CANCELLED.1.to_vec()).await;
+    let canceled = |reason: &str| reason == "it answered 499: add entry: await: context canceled";
+    assert!(matches!(&error, LogError::InDoubt { reason, .. } if canceled(reason)), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

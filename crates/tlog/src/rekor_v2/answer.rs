@@ -19,6 +19,11 @@ pub(super) enum Posted {
         /// The index.
         index: u64,
     },
+    /// The log has given up waiting for it, as whoever asked for something had gone.
+    Cancelled {
+        /// In words.
+        reason: String,
+    },
 }
 
 /// The body of an error of rekor-tiles: gRPC's status as JSON.
@@ -49,7 +54,8 @@ pub(super) fn posted(url: &str, reply: &Reply) -> Result<Posted, LogError> {
             .ok_or_else(|| LogError::in_doubt(format!("{}, and names no index", reason()))),
         413 => Err(LogError::Refused(said())),
         // The server stopped waiting, or something between us and it did: the entry may be on its way.
-        408 | 499 | 500 | 502 | 504 => Err(LogError::InDoubt { reason: reason(), retry_after }),
+        499 => Ok(Posted::Cancelled { reason: reason() }),
+        408 | 500 | 502 | 504 => Err(LogError::InDoubt { reason: reason(), retry_after }),
         429 | 503 => Err(LogError::Unavailable { reason: reason(), retry_after }),
         other => {
             let (url, said) = (url.to_owned(), said());

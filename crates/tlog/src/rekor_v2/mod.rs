@@ -52,7 +52,8 @@ pub struct RekorV2Limits {
     pub timeout: Duration,
     /// For a connection to be made.
     pub connect_timeout: Duration,
-    /// How long to wait for the checkpoint that covers an entry which is said to be there.
+    /// How long to wait for the checkpoint that covers an entry which is said to be there, and how long to send again
+    /// what the log gave up since another client had gone.
     pub recovery: Duration,
     /// The longest request that is sent; a server takes 4 MiB by default.
     pub max_request: usize,
@@ -73,6 +74,9 @@ impl Default for RekorV2Limits {
         }
     }
 }
+
+/// How long to wait before an entry is sent again that the log gave up; then twice as long each time.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// A client of one log.
 pub struct RekorV2 {
@@ -179,12 +183,23 @@ impl TransparencyLog for RekorV2 {
                 return Err(LogError::Refused(format!("the {what} has {length} bytes, more than {most}")));
             }
         }
-        match self.post(request).await? {
-            Posted::Logged(logged) => {
-                self.check(&body, &logged)?;
-                Ok(*logged)
+        let (mut wait, mut left) = (FIRST_WAIT, self.limits.recovery);
+        loop {
+            match self.post(request.clone()).await? {
+                Posted::Logged(logged) => {
+                    self.check(&body, &logged)?;
+                    return Ok(*logged);
+                }
+                Posted::Duplicate { index } => return self.recover(body, index).await,
+                // A client that goes away fails all that wait with it, until the log looks for its checkpoint again a
+                // second later (Tessera's `PublicationAwaiter`): nothing is wrong with log or entry.
+                Posted::Cancelled { .. } if wait <= left => {
+                    tokio::time::sleep(wait).await;
+                    left -= wait;
+                    wait *= 2;
+                }
+                Posted::Cancelled { reason } => return Err(LogError::in_doubt(reason)),
             }
-            Posted::Duplicate { index } => self.recover(body, index).await,
         }
     }
 
