@@ -7,13 +7,12 @@
 //! is a component that has no identifier but hashes by other algorithms.
 
 use std::borrow::Cow;
-use std::hash::BuildHasher as _;
 
-use hashbrown::{HashMap, HashSet};
 use provex_core::vex::{self, Canonical, Component, ComponentKind, Identifier, Shared};
 
 use crate::cpe::Cpe;
 use crate::document::MAX_KEY_BYTES;
+use crate::memo::Memo;
 use crate::purl::{self, Purl};
 use crate::report::{Code, Findings, quoted};
 use crate::stated::is_blank;
@@ -162,13 +161,8 @@ fn purl_forms(purl: Purl<'_>) -> impl Iterator<Item = String> {
 /// The components of one document: equal descriptions that follow one another are resolved once and share memory.
 #[derive(Debug, Default)]
 pub struct Components<'a> {
-    known: HashMap<Described<'a>, Option<Keyed>>,
-    /// Hashes of those with findings, which may be forgotten in `known`.
-    faulty: HashSet<u64>,
+    known: Memo<Described<'a>, Option<Keyed>>,
 }
-
-/// Most components that are known at once: each takes several times what the document has of it.
-const MAX_KNOWN: usize = 4_096;
 
 impl<'a> Components<'a> {
     /// The component so described, or nothing if no rule gives a key. What is wrong with its identifiers is a
@@ -182,21 +176,11 @@ impl<'a> Components<'a> {
         if let Some(known) = self.known.get(described) {
             return known.clone();
         }
-        if self.known.len() == MAX_KNOWN {
-            self.known.clear();
-        }
-        let hash = || self.known.hasher().hash_one(described);
-        let keyed = if !self.faulty.is_empty() && self.faulty.contains(&hash()) {
-            resolve(described, &mut Findings::default(), pointer)
-        } else {
-            let before = findings.total();
-            let keyed = resolve(described, findings, pointer);
-            if findings.total() > before {
-                self.faulty.insert(hash());
-            }
-            keyed
-        };
-        self.known.insert(described.clone(), keyed.clone());
+        let mut untold = Findings::default();
+        let findings = if self.known.is_told(described) { &mut untold } else { findings };
+        let before = findings.total();
+        let keyed = resolve(described, findings, pointer);
+        self.known.insert(described.clone(), keyed.clone(), findings.total() > before);
         keyed
     }
 }

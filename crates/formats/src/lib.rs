@@ -19,6 +19,7 @@ mod csaf;
 mod cyclonedx;
 mod detect;
 mod document;
+mod memo;
 mod misspelling;
 mod openvex;
 pub mod purl;

@@ -13,7 +13,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use provex_core::json::{Members, Node};
 use provex_core::vex::{
     Action, AssertedAtSource, Canonical, Format, Issuer, Justification, Locator, Observation, Shared, Status,
@@ -25,6 +25,7 @@ use crate::component::{Components, Described, IdentifierType, Keyed};
 use crate::conflicts::Subjects;
 use crate::detect::OPENVEX_CONTEXT;
 use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES};
+use crate::memo::Memo;
 use crate::misspelling::resembles;
 use crate::repeats;
 use crate::report::{Code, Findings, Rejection, child, element, push_element, quoted};
@@ -445,9 +446,6 @@ struct Listed<'a> {
 /// document has of it.
 const MAX_HELD: usize = 1_024;
 
-/// Most vulnerabilities that are known at once, as of components.
-const MAX_KNOWN: usize = 4_096;
-
 /// What a statement is about.
 struct Targets<'a> {
     products: List<'a, Product<'a>>,
@@ -467,7 +465,7 @@ struct Reader<'a, 'f, 'c> {
     justifications: Parts<Justification>,
     texts: Texts,
     times: Times<'a>,
-    vulnerabilities: HashMap<Names<'a>, Option<Shared<Vulnerability>>>,
+    vulnerabilities: Memo<Names<'a>, Option<Shared<Vulnerability>>>,
     components: Components<'a>,
     /// Reused for each component.
     described: Described<'a>,
@@ -500,7 +498,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
             justifications: Parts::default(),
             texts: Texts::default(),
             times: Times::default(),
-            vulnerabilities: HashMap::new(),
+            vulnerabilities: Memo::default(),
             components: Components::default(),
             described: Described::default(),
             products: Vec::new(),
@@ -651,10 +649,7 @@ impl<'a, 'f, 'c> Reader<'a, 'f, 'c> {
         }
         let found = vulnerability(&names.0, names.1.iter().map(Cow::as_ref));
         let found = found.map(Canonical::shared);
-        if self.vulnerabilities.len() == MAX_KNOWN {
-            self.vulnerabilities.clear();
-        }
-        self.vulnerabilities.insert(names.clone(), found.clone());
+        self.vulnerabilities.insert(names.clone(), found.clone(), false);
         found
     }
 

@@ -16,10 +16,8 @@ mod graph;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
 use provex_core::json;
 use provex_core::vex::{
     Action, AssertedAtSource, Canonical, DocumentRef, Format, Issuer, Justification, Locator, Observation,
@@ -30,6 +28,7 @@ use crate::Context;
 use crate::component::{Components, Described, IdentifierType, Keyed};
 use crate::conflicts::Subjects;
 use crate::document::{Accepted, Claims, DocumentFacts, MAX_KEY_BYTES, Retirement};
+use crate::memo::Memo;
 use crate::purl;
 use crate::report::{Code, Findings, Rejection, child, quoted};
 use crate::stated::{Time, is_blank};
@@ -155,8 +154,7 @@ struct Said<'g> {
     last_updated: Option<Arc<str>>,
 }
 
-/// Most products of a statement that are held resolved, and most that are known at once: each takes many times what the
-/// document has of it.
+/// Most products of a statement that are held resolved: each takes many times what the document has of it.
 const MAX_HELD: usize = 1_024;
 
 struct Reader<'g, 'c> {
@@ -170,9 +168,7 @@ struct Reader<'g, 'c> {
     inherited: Arc<Creation>,
     creations: BTreeMap<&'g str, Option<Arc<Creation>>>,
     vulnerabilities: BTreeMap<&'g str, Option<Named>>,
-    products: HashMap<&'g str, Option<Keyed>>,
-    /// Hashes of those ids of products with findings, which may be forgotten in `products`.
-    faulty: HashSet<u64>,
+    products: Memo<&'g str, Option<Keyed>>,
     components: Components<'g>,
     claims: Claims<'c>,
     about: Subjects,
@@ -198,8 +194,7 @@ impl<'g, 'c> Reader<'g, 'c> {
             inherited: Arc::default(),
             creations: BTreeMap::new(),
             vulnerabilities: BTreeMap::new(),
-            products: HashMap::new(),
-            faulty: HashSet::new(),
+            products: Memo::default(),
             components: Components::default(),
             claims,
             about: Subjects::default(),
@@ -562,25 +557,14 @@ impl<'g, 'c> Reader<'g, 'c> {
         if let Some(known) = self.products.get(id) {
             return known.clone();
         }
-        if self.products.len() == MAX_HELD {
-            self.products.clear();
+        let is_told = self.products.is_told(id);
+        let mut told = is_told.then(|| std::mem::take(&mut self.findings));
+        let before = self.findings.total();
+        let found = self.component_named(id, pointer);
+        self.products.insert(id, found.clone(), self.findings.total() > before);
+        if let Some(told) = told.take() {
+            self.findings = told;
         }
-        let hash = self.products.hasher().hash_one(id);
-        let found = if self.faulty.contains(&hash) {
-            // What is wrong with it is told already.
-            let findings = std::mem::take(&mut self.findings);
-            let found = self.component_named(id, pointer);
-            self.findings = findings;
-            found
-        } else {
-            let before = self.findings.total();
-            let found = self.component_named(id, pointer);
-            if self.findings.total() > before {
-                self.faulty.insert(hash);
-            }
-            found
-        };
-        self.products.insert(id, found.clone());
         found
     }
 

@@ -922,6 +922,21 @@ fn responses_are_a_set_in_canonical_terms() {
 }
 
 #[test]
+fn a_ref_that_was_forgotten_keeps_its_meaning_and_tells_its_fault_once() {
+    // More than are held at once, and at the end the first one again, under another version.
+    let refs = (0..5_000).map(|n| format!(r#"{{"ref": "x{n}"}}"#));
+    let again = r#"{"ref": "x0", "versions": [{"version": "1"}]}"#.to_owned();
+    let targets = refs.chain([again]).collect::<Vec<_>>().join(",");
+    let parsed = parsed(&affects(&format!("[{targets}]")));
+    let keys = keys(&parsed);
+    assert_eq!((keys.len(), keys[0]), (5_001, keys[5_000]));
+    assert_ne!(keys[0], keys[1]);
+    assert_eq!(parsed.findings[0].pointer, "/vulnerabilities/0/affects/0/ref");
+    let omitted = parsed.findings.iter().find(|found| found.code == Code::FindingsOmitted).unwrap();
+    assert!(omitted.message.starts_with("4000 more findings `dangling_ref`"), "{}", omitted.message);
+}
+
+#[test]
 fn references_are_aliases() {
     let parsed = parsed(&document(&vulnerability(
         r#""references": [{"id": "GHSA-1"}, {"id": "cve-2026-0001"}, {"id": "cve-2026-0002"}, {}, 7],

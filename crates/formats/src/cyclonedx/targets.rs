@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
 use provex_core::vex::ComponentKind;
 
@@ -13,6 +12,7 @@ use super::facts::is_uuid;
 use super::{Component, Dependency, Hash, Service, report_unknown};
 use crate::component::{self, Components, IdentifierType, Keyed};
 use crate::document::DocumentFacts;
+use crate::memo::Memo;
 use crate::purl::percent_decoded;
 use crate::report::{Code, Findings, quoted};
 use crate::stated::is_blank;
@@ -59,7 +59,7 @@ pub(super) struct Elements<'b, 'a> {
     /// The product that the BOM describes, once it was asked for.
     product: OnceCell<Option<Keyed>>,
     /// What every ref so far stands for.
-    known: BTreeMap<Cow<'a, str>, Option<Target>>,
+    known: Memo<Cow<'a, str>, Option<Target>>,
 }
 
 #[derive(Clone, Copy)]
@@ -189,7 +189,7 @@ impl<'b, 'a> Elements<'b, 'a> {
             is_unreadable: matches!(product, Described::Unreadably),
             own_link: own_link(facts),
             product: OnceCell::new(),
-            known: BTreeMap::new(),
+            known: Memo::default(),
         };
         for (n, node) in elements.nodes.iter().enumerate() {
             node.element.report_members(|| elements.pointer(n), findings);
@@ -380,8 +380,11 @@ impl<'b, 'a> Elements<'b, 'a> {
         if let Some(known) = self.known.get(reference.as_ref()) {
             return known.clone();
         }
+        let mut untold = Findings::default();
+        let findings = if self.known.is_told(reference.as_ref()) { &mut untold } else { findings };
+        let before = findings.total();
         let target = self.target(reference.clone(), components, findings, pointer);
-        self.known.insert(reference, target.clone());
+        self.known.insert(reference, target.clone(), findings.total() > before);
         target
     }
 
