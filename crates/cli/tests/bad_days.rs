@@ -929,12 +929,16 @@ fn no_command_leaves_companions_of_the_database_behind() {
     }
 }
 
-/// Time as it would be after the clock was set back: everything was recorded later.
+/// Time as it would be after the clock was set back: everything was recorded and queued later.
 async fn set_clock_back(folder: &Folder, seconds: i64) {
     let mut connection = connect(folder).await;
     for sql in [
         format!("UPDATE findings_ledger_chains SET last_at = last_at + {seconds}000000"),
         format!("UPDATE control_logs SET seen_at = seen_at + {seconds}000000"),
+        format!(
+            "UPDATE attestor_submissions SET available_at = available_at + {seconds}000000,
+                lease_until = lease_until + {seconds}000000"
+        ),
     ] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     }
@@ -946,6 +950,9 @@ async fn a_clock_that_was_set_back_is_told_and_survived() {
     let folder = proven();
     folder.text(0, &["ingest", &another(&folder, 1)]);
     set_clock_back(&folder, 3_660).await;
+    // Another process at work: who has the folder alone makes all due that waits.
+    let at_work = fs::File::open(folder.path("data/.work.lock")).unwrap();
+    at_work.lock_shared().unwrap();
     let status = folder.text(0, &["status"]);
     assert!(status.contains("clock         the clock says ") && status.contains("60 min later"), "{status}");
     let linked = folder.provex(&["prove", &another(&folder, 2)]);
@@ -959,6 +966,7 @@ async fn a_clock_that_was_set_back_is_told_and_survived() {
     let rows = folder.lines(&["observations", "--ndjson"]);
     let times: Vec<_> = rows.iter().map(|row| row["createdAt"].as_str().unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(folder.text(0, &["pending", "--ndjson"]), "", "what was queued before is linked, too");
     works(&folder);
 }
 

@@ -111,6 +111,27 @@ async fn both_stores_record_the_same_observations_sets_and_statements() {
 }
 
 #[tokio::test]
+async fn what_was_queued_before_the_clock_was_set_back_is_linked() {
+    let database = migrated().await;
+    let folder = Folder::on(&database.url());
+    folder.text(0, &["init"]);
+    folder.text(0, &["ingest", &examples()]);
+    // As it would be after the clock ran three hours ahead: one document is leased to a process that was killed.
+    database
+        .execute(
+            "UPDATE attestor.submissions SET available_at = available_at + interval '3 hours';
+            UPDATE attestor.submissions SET lease_token = submission_id, lease_until = available_at + interval '10 min'
+                WHERE submission_id = (SELECT submission_id FROM attestor.submissions LIMIT 1);
+            UPDATE findings.ledger_chains SET last_at = last_at + interval '3 hours';
+            UPDATE control.logs SET seen_at = seen_at + interval '3 hours'",
+        )
+        .await;
+    let linked = folder.provex(&["link"]);
+    assert!(linked.status.success() && all(&linked).contains("warning: the clock says"), "{}", all(&linked));
+    assert_eq!(folder.text(0, &["pending", "--ndjson"]), "");
+}
+
+#[tokio::test]
 async fn a_database_is_named_by_flag_environment_or_configuration_in_this_order() {
     let databases = [migrated().await, migrated().await, migrated().await];
     let [by_flag, by_variable, by_file] = databases.each_ref().map(TestDatabase::url);

@@ -39,6 +39,9 @@ pub(crate) async fn acquire(
         leased.extend(set_lease(&mut tx, tenant, stage, lease, rest, again, None).await?);
         claims = 0;
     }
+    if leased.is_empty() && set_ahead_due(&mut tx, tenant, stage, lease).await? > 0 {
+        leased = set_lease(&mut tx, tenant, stage, lease, limit, again, None).await?;
+    }
     if leased.is_empty() {
         tenants::require(&mut tx, tenant).await?;
     }
@@ -329,7 +332,8 @@ async fn set_lease(
         WITH claimed AS (
             SELECT tenant_id, submission_id FROM attestor.submissions
             WHERE tenant_id = $1 AND stage = $2 AND state = 'queued' AND available_at <= $4
-                AND (lease_until IS NULL OR lease_until <= $4 OR ($6 AND lease_token = $3))
+                AND (lease_until IS NULL OR lease_until <= $4 OR ($6 AND lease_token = $3)
+                    OR (lease_until > $10 AND lease_token <> $3))
                 AND (available_at, submission_id) > ($7, $8)
             ORDER BY available_at, submission_id LIMIT $9 FOR UPDATE SKIP LOCKED)
         UPDATE attestor.submissions AS s SET lease_token = $3, lease_until = $5, attempts = s.attempts + 1
@@ -346,9 +350,38 @@ async fn set_lease(
     .bind(Time(available_at))
     .bind(submission)
     .bind(sql_limit(limit))
+    .bind(Time(lease.latest()))
     .fetch_all(connection)
     .await?;
     rows.iter().map(|row| read_submission(row, stage)).collect()
+}
+
+/// Makes due what only a clock that was ahead can have queued for later. However much is put off, a few of the latest are
+/// looked at.
+async fn set_ahead_due(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    stage: Stage,
+    lease: Lease,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_ahead_due
+        WITH latest AS (
+            SELECT submission_id, reason, available_at FROM attestor.submissions
+            WHERE tenant_id = $1 AND stage = $2 AND state = 'queued' AND available_at > $3
+            ORDER BY available_at DESC, submission_id DESC LIMIT 500)
+        UPDATE attestor.submissions AS s SET available_at = $3
+        FROM latest
+        WHERE s.tenant_id = $1 AND s.submission_id = latest.submission_id AND s.available_at > $3
+            AND (latest.reason IS NULL OR latest.available_at > $4)",
+    )
+    .bind(tenant.as_str())
+    .bind(stage.label())
+    .bind(Time(lease.now))
+    .bind(Time(lease.latest()))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 async fn unset_leases(connection: &mut PgConnection, tenant: &TenantId, now: Timestamp) -> Result<u64> {

@@ -24,7 +24,10 @@ pub(crate) async fn acquire(
     limit: usize,
 ) -> Result<Vec<Submission>> {
     let mut tx = connections.write().await?;
-    let leased = set_lease(&mut tx, tenant, stage, lease, limit).await?;
+    let mut leased = set_lease(&mut tx, tenant, stage, lease, limit).await?;
+    if leased.is_empty() && set_ahead_due(&mut tx, tenant, stage, lease).await? > 0 {
+        leased = set_lease(&mut tx, tenant, stage, lease, limit).await?;
+    }
     if leased.is_empty() {
         tenants::require(&mut tx, tenant).await?;
     }
@@ -302,7 +305,7 @@ async fn set_lease(
         WHERE tenant_id = ?1 AND submission_id IN (
             SELECT submission_id FROM attestor_submissions
             WHERE tenant_id = ?1 AND stage = ?2 AND state = 'queued' AND available_at <= ?4
-                AND (lease_until IS NULL OR lease_until <= ?4)
+                AND (lease_until IS NULL OR lease_until <= ?4 OR (lease_until > ?7 AND lease_token <> ?3))
             ORDER BY available_at, submission_id LIMIT ?6)
         RETURNING submission_id, stage, document_digest, dsse_digest, log_id, entry, attempts, available_at",
     )
@@ -312,6 +315,7 @@ async fn set_lease(
     .bind(lease.now.as_unix_micros())
     .bind(lease.until.as_unix_micros())
     .bind(sql_limit(limit))
+    .bind(lease.latest().as_unix_micros())
     .fetch_all(connection)
     .await?
     .iter()
@@ -320,6 +324,33 @@ async fn set_lease(
     // RETURNING promises no order.
     rows.sort_unstable_by_key(|(available_at, submission)| (*available_at, submission.id));
     Ok(rows.into_iter().map(|(_, submission)| submission).collect())
+}
+
+/// Makes due what only a clock that was ahead can have queued for later. However much is put off, a few of the latest are
+/// looked at.
+async fn set_ahead_due(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    stage: Stage,
+    lease: Lease,
+) -> Result<u64> {
+    let done = sqlx::query(
+        "-- set_ahead_due
+        UPDATE attestor_submissions SET available_at = ?3
+        WHERE tenant_id = ?1 AND submission_id IN (
+            SELECT submission_id FROM (
+                SELECT submission_id, reason, available_at FROM attestor_submissions
+                WHERE tenant_id = ?1 AND stage = ?2 AND state = 'queued' AND available_at > ?3
+                ORDER BY available_at DESC, submission_id DESC LIMIT 500)
+            WHERE reason IS NULL OR available_at > ?4)",
+    )
+    .bind(tenant.as_str())
+    .bind(stage.label())
+    .bind(lease.now.as_unix_micros())
+    .bind(lease.latest().as_unix_micros())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 async fn unset_leases(connection: &mut SqliteConnection, tenant: &TenantId, now: Timestamp) -> Result<u64> {

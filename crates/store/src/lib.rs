@@ -58,6 +58,9 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<RecordedDocument>, Error>;
 
     /// Leases up to `limit` submissions of one stage that are due and not leased, oldest first.
+    ///
+    /// A clock that ran ahead and was set back stops nothing: where nothing else is due, what was never put off is, and what
+    /// is put off beyond [`Lease::latest`]; a lease of another token that ends after that has ended.
     async fn acquire_submissions(
         &self,
         tenant: &TenantId,

@@ -255,6 +255,16 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
+impl Lease {
+    /// The latest time, an hour from now, that a lease or a submission that was put off can have: so long may a log ask to
+    /// be left alone, and the rest is minutes. What is later was written under a clock that was ahead, and by more than those
+    /// of several machines are apart.
+    pub fn latest(&self) -> Timestamp {
+        const HOUR: i64 = 60 * 60 * 1_000_000;
+        self.now.plus_micros(HOUR).unwrap_or(self.until)
+    }
+}
+
 /// A leased submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
