@@ -514,12 +514,25 @@ pub(crate) async fn rotate_attest(global: &Global, given: Option<LocalSigner>) -
     let signer = given.unwrap_or_else(random_p256);
     refuse_known_key(path, signer.public_key())?;
     let pem = signer.to_pkcs8_pem().context("encoding the key")?;
-    write_file(&keys.join(NEXT_ATTEST_KEY), pem.as_bytes(), 0o600)?;
+    let next = keys.join(NEXT_ATTEST_KEY);
+    write_file(&next, pem.as_bytes(), 0o600).map_err(|error| say_begun(error.into(), &next, KEY_BEGUN))?;
     finish_rotation(&keys)?.ok_or_else(|| anyhow!("{NEXT_ATTEST_KEY} went away").into())
 }
 
 /// The key that a rotation brings, while it goes on.
 const NEXT_ATTEST_KEY: &str = "attest.next.pem";
+const NEXT_LOG_KEY: &str = "log.next.pem";
+const KEY_BEGUN: &str = "the rotation of the key was begun, and `provex link` finishes it";
+const LOG_BEGUN: &str = "the rotation of the log was begun, and `provex key rotate --log` finishes it";
+
+/// Says of a failure that it leaves a rotation begun, if it does: whoever is told only that it failed would be surprised by
+/// the next key.
+fn say_begun(failure: Failure, next: &Path, begun: &'static str) -> Failure {
+    match (failure, exists(next)) {
+        (Failure::Unchecked(error), Ok(true)) => Failure::Unchecked(error.context(begun)),
+        (failure, _) => failure,
+    }
+}
 
 /// Private keys under the names that they have before they are whole, which a killed process left.
 fn unnamed_keys(keys: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -568,13 +581,18 @@ fn signer(path: &Path) -> Result<LocalSigner, Failure> {
     Ok(signer)
 }
 
-/// Puts the next attestation key, if there is one, into its place; the old public key is kept first.
+/// Puts the next attestation key, if there is one, into its place.
 fn finish_rotation(keys: &Path) -> Result<Option<Rotated>, Failure> {
     let next = keys.join(NEXT_ATTEST_KEY);
     if !exists(&next)? {
         return Ok(None);
     }
-    let (signer, public) = (private_key(&next)?, keys.join("attest.pub"));
+    put_in_place(keys, &next).map(Some).map_err(|failure| say_begun(failure, &next, KEY_BEGUN))
+}
+
+/// Puts the next attestation key into its place; the old public key is kept first.
+fn put_in_place(keys: &Path, next: &Path) -> Result<Rotated, Failure> {
+    let (signer, public) = (private_key(next)?, keys.join("attest.pub"));
     // Killed after the last but one of these steps, the public key is the new one already.
     let active = if exists(&public)? { Some(public_key(&public)?) } else { None };
     let retired = match active {
@@ -584,8 +602,8 @@ fn finish_rotation(keys: &Path) -> Result<Option<Rotated>, Failure> {
     let pem = signer.to_pkcs8_pem().context("encoding the key")?;
     write_file(&keys.join("attest.pem"), pem.as_bytes(), 0o600)?;
     write_file(&public, signer.public_key().to_pem().as_bytes(), 0o644)?;
-    fs::remove_file(&next).with_context(|| next.display().to_string())?;
-    Ok(Some(Rotated { new: signer.public_key().fingerprint().to_hex(), retired }))
+    fs::remove_file(next).with_context(|| next.display().to_string())?;
+    Ok(Rotated { new: signer.public_key().fingerprint().to_hex(), retired })
 }
 
 /// A key that signs here already, or did once, is no other key.
@@ -614,6 +632,11 @@ pub(crate) fn is_rotating_log(path: &Path) -> Result<bool, anyhow::Error> {
 /// Begins a new embedded log: a new key, a new origin, a new folder. The old log stays trusted, its window ends now,
 /// and its folder moves to `ended-logs/<origin>`. `keys/log.next.pem` stands while this goes on: killed, it is run again.
 pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<String, Failure> {
+    let next = global.data.join("keys").join(NEXT_LOG_KEY);
+    begin_log(global, origin).await.map_err(|failure| say_begun(failure, &next, LOG_BEGUN))
+}
+
+async fn begin_log(global: &Global, origin: Option<&str>) -> Result<String, Failure> {
     if let Some(origin) = origin {
         check_origin(origin)?;
     }
@@ -667,7 +690,7 @@ pub(crate) async fn rotate_log(global: &Global, origin: Option<&str>) -> Result<
     EmbeddedLog::create(config).await.map_err(|e| anyhow!("{e}"))?;
     write_file(&keys.join("log.pem"), pem.as_bytes(), 0o600)?;
     write_file(&keys.join("log.pub"), public.as_bytes(), 0o644)?;
-    for name in ["log.next.pub", "log.next.pem"] {
+    for name in ["log.next.pub", NEXT_LOG_KEY] {
         let path = keys.join(name);
         fs::remove_file(&path).with_context(|| path.display().to_string())?;
     }

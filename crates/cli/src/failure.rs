@@ -76,7 +76,7 @@ fn advice(error: &anyhow::Error) -> &'static str {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
     match cause.and_then(std::io::Error::raw_os_error) {
         Some(EIO) => {
-            return ": the disk is failing: look at it and run the command again; nothing is half-written";
+            return ": the disk is failing: look at it and run the command again, which goes on where it was";
         }
         Some(ENFILE | EMFILE) => {
             return ": raise the limit (`ulimit -n`) or end other programs, and run the command again";
@@ -85,7 +85,7 @@ fn advice(error: &anyhow::Error) -> &'static str {
     }
     match cause.map(std::io::Error::kind) {
         Some(ErrorKind::QuotaExceeded | ErrorKind::StorageFull) => {
-            ": free some space and run the command again; nothing is half-written"
+            ": free some space and run the command again, which goes on where it was"
         }
         Some(ErrorKind::PermissionDenied) => {
             ": see that it, and the folder that it is in, are yours to read and write"

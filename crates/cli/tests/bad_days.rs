@@ -517,6 +517,47 @@ fn a_disk_that_cannot_be_written_is_named_and_nothing_is_half_written() {
     works(&folder);
 }
 
+#[test]
+fn a_rotation_that_a_failing_disk_interrupts_says_that_it_was_begun_and_what_finishes_it() {
+    let (folder, kept) = (proven(), tempfile::tempdir().unwrap());
+    copy(&folder.data(), &kept.path().join("data"));
+    for (rotate, next, says, finish) in [
+        (
+            &["key", "rotate"] as &[&str],
+            "keys/attest.next.pem",
+            "the rotation of the key was begun, and `provex link` finishes it",
+            &["link"] as &[&str],
+        ),
+        (
+            &["key", "rotate", "--log"],
+            "keys/log.next.pem",
+            "the rotation of the log was begun, and `provex key rotate --log` finishes it",
+            &["key", "rotate", "--log"],
+        ),
+    ] {
+        let (next, mut begun, mut not) = (folder.data().join(next), 0, 0);
+        for calls in ["write", "fsync,fdatasync", "rename,renameat,renameat2"] {
+            for nth in 1..=6 {
+                let output = traced(&folder, calls, &format!("error=EIO:when={nth}"), None, rotate);
+                let (text, is_begun) = (all(&output), next.exists());
+                if output.status.code() != Some(0) {
+                    check_failure(output.status.code(), &text, 3, &[calls], &["disk is failing"]);
+                    *if is_begun { &mut begun } else { &mut not } += 1;
+                }
+                assert_eq!(text.contains(says), is_begun, "{calls} {nth}: {text}");
+                assert!(!text.contains("half-written"), "{text}");
+                if is_begun {
+                    folder.text(0, finish);
+                    assert!(!next.exists());
+                }
+                replace(&folder.data(), &kept.path().join("data"));
+            }
+        }
+        assert!(begun >= 3 && not >= 3, "{rotate:?}: {begun} were begun, {not} were not");
+    }
+    works(&folder);
+}
+
 // Rights ---------------------------------------------------------------------------------------------------------
 
 /// Who runs commands that rights bind: root passes over them.

@@ -101,7 +101,7 @@ pub enum Error {
     #[error("the database is locked by another program; try again when it has finished")]
     Busy,
     /// The disk is full.
-    #[error("the disk of {0} is full: free some space and run the command again; nothing is half-written")]
+    #[error("the disk of {0} is full: free some space and run the command again, which goes on where it was")]
     DiskFull(String),
     /// The database cannot be written.
     #[error(
@@ -111,8 +111,8 @@ pub enum Error {
     ReadOnly(String),
     /// The operating system could not read or write the database.
     #[error(
-        "the database could not be read or written: {0}. Its disk is failing: look at it, and run the command again; \
-         nothing is half-written"
+        "the database could not be read or written: {0}. Its disk is failing: look at it, and run the command again, \
+         which goes on where it was"
     )]
     Disk(String),
     /// The file system of the database gives no locks.

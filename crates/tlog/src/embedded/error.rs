@@ -128,10 +128,10 @@ const EIO: i32 = 5;
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         _ if error.raw_os_error() == Some(EIO) => {
-            "; the disk is failing: look at it and run the command again, nothing is half-written"
+            "; the disk is failing: look at it and run the command again, which goes on where it was"
         }
         io::ErrorKind::QuotaExceeded | io::ErrorKind::StorageFull => {
-            "; free some space and run the command again, nothing is half-written"
+            "; free some space and run the command again, which goes on where it was"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; see that the log's folder is yours to write and that its file system is not mounted read-only"
