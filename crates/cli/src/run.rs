@@ -15,8 +15,10 @@ use crate::snippet;
 
 /// How many findings and rejections a person is shown.
 const SHOWN: usize = 20;
-/// How many of each a report lists, so that its memory does not grow with the number of documents.
+/// How many of each a report lists, and what they may take, so that its memory does not grow with the number of documents
+/// or the length of their paths.
 const MOST_PLACES: usize = 50_000;
+const MOST_BYTES: usize = 24 << 20;
 
 /// What `check`, `ingest`, `link` and `prove` print with `--json`.
 #[derive(Debug, Serialize)]
@@ -94,28 +96,48 @@ pub(crate) struct Place {
     pub(crate) message: String,
 }
 
-/// Places, of which the first [`MOST_PLACES`] are listed.
+impl Place {
+    /// What it takes in memory.
+    fn bytes(&self) -> usize {
+        let text = [&self.path, &self.code, &self.pointer, &self.message];
+        size_of::<Self>() + text.iter().map(|text| text.len()).sum::<usize>()
+    }
+}
+
+/// Places, of which the first [`MOST_PLACES`] are listed, or as many as [`MOST_BYTES`] hold.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 struct Places {
     list: Vec<Place>,
+    /// What the list takes.
+    #[serde(skip)]
+    bytes: usize,
     #[serde(skip)]
     omitted: usize,
 }
 
 impl Places {
     fn add(&mut self, place: Place) {
-        if self.list.len() == 2 * MOST_PLACES {
+        if self.list.len() == 2 * MOST_PLACES || self.bytes >= 2 * MOST_BYTES {
             self.sort();
         }
+        self.bytes += place.bytes();
         self.list.push(place);
     }
 
     /// Puts them in the order of paths and lines, and leaves out those beyond the most.
     fn sort(&mut self) {
         self.list.sort_by(|a, b| (&a.path, a.line, &a.pointer).cmp(&(&b.path, b.line, &b.pointer)));
-        self.omitted += self.list.len().saturating_sub(MOST_PLACES);
-        self.list.truncate(MOST_PLACES);
+        let (mut kept, mut bytes) = (0, 0);
+        for place in self.list.iter().take(MOST_PLACES) {
+            if bytes + place.bytes() > MOST_BYTES {
+                break;
+            }
+            (kept, bytes) = (kept + 1, bytes + place.bytes());
+        }
+        self.omitted += self.list.len() - kept;
+        self.list.truncate(kept);
+        self.bytes = bytes;
     }
 
     const fn total(&self) -> usize {
@@ -235,7 +257,7 @@ impl RunReport {
             for of_one_file in shown.chunk_by(|a, b| a.path == b.path) {
                 text.push_str(&snippet::render(what, of_one_file, standard_input));
             }
-            let more = places.total().saturating_sub(most.min(MOST_PLACES));
+            let more = places.total() - shown.len();
             if more > 0 {
                 let all = if places.omitted == 0 { "; --json lists them all" } else { "" };
                 text.push_str(&format!("... and {more} more{all}\n\n"));
@@ -308,6 +330,27 @@ fn place(name: &str, finding: Finding) -> Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_with_long_paths_take_no_more_memory_than_others() {
+        let (mut places, count) = (Places::default(), 2 * MOST_PLACES);
+        for number in (0..count).rev() {
+            places.add(Place {
+                path: format!("{}{number:06}", "long/".repeat(200)),
+                code: String::new(),
+                pointer: String::new(),
+                line: None,
+                column: None,
+                message: String::new(),
+            });
+            assert!(places.bytes < 2 * MOST_BYTES + 1_500);
+        }
+        places.sort();
+        let bytes: usize = places.list.iter().map(Place::bytes).sum();
+        assert!(bytes <= MOST_BYTES && bytes + 1_500 > MOST_BYTES, "{bytes}");
+        assert_eq!(places.total(), count);
+        assert!(places.list.iter().enumerate().all(|(n, place)| place.path.ends_with(&format!("{n:06}"))));
+    }
 
     #[test]
     fn a_report_lists_the_first_places_and_counts_the_others() {
