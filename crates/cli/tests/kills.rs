@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use common::{Folder, provex};
 use provex_core::checkpoint::SignedCheckpoint;
 use provex_core::digest::Digest;
-use provex_core::ids::{DocumentDigest, TenantId};
+use provex_core::ids::{DocumentDigest, EnvelopeDigest, TenantId};
 use provex_core::keys::RustCrypto;
 use provex_core::merkle::{self, Tree};
 use provex_core::tile;
@@ -22,7 +22,7 @@ use provex_store::Store as _;
 use provex_store_sqlite::SqliteStore;
 use serde_json::{Value, json};
 
-const KILLS: usize = 50;
+const UNITS: [&str; 3] = ["document", "observation", "batch"];
 /// What each run finds new.
 const NEW_DOCUMENTS: usize = 4;
 
@@ -46,15 +46,18 @@ impl Random {
 /// A data folder that is worked on, documents that come in, and what was seen of the log.
 struct Killing {
     folder: Folder,
+    /// What one statement is about.
+    unit: &'static str,
     documents: Vec<Vec<u8>>,
     notes: BTreeSet<Vec<u8>>,
     linkages: BTreeMap<String, Value>,
 }
 
 impl Killing {
-    fn new() -> Self {
+    fn new(unit: &'static str) -> Self {
         Self {
             folder: Folder::new(),
+            unit,
             documents: Vec::new(),
             notes: BTreeSet::new(),
             linkages: BTreeMap::new(),
@@ -91,14 +94,16 @@ impl Killing {
 
     fn start(&self) -> Child {
         let mut command = provex();
-        command.arg("--data").arg(self.folder.data()).arg("prove").arg(self.input()).arg("--json");
+        command.arg("--data").arg(self.folder.data()).arg("prove").arg(self.input());
+        command.args(["--unit", self.unit, "--json"]);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// How long one run takes when nobody kills it.
     fn run(&self) -> Duration {
         let started = Instant::now();
-        let run = self.folder.json(0, &["prove", &self.input().display().to_string(), "--json"]);
+        let input = self.input().display().to_string();
+        let run = self.folder.json(0, &["prove", &input, "--unit", self.unit, "--json"]);
         assert_eq!(
             (&run["linkages"]["pending"], &run["linkages"]["failed"]),
             (&json!(0), &json!(0)),
@@ -145,10 +150,9 @@ impl Killing {
         let audit = self.folder.json(0, &["ledger", "audit", "--json"]);
         let anchors = usize::try_from(audit["anchored"].as_u64().unwrap()).unwrap();
         assert!(anchors > 0 && audit["roots"] == anchors, "{audit}");
-        let logged = self.documents.len() + anchors;
-        assert_eq!(leaves.len(), logged, "each document and each root has one envelope, and each is logged");
+        let logged = self.envelopes().len() + anchors;
+        assert_eq!(leaves.len(), logged, "each envelope and each anchor is logged");
         self.check_notes(&leaves);
-        self.check_envelopes();
         self.check_proofs();
     }
 
@@ -170,18 +174,24 @@ impl Killing {
         }
     }
 
-    fn check_envelopes(&self) {
+    /// The envelopes of all documents, each of which is in as many as its unit says.
+    fn envelopes(&self) -> BTreeSet<EnvelopeDigest> {
+        let of_each = if self.unit == "observation" { 2 } else { 1 };
+        let mut envelopes = BTreeSet::new();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let tenant = TenantId::default_tenant();
             let store = SqliteStore::open(&self.folder.path("data/provex.db")).await.unwrap();
             for document in &self.documents {
                 let digest = DocumentDigest::new(Digest::of(document));
-                assert_eq!(store.envelopes_of_document(&tenant, &digest).await.unwrap().len(), 1);
+                let its = store.envelopes_of_document(&tenant, &digest).await.unwrap();
+                assert_eq!(its.len(), of_each);
+                envelopes.extend(its);
                 assert_eq!(store.document_body(&tenant, &digest).await.unwrap().as_ref(), Some(document));
             }
             store.close().await.unwrap();
         });
+        envelopes
     }
 
     /// Some of the proofs, each verified with a checkpoint that was seen on the way.
@@ -231,14 +241,29 @@ fn kill_after(child: &mut Child, delay: Duration) -> Option<Duration> {
 
 #[test]
 fn killed_fifty_times_it_links_everything_once() {
+    kill("document", 50);
+}
+
+#[test]
+fn killed_among_statements_of_one_observation_it_links_everything_once() {
+    kill("observation", 25);
+}
+
+#[test]
+fn killed_among_statements_of_many_documents_it_links_everything_once() {
+    kill("batch", 25);
+}
+
+/// Kills so many runs, one after the other, and checks what they leave together.
+fn kill(unit: &'static str, kills: usize) {
     let mut random = Random(5);
-    let mut killing = Killing::new();
+    let mut killing = Killing::new(unit);
     killing.receive(NEW_DOCUMENTS);
     killing.run();
     killing.receive(NEW_DOCUMENTS);
     let mut takes = killing.run();
     let (mut killed, mut in_a_row) = (0, 0);
-    while killed < KILLS {
+    while killed < kills {
         killing.receive(NEW_DOCUMENTS);
         let mut child = killing.start();
         // Up to a third more than a run took last: what was killed leaves more to do, and most runs are to be killed.
@@ -266,12 +291,12 @@ fn killed_fifty_times_it_links_everything_once() {
 fn a_folder_whose_making_was_killed_is_made_by_the_next_run() {
     let mut random = Random(6);
     let takes = {
-        let mut killing = Killing::new();
+        let mut killing = Killing::new("document");
         killing.receive(NEW_DOCUMENTS);
         killing.run()
     };
-    for _ in 0..4 {
-        let mut killing = Killing::new();
+    for unit in UNITS.iter().cycle().take(4) {
+        let mut killing = Killing::new(unit);
         killing.receive(NEW_DOCUMENTS);
         for _ in 0..3 {
             kill_after(&mut killing.start(), random.delay(takes));
@@ -284,19 +309,21 @@ fn a_folder_whose_making_was_killed_is_made_by_the_next_run() {
 #[test]
 fn several_processes_on_one_folder_do_not_fail_when_one_is_killed() {
     let mut random = Random(7);
-    let mut killing = Killing::new();
-    killing.receive(NEW_DOCUMENTS);
-    let takes = killing.run();
-    for _ in 0..6 {
+    for unit in UNITS {
+        let mut killing = Killing::new(unit);
         killing.receive(NEW_DOCUMENTS);
-        let mut children: Vec<_> = (0..3).map(|_| killing.start()).collect();
-        kill_after(&mut children.remove(0), random.delay(takes));
-        killing.look_at_log();
-        for child in children {
-            let output = child.wait_with_output().unwrap();
-            assert_eq!(output.status.code(), Some(0), "{}", common::all(&output));
+        let takes = killing.run();
+        for _ in 0..3 {
+            killing.receive(NEW_DOCUMENTS);
+            let mut children: Vec<_> = (0..3).map(|_| killing.start()).collect();
+            kill_after(&mut children.remove(0), random.delay(takes));
+            killing.look_at_log();
+            for child in children {
+                let output = child.wait_with_output().unwrap();
+                assert_eq!(output.status.code(), Some(0), "{}", common::all(&output));
+            }
+            killing.look_at_log();
         }
-        killing.look_at_log();
+        killing.check();
     }
-    killing.check();
 }

@@ -38,12 +38,18 @@ fn each<T: Sync + std::fmt::Debug>(cases: &[T], test: impl Fn(&T) + Sync) {
     assert!(failed.is_empty(), "{} of {} cases: {failed:#?}", failed.len(), cases.len());
 }
 
-/// The calls of a run on which everything goes well.
+/// The calls of every run on which everything goes well. How many batches the log makes of submissions is a matter of
+/// time: on a slow machine there are more than have to be.
 fn points(unit: Unit) -> Vec<Point> {
-    let (world, corpus, faults) = (World::new(), Corpus::new(), Faults::none());
-    assert!(matches!(world.run(&faults, &corpus, unit, true), Ended::Done(_)));
-    world.check(&corpus, unit);
-    faults.points()
+    let run = || {
+        let (world, corpus, faults) = (World::new(), Corpus::new(), Faults::none());
+        assert!(matches!(world.run(&faults, &corpus, unit, true), Ended::Done(_)));
+        world.check(&corpus, unit);
+        faults.points()
+    };
+    let (mut points, others) = (run(), [run(), run()]);
+    points.retain(|point| others.iter().all(|other| other.contains(point)));
+    points
 }
 
 #[derive(Debug)]
@@ -84,19 +90,20 @@ fn whatever_fails_every_document_is_linked_once() {
     ] {
         assert!(methods.contains(method), "{method} is never called: {methods:?}");
     }
-    let hits = AtomicUsize::new(0);
     each(&cases, |case| {
-        let (world, corpus) = (World::new(), Corpus::new());
-        let faults = Faults::at(case.point, case.fault);
-        let ended = world.run(&faults, &corpus, case.unit, true);
-        hits.fetch_add(usize::from(faults.hit()), Ordering::SeqCst);
-        let kills = !matches!(case.fault, Fault::Fails | Fault::AnswerLost);
-        assert_eq!(matches!(ended, Ended::Killed), faults.hit() && kills, "{ended:?}");
-        world.finish(&corpus, case.unit, case.alone);
-        world.check(&corpus, case.unit);
+        let meets_it = || {
+            let (world, corpus) = (World::new(), Corpus::new());
+            let faults = Faults::at(case.point, case.fault);
+            let ended = world.run(&faults, &corpus, case.unit, true);
+            let kills = !matches!(case.fault, Fault::Fails | Fault::AnswerLost);
+            assert_eq!(matches!(ended, Ended::Killed), faults.hit() && kills, "{ended:?}");
+            world.finish(&corpus, case.unit, case.alone);
+            world.check(&corpus, case.unit);
+            faults.hit()
+        };
+        // Where the log made one batch less than before, it comes in another run.
+        assert!((0..5).any(|_| meets_it()), "the fault was not met");
     });
-    // How many batches the log makes of submissions is a matter of time, so a few points may not come again.
-    assert!(hits.into_inner() * 100 >= cases.len() * 95, "the faults were not met");
 }
 
 /// Faults in the process that mends what a fault left: each process meets another one, until one meets none.
