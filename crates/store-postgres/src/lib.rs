@@ -729,7 +729,7 @@ mod tests {
             id: ObservationId::new(provex_core::digest::Digest::of(b"x")),
         });
         let tenant = TenantId::default_tenant();
-        let mut query = observations::page_query(&tenant, filter, after, 100).unwrap();
+        let mut query = observations::page_query(&tenant, filter, after, 100);
         let sql = sqlx::AssertSqlSafe(format!("EXPLAIN {}", query.sql().as_str()));
         sqlx::raw_sql("BEGIN; SELECT vex.enter_tenant('default'); SET LOCAL enable_seqscan = off")
             .execute(&mut *connection)

@@ -20,7 +20,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::connection::Database;
 use crate::failure::Result;
-use crate::sql::{Stored, Time, limit as sql_limit, signed};
+use crate::sql::{Stored, Time, limit as sql_limit, signed, sought};
 use crate::tenants;
 
 pub(crate) async fn observation(
@@ -363,7 +363,7 @@ async fn select_page(
 ) -> Result<Vec<ObservationRow>> {
     // Not kept: the sixth time a kept statement is planned once for every tenant there may be, over all partitions, which
     // takes longer than several pages.
-    let mut query = page_query(tenant, filter, after, limit)?;
+    let mut query = page_query(tenant, filter, after, limit);
     let rows = query.build().persistent(false).fetch_all(connection).await?;
     rows.iter().map(read_observation).collect()
 }
@@ -377,7 +377,7 @@ pub(crate) fn page_query(
     filter: &ObservationFilter,
     after: Option<ObservationPosition>,
     limit: usize,
-) -> Result<QueryBuilder<Postgres>> {
+) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "-- page_query
         SELECT tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
@@ -392,7 +392,7 @@ pub(crate) fn page_query(
         query.push(" AND rekor_uuid = ").push_bind(digest.to_hex());
     }
     if let Some(index) = filter.log_index {
-        let index = signed(index)?;
+        let index = sought(index);
         query.push(" AND rekor_log_index = ").push_bind(index);
         query.push(" AND rekor_log_id IN (SELECT rekor_log_id FROM attestor.log_entries WHERE tenant_id = ");
         query.push_bind(tenant.as_str().to_owned());
@@ -432,7 +432,7 @@ pub(crate) fn page_query(
     }
     query.push(format_args!(" ORDER BY {created_at}, observation_id LIMIT "));
     query.push_bind(sql_limit(limit));
-    Ok(query)
+    query
 }
 
 fn read_observation(row: &PgRow) -> Result<ObservationRow> {

@@ -57,6 +57,11 @@ pub(crate) fn signed(number: u64) -> Result<i64> {
     Ok(i64::try_from(number)?)
 }
 
+/// An index that rows are looked for at: none stands at one beyond PostgreSQL's numbers, and none at -1.
+pub(crate) fn sought(index: u64) -> i64 {
+    i64::try_from(index).unwrap_or(-1)
+}
+
 /// A LIMIT: one that is beyond PostgreSQL's numbers is none.
 pub(crate) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)

@@ -641,7 +641,7 @@ mod tests {
             id: ObservationId::new(provex_core::digest::Digest::of(b"x")),
         });
         let tenant = TenantId::default_tenant();
-        let query = observations::page_query(&tenant, filter, after, 100).unwrap();
+        let query = observations::page_query(&tenant, filter, after, 100);
         let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", query.sql().as_str()));
         let mut connection = store.connections.connect().await.unwrap();
         let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await.unwrap();

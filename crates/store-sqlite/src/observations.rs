@@ -20,7 +20,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::connection::Connections;
 use crate::failure::Result;
-use crate::sql::{Stored, insert_rows, json_array, limit as sql_limit, signed};
+use crate::sql::{Stored, insert_rows, json_array, limit as sql_limit, signed, sought};
 use crate::tenants;
 
 pub(crate) async fn observation(
@@ -339,7 +339,7 @@ async fn select_page(
     after: Option<ObservationPosition>,
     limit: usize,
 ) -> Result<Vec<ObservationRow>> {
-    let rows = page_query(tenant, filter, after, limit)?.build().fetch_all(connection).await?;
+    let rows = page_query(tenant, filter, after, limit).build().fetch_all(connection).await?;
     rows.iter().map(read_observation).collect()
 }
 
@@ -353,7 +353,7 @@ pub(crate) fn page_query(
     filter: &ObservationFilter,
     after: Option<ObservationPosition>,
     limit: usize,
-) -> Result<QueryBuilder<Sqlite>> {
+) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(
         "-- page_query
         SELECT tenant_id, observation_id, document_digest, claim_digest, body, status, vulnerability_id, product_key,
@@ -371,7 +371,7 @@ pub(crate) fn page_query(
         query.push(format_args!(" AND {}rekor_uuid = ", choose())).push_bind(digest.to_hex());
     }
     if let Some(index) = filter.log_index {
-        let (index, plus) = (signed(index)?, choose());
+        let (index, plus) = (sought(index), choose());
         query.push(format_args!(" AND {plus}rekor_log_index = ")).push_bind(index);
         query.push(format_args!(" AND {plus}rekor_log_id IN (SELECT rekor_log_id FROM attestor_log_entries"));
         query.push(" WHERE tenant_id = ").push_bind(tenant.as_str().to_owned());
@@ -407,7 +407,7 @@ pub(crate) fn page_query(
     }
     query.push(format_args!(" ORDER BY {order}created_at, {order}observation_id LIMIT "));
     query.push_bind(sql_limit(limit));
-    Ok(query)
+    query
 }
 
 fn read_observation(row: &SqliteRow) -> Result<ObservationRow> {
