@@ -61,8 +61,12 @@ BEGIN
         END IF;
         wanted := CASE target[3] WHEN '' THEN verification ELSE linkage END;
         FOREACH item SLICE 1 IN ARRAY wanted LOOP
-            SELECT format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull, a.atthasdef, a.attidentity INTO present
-            FROM pg_attribute AS a
+            -- A database's own collation serves equality as "C" does; another one may not even be deterministic.
+            SELECT format_type(a.atttypid, a.atttypmod)
+                    || CASE WHEN c.collname NOT IN ('default', 'C') THEN ' COLLATE ' || quote_ident(c.collname)
+                        ELSE '' END AS type,
+                a.attnotnull, a.atthasdef, a.attidentity INTO present
+            FROM pg_attribute AS a LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
             WHERE a.attrelid = tab AND a.attname = item[1] AND a.attnum > 0 AND NOT a.attisdropped;
             IF NOT FOUND THEN
                 statements := statements || format(

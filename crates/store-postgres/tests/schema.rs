@@ -164,6 +164,14 @@ async fn the_linkage_migration_stops_at_another_definition_and_changes_nothing()
         ),
         ("ALTER TABLE vex.observations ADD COLUMN rekor_uuid uuid", "column `vex.observations.rekor_uuid`"),
         (
+            "ALTER TABLE vex.observations ADD COLUMN rekor_log_id text COLLATE \"de-x-icu\"",
+            "`text COLLATE \"de-x-icu\"`",
+        ),
+        (
+            "ALTER TABLE vexhub.statements ADD COLUMN rekor_uuid text COLLATE \"und-x-icu\"",
+            "column `vexhub.statements.rekor_uuid`",
+        ),
+        (
             "ALTER TABLE vexhub.statements ADD COLUMN rekor_linked_at timestamptz DEFAULT now()",
             "column `vexhub.statements.rekor_linked_at`",
         ),
