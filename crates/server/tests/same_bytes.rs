@@ -28,7 +28,7 @@ async fn tell(world: &World) {
     world.store.acquire_submissions(&tenant(), Stage::Submit, lease, 100).await.unwrap();
     let dead = Release::Dead { reason: "the log refused the key".to_owned() };
     world.store.release_submission(&tenant(), &recording, lease.token, id(2_000), &dead).await.unwrap();
-    let logged = fixture.log(&signed);
+    let logged = fixture.log_timestamped(&signed, now);
     let part =
         provex_store::NewLink { entry: &logged.entry, linkages: &logged.linkages[..2], finished: None };
     world.store.link(&tenant(), &recording, lease.token, &[part]).await.unwrap();
@@ -99,6 +99,8 @@ async fn a_move_to_postgres_a_restart_a_replay_and_another_time_change_no_byte()
     assert!(expected.len() > 150, "{}", expected.len());
     let statuses: Vec<_> = expected.iter().map(|(_, status, ..)| *status).collect();
     assert!(statuses.contains(&StatusCode::OK) && statuses.contains(&StatusCode::NOT_FOUND));
+    let timestamped = |body: &Bytes| String::from_utf8_lossy(body).contains(r#""rekorTimestampTime":"20"#);
+    assert!(expected.iter().any(|(_, _, _, body)| timestamped(body)));
     for seconds in [3_600, -7_200] {
         world.clock.advance(seconds);
         assert_same(&answers(&world, &token).await, &expected, "at another time");

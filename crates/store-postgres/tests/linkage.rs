@@ -50,6 +50,21 @@ async fn linkage_fields_persist_and_are_queried() {
             entry.tree_index,
         );
         assert_eq!(database.integer(&told).await, 2);
+        // The time that Rekor v1 says, of which no entry is verified, and that of a timestamp.
+        database
+            .execute(
+                "ALTER TABLE vex.observations DISABLE TRIGGER USER;
+                UPDATE vex.observations SET rekor_integrated_time = '2027-01-15T08:00:01Z',
+                    rekor_timestamp_time = '2027-01-15T08:00:01.000002Z' WHERE rekor_uuid IS NOT NULL;
+                ALTER TABLE vex.observations ENABLE TRIGGER USER",
+            )
+            .await;
+        for linkage in &expected.linkages {
+            let row = store.observation(&tenant(), &linkage.observation).await.unwrap().unwrap();
+            let entry = row.linkage.unwrap().fields.entry;
+            assert_eq!(entry.integrated_time, Some(at(1)));
+            assert_eq!(entry.timestamp_time, Some(at(1).plus_micros(2).unwrap()));
+        }
     }
 }
 

@@ -32,8 +32,8 @@ use provex_core::linkage::{Linkage, LinkageFields};
 use provex_core::merkle::Tree;
 use provex_core::note::sign_note;
 use provex_core::time::Timestamp;
-use provex_core::trusted_root::{TrustedLog, TrustedRoot};
-use provex_core::verify::{self, NoTimestamps, Verifier};
+use provex_core::trusted_root::{TimestampAuthority, TrustedLog, TrustedRoot};
+use provex_core::verify::{self, TimestampError, TimestampVerifier, Verifier};
 use provex_core::vex::{
     AssertedAtSource, Canonical, Component, ComponentKind, DocumentRef, Format, Identifier, Locator,
     Observation, Schema, Status, Vulnerability,
@@ -308,16 +308,35 @@ pub struct LoggedSet {
     pub checkpoint: LogCheckpoint,
 }
 
+/// Reads tokens that are nothing but their time: microseconds since 1970, big-endian.
+struct ClearTimes;
+
+impl TimestampVerifier for ClearTimes {
+    fn verify(
+        &self,
+        token: &[u8],
+        _message: &[u8],
+        _authority: &TimestampAuthority,
+    ) -> Result<Timestamp, TimestampError> {
+        let micros = i64::from_be_bytes(token.try_into().unwrap());
+        Ok(Timestamp::from_unix_micros(micros).unwrap())
+    }
+}
+
 impl SignedFixture {
     /// Fixtures of another seed have other keys, and another log.
     pub fn new(seed: u8) -> Self {
         let log_signer = LocalSigner::ed25519_from_random(&[seed; 32]);
         let origin = format!("log-{seed}.provex.internal");
         let log = TrustedLog::embedded(&origin, log_signer.public_key().clone(), at(0));
+        let authority = br#"{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "timestampAuthorities": [{"uri": "x", "certChain": {"certificates": [{"rawBytes": ""}]}}]}"#;
+        let mut trusted_root = TrustedRoot::parse(authority).unwrap();
+        trusted_root.logs.push(log);
         Self {
             signer: LocalSigner::p256_from_random(&[seed; 32]).unwrap(),
             log_signer,
-            trusted_root: TrustedRoot::new(vec![log]),
+            trusted_root,
             leaves: Vec::new(),
         }
     }
@@ -354,7 +373,12 @@ impl SignedFixture {
 
     /// Logs a signed set and verifies the log's answer. Logging it again gives another entry.
     pub fn log(&mut self, signed: &SignedSet) -> LoggedSet {
-        self.log_envelope(&signed.envelope, Some(&signed.set))
+        self.log_envelope(&signed.envelope, Some(&signed.set), None)
+    }
+
+    /// As [`SignedFixture::log`], with a timestamp of this time over the signature.
+    pub fn log_timestamped(&mut self, signed: &SignedSet, time: Timestamp) -> LoggedSet {
+        self.log_envelope(&signed.envelope, Some(&signed.set), Some(time))
     }
 
     /// Signs the root of a chain over its first events.
@@ -385,10 +409,15 @@ impl SignedFixture {
 
     /// Logs an anchor's envelope and verifies the log's answer.
     pub fn log_anchor(&mut self, envelope: &Envelope) -> LoggedSet {
-        self.log_envelope(envelope, None)
+        self.log_envelope(envelope, None, None)
     }
 
-    fn log_envelope(&mut self, envelope: &Envelope, set: Option<&ObservationSet>) -> LoggedSet {
+    fn log_envelope(
+        &mut self,
+        envelope: &Envelope,
+        set: Option<&ObservationSet>,
+        time: Option<Timestamp>,
+    ) -> LoggedSet {
         let key = self.signer.public_key();
         let record = HashedRekord::of_envelope(envelope, key).unwrap();
         self.leaves.push(record.leaf_hash());
@@ -423,15 +452,18 @@ impl SignedFixture {
             trusted_root: &self.trusted_root,
             keys: &keys,
             signatures: &RustCrypto,
-            timestamps: &NoTimestamps,
+            timestamps: &ClearTimes,
         };
-        let verified = verifier.entry(envelope, key, &answer).unwrap();
+        let tokens: Vec<_> = time.iter().map(|time| time.as_unix_micros().to_be_bytes().to_vec()).collect();
+        let verified = verifier.timestamped_entry(envelope, key, &answer, &tokens).unwrap();
         let append_only = verify::append_only(None, verified.checkpoint(), &[]).unwrap();
         let linkages = set.map(|set| {
             let set = verify::link_set(&verified, &append_only, set.clone()).unwrap();
             set.linkages(0..set.size()).collect()
         });
-        let bundle = Bundle::new(envelope.clone(), key, answer.clone()).to_jcs();
+        let mut bundle = Bundle::new(envelope.clone(), key, answer.clone());
+        bundle.timestamps = tokens;
+        let bundle = bundle.to_jcs();
         let entry = NewLogEntry {
             linked: Arc::clone(verified.linked()),
             entry: answer.to_jcs(),
@@ -1350,9 +1382,15 @@ pub async fn a_linkage_comes_back_whole(backend: &impl Backend) {
         let signed = fixture.sign(&tenant(), &[document]);
         record_signed(&store, &signed, &[document], id(number)).await;
         fixture.log(&signed);
-        let logged = fixture.log(&signed);
+        // One has a timestamp, to the microsecond.
+        let time = (number == 100).then(|| at(2).plus_micros(345_678).unwrap());
+        let logged = match time {
+            Some(time) => fixture.log_timestamped(&signed, time),
+            None => fixture.log(&signed),
+        };
         assert_eq!(link(&store, 3, &logged).await.linked, document.observations.len() as u64);
         assert!(!logged.entry.linked.inclusion_path.is_empty());
+        assert_eq!(logged.entry.linked.timestamp_time, time);
         // All of one envelope at the time of its event.
         let linked_at = at(3).plus_micros(number as i64 - 100).unwrap();
         for linkage in &logged.linkages {
