@@ -42,6 +42,20 @@ fn compare(found: &[String], recorded: &str) -> Vec<String> {
     let found: BTreeMap<_, _> = found.iter().filter_map(|line| line.split_once(": ")).collect();
     let recorded: BTreeMap<_, _> = recorded.lines().filter_map(|line| line.split_once(": ")).collect();
     let mut wrong = Vec::new();
+    // First: taking a table back from the application changes the rights that it has.
+    for (name, there) in found.iter().filter(|(name, _)| !recorded.contains_key(*name)) {
+        let opens = match name.split_once(' ') {
+            Some(("disabled" | "owned", _)) => true,
+            Some(("policy", of)) => !there.starts_with("AS RESTRICTIVE") && is_of_ours(of, &recorded),
+            Some(("grant", of)) => is_of_ours(of, &recorded),
+            _ => false,
+        };
+        if opens && let Some(remedy) = remedy(name, Some(there), None) {
+            wrong.push(format!(
+                "{name} is there and opens what is closed: `{there}`; as their owner: {remedy}"
+            ));
+        }
+    }
     for (name, definition) in &recorded {
         let there = found.get(name).copied();
         let what = match there {
@@ -54,19 +68,6 @@ fn compare(found: &[String], recorded: &str) -> Vec<String> {
             Some(remedy) => format!("{what}; as their owner: {remedy}"),
             None => what,
         });
-    }
-    for (name, there) in found.iter().filter(|(name, _)| !recorded.contains_key(*name)) {
-        let opens = match name.split_once(' ') {
-            Some(("disabled", _)) => true,
-            Some(("policy", of)) => !there.starts_with("AS RESTRICTIVE") && is_of_ours(of, &recorded),
-            Some(("grant", of)) => is_of_ours(of, &recorded),
-            _ => false,
-        };
-        if opens && let Some(remedy) = remedy(name, Some(there), None) {
-            wrong.push(format!(
-                "{name} is there and opens what is closed: `{there}`; as their owner: {remedy}"
-            ));
-        }
     }
     wrong
 }
@@ -88,7 +89,7 @@ fn is_same(name: &str, found: &str, recorded: &str) -> bool {
             bare(found.trim_end_matches(" NOT VALID")) == bare(recorded.trim_end_matches(" NOT VALID"))
         }
         Some("function" | "policy" | "trigger") => bare(found) == bare(recorded),
-        Some("grant" | "index" | "security" | "table") => found == recorded,
+        Some("grant" | "index" | "rights" | "security" | "table") => found == recorded,
         _ => true,
     }
 }
@@ -96,6 +97,12 @@ fn is_same(name: &str, found: &str, recorded: &str) -> bool {
 /// The statements that mend what is wrong; none where only a copy of the database can.
 fn remedy(name: &str, there: Option<&str>, wanted: Option<&str>) -> Option<String> {
     let (kind, of) = name.split_once(' ')?;
+    match kind {
+        // Of a schema or a function, which the name says.
+        "rights" => return Some(mend_rights(of, there, wanted, None)),
+        "owned" => return Some(format!("ALTER {of} OWNER TO CURRENT_USER")),
+        _ => {}
+    }
     let (table, part) = of.rsplit_once('.')?;
     let drop = |statement: String| if there.is_some() { format!("{statement}; ") } else { String::new() };
     Some(match (kind, wanted) {
@@ -114,29 +121,32 @@ fn remedy(name: &str, there: Option<&str>, wanted: Option<&str>) -> Option<Strin
         }
         ("disabled", _) => format!("ALTER TABLE {table} ENABLE TRIGGER \"{part}\""),
         ("grant", wanted) => {
-            let rights = |rights: Option<&str>| -> Vec<String> {
-                rights.map(|rights| rights.split(", ").map(str::to_owned).collect()).unwrap_or_default()
-            };
-            let (there, wanted) = (rights(there), rights(wanted));
             // Of a column: `schema.table.column`.
             let column = table.contains('.').then_some(part);
-            let on = if column.is_some() { table } else { of };
-            let list = |rights: Vec<&String>| {
-                let rights = rights.into_iter().map(|right| match column {
-                    Some(column) => format!("{right} ({column})"),
-                    None => right.clone(),
-                });
-                rights.collect::<Vec<_>>().join(", ")
-            };
-            let extra = list(there.iter().filter(|right| !wanted.contains(right)).collect());
-            let lacking = list(wanted.iter().filter(|right| !there.contains(right)).collect());
-            let revoke =
-                (!extra.is_empty()).then(|| format!("REVOKE {extra} ON {on} FROM PUBLIC, {APP_ROLE}"));
-            let grant = (!lacking.is_empty()).then(|| format!("GRANT {lacking} ON {on} TO {APP_ROLE}"));
-            revoke.into_iter().chain(grant).collect::<Vec<_>>().join("; ")
+            mend_rights(if column.is_some() { table } else { of }, there, wanted, column)
         }
         _ => return None,
     })
+}
+
+/// The statements that take back the rights that are too many, and give those that lack.
+fn mend_rights(on: &str, there: Option<&str>, wanted: Option<&str>, column: Option<&str>) -> String {
+    let rights = |rights: Option<&str>| -> Vec<String> {
+        rights.map(|rights| rights.split(", ").map(str::to_owned).collect()).unwrap_or_default()
+    };
+    let (there, wanted) = (rights(there), rights(wanted));
+    let list = |rights: Vec<&String>| {
+        let rights = rights.into_iter().map(|right| match column {
+            Some(column) => format!("{right} ({column})"),
+            None => right.clone(),
+        });
+        rights.collect::<Vec<_>>().join(", ")
+    };
+    let extra = list(there.iter().filter(|right| !wanted.contains(right)).collect());
+    let lacking = list(wanted.iter().filter(|right| !there.contains(right)).collect());
+    let revoke = (!extra.is_empty()).then(|| format!("REVOKE {extra} ON {on} FROM PUBLIC, {APP_ROLE}"));
+    let grant = (!lacking.is_empty()).then(|| format!("GRANT {lacking} ON {on} TO {APP_ROLE}"));
+    revoke.into_iter().chain(grant).collect::<Vec<_>>().join("; ")
 }
 
 /// Takes back what default privileges gave the application on tables that were just made, beyond what it needs.
@@ -178,7 +188,7 @@ pub(crate) async fn select_objects(connection: &mut PgConnection) -> Result<Vec<
         r#"-- select_objects
         WITH class AS (
             SELECT c.oid, c.relname, c.relkind, c.relispartition, c.relrowsecurity, c.reloptions, c.relpartbound,
-                c.relacl, n.nspname || '.' || c.relname AS name
+                c.relacl, c.relowner, n.nspname || '.' || c.relname AS name
             FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
             WHERE n.nspname IN ('control', 'findings', 'vex', 'vexhub', 'attestor')),
         line (kind, name, definition) AS (
@@ -253,6 +263,34 @@ pub(crate) async fn select_objects(connection: &mut PgConnection) -> Result<Vec<
             WHERE (a.grantee = 0 OR a.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'provex_app'))
                 AND NOT c.attisdropped
             GROUP BY class.name, c.attname
+            UNION ALL
+            -- Where nothing was granted or revoked, the defaults hold.
+            SELECT 'rights', 'SCHEMA ' || n.nspname,
+                string_agg(DISTINCT a.privilege_type, ', ' ORDER BY a.privilege_type)
+            FROM pg_catalog.pg_namespace AS n
+                CROSS JOIN aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a
+            WHERE n.nspname IN ('control', 'findings', 'vex', 'vexhub', 'attestor')
+                AND (a.grantee = 0 OR a.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'provex_app'))
+            GROUP BY n.nspname
+            UNION ALL
+            SELECT 'rights', 'FUNCTION ' || p.oid::regprocedure,
+                string_agg(DISTINCT a.privilege_type, ', ' ORDER BY a.privilege_type)
+            FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+                CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+            WHERE n.nspname IN ('control', 'findings', 'vex', 'vexhub', 'attestor')
+                AND (a.grantee = 0 OR a.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'provex_app'))
+            GROUP BY p.oid
+            UNION ALL
+            -- An owner takes every right by himself.
+            SELECT 'owned', o.what, r.rolname
+            FROM (SELECT 'SCHEMA ' || nspname, nspowner, nspname FROM pg_catalog.pg_namespace
+                    UNION ALL SELECT 'TABLE ' || class.name, class.relowner, split_part(class.name, '.', 1)
+                        FROM class WHERE class.relkind IN ('r', 'p')
+                    UNION ALL SELECT 'FUNCTION ' || p.oid::regprocedure, p.proowner, n.nspname
+                        FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+                ) AS o (what, owner, schema) JOIN pg_catalog.pg_roles AS r ON r.rolname = 'provex_app'
+            WHERE o.schema IN ('control', 'findings', 'vex', 'vexhub', 'attestor')
+                AND NOT r.rolsuper AND pg_has_role(r.oid, o.owner, 'USAGE')
             UNION ALL
             SELECT 'function', p.oid::regprocedure::text, regexp_replace(
                 pg_catalog.pg_get_functiondef(p.oid), '\s+', ' ', 'g')

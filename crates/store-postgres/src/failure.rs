@@ -99,7 +99,13 @@ fn explain(error: sqlx::Error, committing: bool, operation: &'static str, at: &s
         Some("25006") => Error::ReadOnlyServer { at, reason },
         Some("40001" | "40P01" | "55P03") => Error::Busy,
         Some("57014") => Error::Timeout { operation },
-        Some("42501") if !is_guard(&error) => Error::Rights(reason),
+        // The login's, which only the database's owner sees.
+        Some("42501") if reason.starts_with("permission denied for database") => Error::Rights(format!(
+            "{reason}. As its owner: GRANT CONNECT ON DATABASE ... TO the user of the database URL"
+        )),
+        Some("42501") if !is_guard(&error) => Error::Rights(format!(
+            "{reason}. `provex migrate --check` with the login of the database's owner names the statements that give it"
+        )),
         Some("XX001" | "XX002") => Error::Damaged(reason),
         Some(code) if committing && is_unknown(code) => Error::OutcomeUnknown,
         Some(code) if is_absent(code) => Error::Unreachable { at, reason },

@@ -651,8 +651,19 @@ mod tests {
             .await;
         let url = crate::testing::with_user(&database.url(), &login, "x");
         let connected = PostgresStore::connect(&url, Options::default()).await.map(drop);
+        let checked = migrate::check(&url).await.and(migrate::plan(&url, None).await);
+        // What a login alone cannot mend says who can.
+        database.execute("REVOKE USAGE ON SCHEMA control FROM provex_app").await;
+        let denied = PostgresStore::connect(&url, Options::default()).await.map(drop);
+        database.execute(&format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC", database.name())).await;
+        let out = PostgresStore::connect(&url, Options::default()).await.map(drop);
         database.execute(&format!("DROP ROLE {login}")).await;
         connected.unwrap();
+        assert_eq!(checked.unwrap().steps, []);
+        for (refused, named) in [(denied, "provex migrate --check"), (out, "GRANT CONNECT ON DATABASE")] {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("lacks a right") && refused.contains(named), "{refused}");
+        }
     }
 
     /// Every literal of this crate that begins as statements do, with the name that it opens with and its file.

@@ -98,7 +98,13 @@ pub async fn plan(url: &str, layout: Option<Layout>) -> std::result::Result<Plan
     let target = Target::parse(url)?;
     let planned = async {
         let mut connection = target.connect(TIMEOUT).await?;
-        let plan = find(&mut connection, layout).await?;
+        let plan = match find(&mut connection, layout).await {
+            Err(denied) if denied.is_denied() => {
+                as_app(&mut connection, denied).await?;
+                find(&mut connection, layout).await?
+            }
+            found => found?,
+        };
         connection.close().await?;
         Ok(plan)
     };
@@ -133,7 +139,13 @@ pub async fn check(url: &str) -> std::result::Result<Layout, Error> {
     let target = Target::parse(url)?;
     let checked = async {
         let mut connection = target.connect(TIMEOUT).await?;
-        let layout = require(&mut connection).await?;
+        let layout = match require(&mut connection).await {
+            Err(denied) if denied.is_denied() => {
+                as_app(&mut connection, denied).await?;
+                require(&mut connection).await?
+            }
+            found => found?,
+        };
         connection.close().await?;
         Ok(layout)
     };
@@ -153,6 +165,13 @@ pub async fn describe(url: &str) -> std::result::Result<Vec<String>, Error> {
         Ok(lines)
     };
     explain(&target, "reading the schema", described.await)
+}
+
+/// Becomes the application, for a login that has the rights of its roles only then (NOINHERIT); else it stays denied.
+async fn as_app(connection: &mut PgConnection, denied: Failure) -> Result<()> {
+    // Made of a constant.
+    let become_app = AssertSqlSafe(format!("SET ROLE {APP_ROLE}"));
+    sqlx::raw_sql(become_app).execute(connection).await.map(drop).map_err(|_| denied)
 }
 
 fn explain<T>(target: &Target, operation: &'static str, result: Result<T>) -> std::result::Result<T, Error> {
@@ -290,7 +309,9 @@ async fn version(connection: &mut PgConnection) -> Result<u32> {
 async fn layout(connection: &mut PgConnection) -> Result<Option<Layout>> {
     let kind = sqlx::query_scalar::<_, Option<String>>(
         "-- layout
-        SELECT (SELECT relkind::text FROM pg_catalog.pg_class WHERE oid = to_regclass('vex.observations'))",
+        SELECT (SELECT c.relkind::text
+            FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'vex' AND c.relname = 'observations')",
     )
     .fetch_one(connection)
     .await?;

@@ -284,7 +284,7 @@ async fn what_a_migrated_database_lacks_is_named_at_every_start() {
 }
 
 /// What opens or changes a guard behind the same name, and the words that name it.
-const WEAKENED: [(&str, &str); 13] = [
+const WEAKENED: [(&str, &str); 19] = [
     ("ALTER TABLE vex.documents DISABLE TRIGGER USER", "disabled vex.documents.documents_no_update"),
     (
         "ALTER TABLE vex.observations_p03 DISABLE TRIGGER USER",
@@ -326,6 +326,29 @@ const WEAKENED: [(&str, &str); 13] = [
     ),
     ("GRANT SELECT ON vex.observations_p05 TO provex_app", "grant vex.observations_p05 is there and opens"),
     (
+        "REVOKE USAGE ON SCHEMA vex, control FROM provex_app",
+        "rights SCHEMA control is missing; as their owner: GRANT USAGE ON SCHEMA control TO provex_app",
+    ),
+    (
+        "REVOKE EXECUTE ON FUNCTION vex.enter_tenant(text) FROM provex_app",
+        "rights FUNCTION vex.enter_tenant(text) is missing",
+    ),
+    (
+        "GRANT CREATE ON SCHEMA vex TO provex_app, PUBLIC",
+        "rights SCHEMA vex is there with another definition: `CREATE, USAGE`",
+    ),
+    ("ALTER SCHEMA findings OWNER TO provex_app", "owned SCHEMA findings is there and opens"),
+    (
+        "GRANT CREATE ON SCHEMA vex TO provex_app; ALTER TABLE vex.documents OWNER TO provex_app;
+            REVOKE CREATE ON SCHEMA vex FROM provex_app",
+        "owned TABLE vex.documents is there and opens",
+    ),
+    (
+        "GRANT CREATE ON SCHEMA vex TO provex_app; ALTER FUNCTION vex.current_tenant() OWNER TO provex_app;
+            REVOKE CREATE ON SCHEMA vex FROM provex_app",
+        "owned FUNCTION vex.current_tenant() is there and opens",
+    ),
+    (
         "GRANT UPDATE, DELETE ON vex.documents TO PUBLIC",
         "grant vex.documents is there with another definition",
     ),
@@ -352,6 +375,8 @@ async fn what_opens_a_guard_is_refused_and_mended_by_the_statements_that_are_nam
                     "; function ",
                     "; trigger ",
                     "; grant ",
+                    "; owned ",
+                    "; rights ",
                     "; and ",
                 ];
                 let end = ends.iter().filter_map(|end| remedy.find(end)).min().unwrap_or(remedy.len());
