@@ -55,6 +55,11 @@ const NEWEST: u32 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 /// What all migrators of one database lock: "provex" in ASCII.
 const LOCK: i64 = 0x7072_6f76_6578;
 
+/// How long a migration waits for a table at a time. Whoever wants the table meanwhile, to read it too, queues behind it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long it lets those go on before it tries again.
+const LOCK_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long a server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -111,17 +116,30 @@ pub async fn plan(url: &str, layout: Option<Layout>) -> std::result::Result<Plan
     explain(&target, "planning a migration", planned.await)
 }
 
+/// As [`migrate_within`], with a minute.
+///
+/// # Errors
+/// As [`migrate_within`].
+pub async fn migrate(url: &str, layout: Option<Layout>, now: Timestamp) -> std::result::Result<Plan, Error> {
+    migrate_within(url, layout, now, Duration::from_secs(60)).await
+}
+
 /// Brings the database to the newest schema, and checks that everything is as the migrations define it. Another migrator is
-/// waited for. Killed, it is run again.
+/// waited for, without limit, and a table that others hold for about `wait`. Killed, it is run again.
 ///
 /// # Errors
 /// [`Error::NewerSchema`] or [`Error::Schema`] for a database that this release does not understand, [`Error::Rights`]
-/// with what has to be granted, and what the server says against a login.
-pub async fn migrate(url: &str, layout: Option<Layout>, now: Timestamp) -> std::result::Result<Plan, Error> {
+/// with what has to be granted, [`Error::Held`] with who holds a table, and what the server says against a login.
+pub async fn migrate_within(
+    url: &str,
+    layout: Option<Layout>,
+    now: Timestamp,
+    wait: Duration,
+) -> std::result::Result<Plan, Error> {
     let target = Target::parse(url)?;
     let migrated = async {
         let mut connection = alone(&target).await?;
-        let migrated = apply_all(&mut connection, &target.user, layout, now).await;
+        let migrated = apply_all(&mut connection, &target.user, layout, now, wait).await;
         // The lock goes with it, whatever happened.
         let closed = connection.close().await;
         let plan = migrated?;
@@ -205,18 +223,41 @@ async fn apply_all(
     user: &str,
     layout: Option<Layout>,
     now: Timestamp,
+    wait: Duration,
 ) -> Result<Plan> {
     let plan = find(connection, layout).await?;
     if plan.makes_role {
         make_role(connection, user).await?;
     }
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > plan.found) {
-        let applied = apply(connection, migration, plan.layout, now).await;
+        let applied = apply_within(connection, migration, plan.layout, now, wait).await;
         applied.map_err(|failure| name_right(failure, user))?;
     }
     backfill::backfill(connection).await?;
     require(connection).await?;
     Ok(plan)
+}
+
+/// Applies a migration as soon as nobody holds its tables, without holding up those who come meanwhile.
+async fn apply_within(
+    connection: &mut PgConnection,
+    migration: &Migration,
+    layout: Layout,
+    now: Timestamp,
+    wait: Duration,
+) -> Result<()> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match apply(connection, migration, layout, now).await {
+            Err(Failure::Database(error)) if code(&error) == Some("55P03") => {}
+            applied => return applied,
+        }
+        waited += LOCK_TIMEOUT + LOCK_PAUSE;
+        if waited > wait {
+            return Err(Error::Held(lock_holders(connection).await?).into());
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
 }
 
 async fn apply(
@@ -226,9 +267,13 @@ async fn apply(
     now: Timestamp,
 ) -> Result<()> {
     let mut tx = connection.begin().await?;
-    // Made of a constant.
-    let chosen = AssertSqlSafe(format!("SET LOCAL provex.layout = '{}'", layout.label()));
-    sqlx::raw_sql(chosen).execute(&mut *tx).await?;
+    // Made of constants.
+    let settings = AssertSqlSafe(format!(
+        "SET LOCAL provex.layout = '{}'; SET LOCAL lock_timeout = {}",
+        layout.label(),
+        LOCK_TIMEOUT.as_millis()
+    ));
+    sqlx::raw_sql(settings).execute(&mut *tx).await?;
     sqlx::raw_sql(migration.sql).execute(&mut *tx).await.map_err(|error| {
         // What a migration raises itself is meant for the reader.
         match code(&error) {
@@ -377,6 +422,28 @@ async fn lock(connection: &mut PgConnection) -> Result<()> {
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The sessions that have locks on our tables, for people.
+async fn lock_holders(connection: &mut PgConnection) -> Result<String> {
+    let holders = sqlx::query_scalar(
+        "-- lock_holders
+        SELECT coalesce(string_agg(DISTINCT format(
+                'process %s of the user `%s` (%s%s)', a.pid, a.usename, nullif(a.application_name, '') || ', ',
+                coalesce(a.state || ', in a transaction since '
+                    || to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'in a transaction')),
+            '; '), 'they have finished just now')
+        FROM pg_catalog.pg_locks AS l
+            JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+            JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+        WHERE l.granted AND a.datname = current_database() AND a.pid <> pg_backend_pid()
+            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+            AND n.nspname IN ('control', 'findings', 'vex', 'vexhub', 'attestor')",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(holders)
 }
 
 async fn is_member(connection: &mut PgConnection) -> Result<bool> {

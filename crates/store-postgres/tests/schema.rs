@@ -527,6 +527,31 @@ async fn two_migrators_at_once_wait_for_each_other() {
 }
 
 #[tokio::test]
+async fn a_table_that_others_hold_is_waited_for_in_turns_and_then_they_are_named() {
+    let database = of_base_schema(Layout::Hash16).await;
+    let mut holder = database.connect().await;
+    let hold = "SET application_name = 'report'; BEGIN; SELECT count(*) FROM vex.observations";
+    sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
+    let schema = migrate::describe(&database.url()).await.unwrap();
+    let none = std::time::Duration::ZERO;
+    let refused = migrate::migrate_within(&database.url(), None, at(5), none).await;
+    assert!(matches!(&refused, Err(Error::Held(by)) if by.contains("(report, ")), "{refused:?}");
+    assert_eq!(migrate::describe(&database.url()).await.unwrap(), schema);
+    let url = database.url();
+    let migrating = tokio::spawn(async move { migrate::migrate(&url, None, at(5)).await });
+    // It gives up its place again and again, so that who comes after it reads on; once it waits, the holder goes.
+    let waiting = "SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+        WHERE NOT l.granted AND l.locktype = 'relation' AND d.datname = current_database()";
+    while database.integer(waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(database.integer("SELECT count(*) FROM vex.observations").await, 1);
+    sqlx::raw_sql("COMMIT").execute(&mut holder).await.unwrap();
+    migrating.await.unwrap().unwrap();
+    migrate::check(&database.url()).await.unwrap();
+}
+
+#[tokio::test]
 async fn migrators_of_several_databases_make_the_role_together() {
     let databases = [TestDatabase::empty().await, TestDatabase::empty().await, TestDatabase::empty().await];
     let migrators = databases.each_ref().map(|database| {

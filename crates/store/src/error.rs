@@ -100,6 +100,12 @@ pub enum Error {
     /// The database is in use by another program and stayed so.
     #[error("the database is locked by another program; try again when it has finished")]
     Busy,
+    /// A table that is to be changed is held by others, and stayed so: who they are.
+    #[error(
+        "tables that have to be changed are held by others, and stayed so: {0}. Nothing was changed by the step that \
+         waited. Wait until they have finished, or end them (SELECT pg_terminate_backend(PROCESS)), and run it again"
+    )]
+    Held(String),
     /// The disk is full.
     #[error("the disk of {0} is full: free some space and run the command again, which goes on where it was")]
     DiskFull(String),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use provex_core::ids::TenantId;
 use provex_pipeline::environment::Environment as _;
@@ -48,7 +49,8 @@ async fn server(
     let plan = if args.plan {
         postgres::plan(url.as_str(), layout(args.layout)).await?
     } else {
-        postgres::migrate(url.as_str(), layout(args.layout), System.now()).await?
+        let wait = Duration::from_secs(config.database_wait_seconds.unwrap_or(60).into());
+        postgres::migrate_within(url.as_str(), layout(args.layout), System.now(), wait).await?
     };
     drop(progress);
     print_server(&plan, args.plan)?;
