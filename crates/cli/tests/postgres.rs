@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
 use common::server::Server;
 use common::{Folder, all, examples, repository};
@@ -346,12 +347,26 @@ async fn a_copy_that_was_killed_goes_on() {
     let mut holder = database.connect().await;
     let mut tx = holder.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE attestor.bundles IN SHARE MODE").execute(&mut *tx).await.unwrap();
-    let mut copying = move_up(&folder, &database).spawn().unwrap();
-    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'attestor.bundles'::regclass";
-    while database.integer(waits).await == 0 {
-        assert!(copying.try_wait().unwrap().is_none(), "the copy has ended");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let waiting = async || {
+        let mut copying = move_up(&folder, &database);
+        let mut copying = copying.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let waits =
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'attestor.bundles'::regclass";
+        while database.integer(waits).await == 0 {
+            assert!(copying.try_wait().unwrap().is_none(), "the copy has ended");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        copying
+    };
+    // Its server goes away.
+    let copying = waiting().await;
+    let gone = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks
+        WHERE NOT granted AND relation = 'attestor.bundles'::regclass";
+    assert_eq!(database.integer(gone).await, 1);
+    let output = copying.wait_with_output().unwrap();
+    let said = all(&output);
+    assert!(output.status.code() == Some(3) && said.contains("the same command goes on with it"), "{said}");
+    let mut copying = waiting().await;
     // What came now would be missing in the copy.
     for args in [&["ingest", &examples()] as &[&str], &["tenant", "add", "late"], &["serve", "--no-worker"]] {
         let output = folder.provex(args);

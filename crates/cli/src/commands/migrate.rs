@@ -105,7 +105,7 @@ async fn move_up(from: &str, to: &DatabaseUrl, name: Option<LayoutName>) -> Resu
         tables.insert(table, rows);
         progress.set(tables.values().sum());
     };
-    let copied = copy::copy(to.as_str(), source.as_mut(), &mut told).await?;
+    let copied = copy::copy(to.as_str(), source.as_mut(), &mut told).await.map_err(interrupted)?;
     drop(progress);
     for table in copied.iter().filter(|copied| copied.rows > 0) {
         let before =
@@ -119,6 +119,15 @@ async fn move_up(from: &str, to: &DatabaseUrl, name: Option<LayoutName>) -> Resu
         path.display()
     ))?;
     Ok(Done::Yes)
+}
+
+/// What ended a copy that the same command goes on with.
+fn interrupted(error: Error) -> Failure {
+    if !error.is_transient() && !matches!(error, Error::Disk(_) | Error::DiskFull(_)) {
+        return error.into();
+    }
+    let goes_on = "the copy is not finished; once what stopped it is over, the same command goes on with it";
+    Failure::Unchecked(anyhow::Error::from(error).context(goes_on))
 }
 
 fn layout(name: Option<LayoutName>) -> Option<Layout> {
