@@ -1,24 +1,29 @@
 //! Text for people and lines for machines.
 
 use std::borrow::Cow;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Prints one JSON value and a newline on stdout.
+/// Prints one JSON value and a newline on stdout, as it is made: a report's is as large as the report.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let mut text = serde_json::to_string(value).map_err(anyhow::Error::from)?;
-    text.push('\n');
-    bytes(text.as_bytes())
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    let written = serde_json::to_writer(&mut stdout, value).map_err(std::io::Error::from);
+    printed(written.and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()))
 }
 
-/// Prints bytes as they are. A reader that has gone away has read enough.
+/// Prints bytes as they are.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    printed(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// A reader that has gone away has read enough.
+fn printed(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

@@ -87,7 +87,7 @@ struct FormatCounts {
 #[derive(Debug, Serialize)]
 pub(crate) struct Place {
     pub(crate) path: String,
-    pub(crate) code: String,
+    pub(crate) code: &'static str,
     pub(crate) pointer: String,
     pub(crate) line: Option<u64>,
     /// In characters from 1, where it is known without looking for the pointer.
@@ -99,7 +99,7 @@ pub(crate) struct Place {
 impl Place {
     /// What it takes in memory.
     fn bytes(&self) -> usize {
-        let text = [&self.path, &self.code, &self.pointer, &self.message];
+        let text = [&self.path, &self.pointer, &self.message];
         size_of::<Self>() + text.iter().map(|text| text.len()).sum::<usize>()
     }
 }
@@ -217,7 +217,7 @@ impl RunReport {
         rejection.findings.into_iter().for_each(|finding| self.findings.add(place(&name, finding)));
         self.rejected.add(Place {
             path: name,
-            code: rejection.code.label().to_owned(),
+            code: rejection.code.label(),
             pointer: rejection.pointer,
             line: rejection.line,
             column: rejection.column,
@@ -228,7 +228,7 @@ impl RunReport {
     fn add_unreadable(&mut self, name: String, reason: String) {
         self.documents.rejected += 1;
         self.format("unknown").rejected += 1;
-        let (code, pointer) = ("unreadable".to_owned(), String::new());
+        let (code, pointer) = ("unreadable", String::new());
         let message = format!("The file cannot be read: {reason}.");
         self.rejected.add(Place { path: name, code, pointer, line: None, column: None, message });
     }
@@ -319,7 +319,7 @@ fn is_other(rejection: &Rejection) -> bool {
 fn place(name: &str, finding: Finding) -> Place {
     Place {
         path: name.to_owned(),
-        code: finding.code.label().to_owned(),
+        code: finding.code.label(),
         pointer: finding.pointer,
         line: finding.line,
         column: None,
@@ -337,7 +337,7 @@ mod tests {
         for number in (0..count).rev() {
             places.add(Place {
                 path: format!("{}{number:06}", "long/".repeat(200)),
-                code: String::new(),
+                code: "bad_id",
                 pointer: String::new(),
                 line: None,
                 column: None,
@@ -357,7 +357,7 @@ mod tests {
         let mut report = RunReport::default();
         let count = 5 * MOST_PLACES / 2;
         for number in 0..count {
-            let (path, code, pointer) = (format!("{:06}", count - 1 - number), String::new(), String::new());
+            let (path, code, pointer) = (format!("{:06}", count - 1 - number), "bad_id", String::new());
             report.findings.add(Place {
                 path,
                 code,

@@ -131,7 +131,7 @@ mod tests {
     fn place(path: &str, pointer: &str, line: u64) -> Place {
         Place {
             path: path.to_owned(),
-            code: "assumed_utc".to_owned(),
+            code: "assumed_utc",
             pointer: pointer.to_owned(),
             line: Some(line),
             column: None,
