@@ -9,9 +9,7 @@ use common::{
     of_base_schema, tenant,
 };
 use provex_core::digest::Digest;
-use provex_store::testing::{
-    SignedFixture, assert_backfilled, at, by, check_ledger, document, id, lease, tell_story,
-};
+use provex_store::testing::{assert_backfilled, at, by, check_ledger, document, id, tell_story};
 use provex_store::{Error, ObservationFilter, OlderLinkage, Store as _};
 use provex_store_postgres::migrate::{self, Layout};
 use provex_store_postgres::testing::TestDatabase;
@@ -154,41 +152,6 @@ async fn a_partly_linked_database_of_an_older_release_upgrades_without_loss() {
         let refused =
             database.try_execute("UPDATE vex.observations SET rekor_log_id = repeat('e', 64)").await;
         assert!(refused.unwrap_err().contains("a linkage is set once"));
-    }
-}
-
-#[tokio::test]
-async fn what_an_older_release_left_without_a_leaf_hash_is_pending_and_is_linked_whole() {
-    for layout in LAYOUTS {
-        let database = TestDatabase::migrated(layout).await;
-        let store = database.store().await;
-        let documents = fill(&store, &tenant()).await;
-        let pending = ObservationFilter { pending: true, ..Default::default() };
-        let before = store.observations(&tenant(), &pending, None, 9).await.unwrap();
-        database
-            .execute(
-                "ALTER TABLE vex.observations DISABLE TRIGGER USER,
-                    DROP CONSTRAINT observations_linkage_check;
-                UPDATE vex.observations SET rekor_log_id = repeat('e', 64), rekor_integrated_time = now()
-                    WHERE rekor_uuid IS NULL;
-                ALTER TABLE vex.observations ENABLE TRIGGER USER",
-            )
-            .await;
-        database.execute(LINKAGE).await;
-        migrate::check(&database.url()).await.unwrap();
-        assert_eq!(before.len(), 3);
-        assert_eq!(store.observations(&tenant(), &pending, None, 9).await.unwrap(), before);
-        assert_eq!(observations(&store, &tenant()).await.len(), 5);
-        let mut fixture = SignedFixture::new(2);
-        let signed = fixture.sign(&tenant(), &[&documents[1]]);
-        let envelopes = [signed.to_new_envelope(id(200))];
-        store.record_envelopes(&tenant(), at(3), lease(1, 0).token, &[], &envelopes).await.unwrap();
-        let logged = fixture.log(&signed);
-        store.link(&tenant(), &by(4), lease(1, 0).token, &[logged.to_new_link(None)]).await.unwrap();
-        for linkage in &logged.linkages {
-            let row = store.observation(&tenant(), &linkage.observation).await.unwrap().unwrap();
-            assert_eq!(row.linkage.unwrap().fields, **linkage);
-        }
     }
 }
 

@@ -414,8 +414,7 @@ fn read_observation(row: &SqliteRow) -> Result<ObservationRow> {
     let row = stored(row);
     let id = ObservationId::new(row.digest("observation_id")?);
     let (linkage, older_linkage) = match row.opt_digest("rekor_uuid")? {
-        // Whatever a release before left in the other columns: linking sets all of them.
-        None => (None, None),
+        None => require_unlinked(&row).map(|()| (None, None))?,
         Some(uuid) => match read_older_linkage(&row, uuid)? {
             None => (Some(read_linkage(&row, id, uuid)?), None),
             older => (None, older),
@@ -452,6 +451,16 @@ const WHOLE: [&str; 13] = [
     "rekor_set_path",
     "rekor_linked_at",
 ];
+
+/// Without its `rekor_uuid` a linkage has nothing.
+fn require_unlinked(row: &Stored<'_>) -> Result<()> {
+    for column in WHOLE.into_iter().chain(["rekor_integrated_time", "rekor_timestamp_time"]) {
+        if !row.is_null(column)? {
+            return Err(row.corrupt(column, "it is there without rekor_uuid".to_owned()));
+        }
+    }
+    Ok(())
+}
 
 /// What an older release set, which had a part of the columns; none where the linkage is whole.
 fn read_older_linkage(row: &Stored<'_>, rekor_uuid: Digest) -> Result<Option<OlderLinkage>> {

@@ -365,21 +365,6 @@ async fn a_partly_linked_database_of_an_older_release_upgrades_without_loss() {
 }
 
 #[tokio::test]
-async fn what_an_older_release_left_without_a_leaf_hash_is_pending() {
-    let database = Database::of_base_schema().await;
-    let part: Vec<_> = LINKAGE.split_inclusive(";\n").take(3).collect();
-    database.execute(part.concat().leak()).await.unwrap();
-    database.execute("UPDATE vex_observations SET rekor_log_index = 5").await.unwrap();
-    let store = SqliteStore::open(&database.path).await.unwrap();
-    for pending in [false, true] {
-        let filter = ObservationFilter { pending, ..Default::default() };
-        let rows = store.observations(&tenant(), &filter, None, 9).await.unwrap();
-        assert_eq!(rows.len(), 1, "{filter:?}");
-        assert_eq!((&rows[0].linkage, &rows[0].older_linkage), (&None, &None));
-    }
-}
-
-#[tokio::test]
 async fn the_linkage_migration_may_have_been_applied_by_hand() {
     let database = Database::of_base_schema().await;
     database.execute(LINKAGE).await.unwrap();
