@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::{Folder, all, examples, repository};
 use serde_json::{Value, json};
 
@@ -370,4 +372,77 @@ fn status_shows_the_head_of_the_ledger() {
     assert!(status.contains(&format!("ledger        {events} events, root {root}")), "{status}");
     let ledger = &folder.json(0, &["status", "--json"])["ledger"];
     assert_eq!((&ledger["treeSize"], &ledger["rootHash"]), (&json!(events), &json!(root)));
+}
+
+/// A document with so many claims, of which the name makes the only difference.
+fn write_document(folder: &Folder, name: &str, claims: usize) -> String {
+    let statement = |number| {
+        json!({
+            "vulnerability": {"name": format!("CVE-2026-{number:04}")},
+            "products": [{"@id": format!("pkg:generic/{name}@1.0")}],
+            "status": "fixed",
+        })
+    };
+    let document = json!({
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": format!("https://example.org/vex/{name}"),
+        "author": "Example",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": (1_000..1_000 + claims).map(statement).collect::<Vec<_>>(),
+    });
+    folder.write(&format!("in/{name}.json"), document.to_string()).display().to_string()
+}
+
+#[test]
+fn a_preview_of_batches_is_what_prove_logs() {
+    let folder = Folder::new();
+    let leaves = |folder: &Folder| -> BTreeSet<String> {
+        let rows = folder.lines(&["observations", "--ndjson"]);
+        rows.iter().filter_map(|row| row["linkage"]["rekorUuid"].as_str().map(str::to_owned)).collect()
+    };
+    // Some are proven already, and some wait for a statement.
+    for name in ["03", "07", "11"] {
+        folder.text(0, &["prove", &write_document(&folder, name, 1)]);
+    }
+    let before = leaves(&folder);
+    for name in ["30", "05", "29", "01"] {
+        folder.text(0, &["ingest", &write_document(&folder, name, 1)]);
+    }
+    // The large ones are read last, on whichever core.
+    for number in 0..32 {
+        let name = format!("{number:02}");
+        if !folder.path(&format!("in/{name}.json")).exists() {
+            write_document(&folder, &name, if number % 6 == 0 { 500 } else { 1 });
+        }
+    }
+    let input = folder.path("in").display().to_string();
+    let unit = ["--unit", "batch", "--batch-size", "10", &input];
+    let preview = folder.text(0, &[["prove", "--preview", "--json"].as_slice(), &unit].concat());
+    let preview: Vec<Value> = preview.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let documents = preview.iter().map(|sent| sent["documents"].as_array().unwrap().len());
+    assert_eq!(documents.collect::<Vec<_>>(), [10, 10, 9], "4 that wait and 25 new ones");
+    let told = folder.text(0, &[["prove", "--preview"].as_slice(), &unit].concat());
+    assert!(told.contains("4 document(s) that were recorded before wait for a statement"), "{told}");
+    assert!(told.contains("makes other batches"), "{told}");
+    folder.text(0, &[["prove"].as_slice(), &unit].concat());
+    let shown: BTreeSet<_> =
+        preview.iter().map(|sent| sent["leafHash"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(shown, leaves(&folder).difference(&before).cloned().collect());
+}
+
+#[test]
+fn a_preview_of_what_goes_to_no_log_says_that_nothing_is_sent() {
+    let folder = Folder::new();
+    folder.text(0, &["init"]);
+    std::fs::write(folder.data().join("provex.toml"), "[tenants.default]\nlog = \"none\"\n").unwrap();
+    let told = folder.text(0, &["prove", "--preview", &examples()]);
+    assert_eq!(
+        told.matches("signed and kept; nothing is sent, and nothing becomes public").count(),
+        3,
+        "{told}"
+    );
+    assert!(!told.contains("becomes public  "), "{told}");
+    let sent = folder.lines(&["prove", "--preview", "--json", &examples()]);
+    assert!(sent.len() == 3 && sent.iter().all(|sent| sent["request"].is_null()), "{sent:?}");
 }

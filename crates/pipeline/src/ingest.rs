@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use provex_core::time::StatedTime;
+use provex_core::time::{StatedTime, Timestamp};
 use provex_core::vex::Format;
 use provex_formats::{
     Accepted, Claim, Code, Finding, ParseLimits, Rejection, parse_digested, parse_each, too_large,
@@ -20,6 +20,7 @@ use provex_store::{
 };
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use uuid::Uuid;
 
 use crate::environment::Environment;
 use crate::{Error, Pipeline};
@@ -212,16 +213,36 @@ impl Batch {
     }
 }
 
-/// The latest time that a document arriving now may state: UTC, nine digits, as observations have it.
+/// When documents arrived that come together.
 #[derive(Clone)]
 struct Arrival {
+    at: Timestamp,
+    /// The latest time that they may state: UTC, nine digits, as observations have it.
     latest: Arc<str>,
 }
 
 impl Arrival {
     fn now(environment: &dyn Environment) -> Result<Self, Error> {
-        let latest = environment.now().plus_micros(SKEW_ALLOWANCE_MICROS).map_err(|_| Error::Clock)?;
-        Ok(Self { latest: StatedTime::from(latest).to_rfc3339().into() })
+        let at = environment.now();
+        let latest = at.plus_micros(SKEW_ALLOWANCE_MICROS).map_err(|_| Error::Clock)?;
+        Ok(Self { at, latest: StatedTime::from(latest).to_rfc3339().into() })
+    }
+}
+
+/// Inputs in their order, each with the id of the submission that it may become: documents that came together take
+/// their turns in this order, in whichever one they are read and recorded.
+struct Turns<I> {
+    inputs: I,
+    last: Uuid,
+}
+
+impl<I: Iterator<Item = Input>> Turns<I> {
+    fn next(&mut self, environment: Option<&dyn Environment>) -> Option<(Input, Uuid)> {
+        let input = self.inputs.next()?;
+        // Ids of the same millisecond are in no order by themselves.
+        let following = Uuid::from_u128(self.last.as_u128().wrapping_add(1));
+        self.last = environment.map_or(following, Environment::uuid).max(following);
+        Some((input, self.last))
     }
 }
 
@@ -274,7 +295,7 @@ impl FirstReading {
         body: Vec<u8>,
         name: &str,
         limits: &ParseLimits,
-        submission: uuid::Uuid,
+        submission: Uuid,
     ) -> NewDocument {
         let body = Arc::new(body);
         let (kept, more) = (self.kept.observations, self.more);
@@ -290,6 +311,7 @@ impl FirstReading {
                 .ahead
                 .map(|first| format!("asserted at {first}, more than 24 hours after it arrived")),
             submission,
+            due: self.arrival.at,
         }
     }
 }
@@ -355,17 +377,20 @@ fn read_all(
 ) -> mpsc::Receiver<ReadInput> {
     let readers = std::thread::available_parallelism().map_or(2, usize::from);
     let (results, read) = mpsc::channel(readers);
-    let inputs = Arc::new(Mutex::new(inputs));
+    let turns = Arc::new(Mutex::new(Turns { inputs, last: Uuid::nil() }));
     let (room, runtime) = (Arc::new(Semaphore::new(HELD_KILOBYTES)), Handle::current());
     for _ in 0..readers {
-        let (inputs, results, record) = (Arc::clone(&inputs), results.clone(), record.clone());
+        let (turns, results, record) = (Arc::clone(&turns), results.clone(), record.clone());
         let (room, runtime) = (Arc::clone(&room), runtime.clone());
         tokio::task::spawn_blocking(move || {
             loop {
-                let Some(input) = inputs.lock().ok().and_then(|mut inputs| inputs.next()) else { return };
+                let environment = record.as_ref().map(|(environment, _)| &**environment);
+                let next = turns.lock().ok().and_then(|mut turns| turns.next(environment));
+                let Some((input, submission)) = next else { return };
                 let kilobytes = input.content.kilobytes(&limits);
                 let held = runtime.block_on(Arc::clone(&room).acquire_many_owned(kilobytes)).ok();
-                let mut read = read_one(input, &limits, record.as_ref());
+                let arrival = record.as_ref().map(|(_, arrival)| arrival);
+                let mut read = read_one(input, &limits, arrival, submission);
                 read.held = held;
                 if results.blocking_send(read).is_err() {
                     return;
@@ -376,11 +401,7 @@ fn read_all(
     read
 }
 
-fn read_one(
-    input: Input,
-    limits: &ParseLimits,
-    record: Option<&(Arc<dyn Environment>, Arrival)>,
-) -> ReadInput {
+fn read_one(input: Input, limits: &ParseLimits, arrival: Option<&Arrival>, submission: Uuid) -> ReadInput {
     let name = input.name;
     let done = |name, report| ReadInput { name, report, document: None, held: None };
     let (bytes, size) = match read_bytes(input.content, limits) {
@@ -390,7 +411,7 @@ fn read_one(
     if input.found && !looks_like_a_document(&bytes, &name) {
         return done(name, ParseReport::Skipped);
     }
-    let mut reading = record.map(|(_, arrival)| FirstReading {
+    let mut reading = arrival.map(|arrival| FirstReading {
         arrival: arrival.clone(),
         kept: Portion::default(),
         more: 0,
@@ -405,9 +426,7 @@ fn read_one(
         Ok(accepted) => accepted,
         Err(rejection) => return done(name, ParseReport::Rejected(sized(rejection, size, limits))),
     };
-    let document = record.zip(reading).map(|((environment, _), reading)| {
-        reading.document(&accepted, bytes, &name, limits, environment.uuid())
-    });
+    let document = reading.map(|reading| reading.document(&accepted, bytes, &name, limits, submission));
     let Accepted { document: facts, observations, findings } = accepted;
     let report = ParseReport::Read { format: facts.format, observations, findings };
     ReadInput { name, report, document, held: None }

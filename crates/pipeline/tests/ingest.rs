@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use provex_core::ids::TenantId;
+use provex_core::digest::Digest;
+use provex_core::ids::{DocumentDigest, TenantId};
 use provex_core::keys::RustCrypto;
 use provex_formats::{ParseLimits, Parsed, parse};
 use provex_pipeline::environment::Environment;
 use provex_pipeline::{Content, Input, Item, Pipeline, Trusted};
 use provex_store::testing::{at, by, id};
-use provex_store::{ObservationFilter, RecordedDocument, Store};
+use provex_store::{Lease, LeaseToken, ObservationFilter, RecordedDocument, Stage, Store, SubmissionSubject};
 use provex_store_sqlite::SqliteStore;
 use serde_json::json;
 
@@ -129,4 +130,24 @@ async fn documents_that_leave_no_room_for_others_are_recorded_one_after_the_othe
     let items = ingest(&pipeline, documents).await;
     assert_eq!(items.len(), 5);
     assert!(items.iter().all(|item| matches!(item.recorded, Some(RecordedDocument::New(_)))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn documents_take_their_turns_in_the_order_of_the_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = pipeline(&folder).await;
+    // More than are recorded at once, and every tenth takes long to read.
+    let documents: Vec<_> = (0..600)
+        .map(|n| openvex(&format!("n{n}"), &[if n % 10 == 0 { 300 } else { 1 }], "2026-01-01T00:00:00Z"))
+        .collect();
+    let digests: Vec<_> = documents.iter().map(|bytes| DocumentDigest::new(Digest::of(bytes))).collect();
+    ingest(&pipeline, documents).await;
+    let lease = Lease { token: LeaseToken(id(7)), now: at(1), until: at(2) };
+    let leased =
+        pipeline.store.acquire_submissions(&pipeline.tenant, Stage::Attest, lease, 600).await.unwrap();
+    let turns = leased.into_iter().map(|submission| match submission.subject {
+        SubmissionSubject::Document(digest) => digest,
+        SubmissionSubject::Envelope(_) | SubmissionSubject::Answer { .. } => unreachable!(),
+    });
+    assert_eq!(turns.collect::<Vec<_>>(), digests);
 }

@@ -270,23 +270,22 @@ pub(crate) async fn insert_attest(
     connection: &mut PgConnection,
     tenant: &TenantId,
     documents: &[&NewDocument],
-    now: Timestamp,
 ) -> Result<()> {
-    let mut rows: Vec<_> = documents.iter().map(|d| (d.submission, d.facts.digest.to_text())).collect();
+    let mut rows: Vec<_> =
+        documents.iter().map(|d| (d.submission, d.facts.digest.to_text(), d.due)).collect();
     rows.sort_unstable();
-    let (submissions, digests): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     sqlx::query(
         "-- insert_attest
         INSERT INTO attestor.submissions
             (tenant_id, submission_id, stage, document_digest, state, attempts, available_at)
-        SELECT $1, u.submission_id, 'attest', u.document_digest, 'queued', 0, $2
-        FROM unnest($3::uuid[], $4::text[]) AS u (submission_id, document_digest)
+        SELECT $1, u.submission_id, 'attest', u.document_digest, 'queued', 0, u.due
+        FROM unnest($2::uuid[], $3::text[], $4::timestamptz[]) AS u (submission_id, document_digest, due)
         ON CONFLICT (tenant_id, document_digest) DO NOTHING",
     )
     .bind(tenant.as_str())
-    .bind(Time(now))
-    .bind(submissions)
-    .bind(digests)
+    .bind(rows.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(_, digest, _)| digest.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|(.., due)| Time(*due)).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

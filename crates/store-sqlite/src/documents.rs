@@ -48,7 +48,7 @@ pub(crate) async fn record(
     append.documents(&new, portions.finish())?;
     insert_findings(&mut tx, tenant, &new).await?;
     insert_quarantined(&mut tx, tenant, &new, created_at).await?;
-    submissions::insert_attest(&mut tx, tenant, &new, recording.now).await?;
+    submissions::insert_attest(&mut tx, tenant, &new).await?;
     ledger_events::write(&mut tx, append).await?;
     tx.commit().await?;
     let mut unreported: BTreeSet<_> = new.iter().map(|document| document.facts.digest).collect();

@@ -245,9 +245,8 @@ pub(crate) async fn insert_attest(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     documents: &[&NewDocument],
-    now: Timestamp,
 ) -> Result<()> {
-    let mut rows: Vec<_> = documents.iter().map(|d| (d.submission, d.facts.digest)).collect();
+    let mut rows: Vec<_> = documents.iter().map(|d| (d.submission, d.facts.digest, d.due)).collect();
     rows.sort_unstable();
     insert_rows(
         connection,
@@ -256,7 +255,7 @@ pub(crate) async fn insert_attest(
             (tenant_id, submission_id, stage, document_digest, state, attempts, available_at)
         VALUES (?, ?, ?, ?, ?, ?, ?)",
         &rows,
-        |query, (submission, digest)| {
+        |query, (submission, digest, due)| {
             query
                 .bind(tenant.as_str())
                 .bind(submission.to_string())
@@ -264,7 +263,7 @@ pub(crate) async fn insert_attest(
                 .bind(digest.to_text())
                 .bind("queued")
                 .bind(0_i64)
-                .bind(now.as_unix_micros())
+                .bind(due.as_unix_micros())
         },
     )
     .await

@@ -80,6 +80,8 @@ pub struct NewDocument {
     pub quarantine: Option<String>,
     /// The id of its attest submission.
     pub submission: uuid::Uuid,
+    /// From when on that is due: submissions take their turns by this, then by their ids.
+    pub due: Timestamp,
 }
 
 impl NewDocument {

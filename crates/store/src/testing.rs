@@ -202,6 +202,7 @@ pub fn document(number: u64, observations: u64) -> NewDocument {
         findings: Vec::new(),
         quarantine: None,
         submission: id(number),
+        due: Timestamp::EPOCH,
     }
 }
 
@@ -560,8 +561,12 @@ async fn store<B: Backend>(backend: &B) -> B::Store {
     store
 }
 
+/// Records documents that are due then.
 async fn record(store: &impl Store, seconds: i64, documents: &[NewDocument]) -> Vec<RecordedDocument> {
-    store.record_documents(&tenant(), &by(seconds), documents).await.unwrap()
+    let due = at(seconds);
+    let documents: Vec<_> =
+        documents.iter().map(|document| NewDocument { due, ..document.clone() }).collect();
+    store.record_documents(&tenant(), &by(seconds), &documents).await.unwrap()
 }
 
 /// Records an envelope of these documents, whose attest submissions it replaces.

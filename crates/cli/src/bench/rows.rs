@@ -289,6 +289,7 @@ impl Commit {
                 findings: findings.remove(digest).unwrap_or_default(),
                 quarantine: quarantined.get(digest).map(|&cause| cause.to_owned()),
                 submission: submissions.get(digest).context("a submission")?.parse()?,
+                due: provex_core::time::Timestamp::EPOCH,
             })
         });
         new.collect()
